@@ -1,0 +1,24 @@
+// Counter-based random data: the value of an element depends only on (seed, stream, global index).
+//
+// Any rank can therefore make exactly its shard of Q, K and V, for any strategy and rank count, and the
+// float64 reference sees the same numbers.
+#ifndef SRC_BASE_COUNTER_RANDOM_H_
+#define SRC_BASE_COUNTER_RANDOM_H_
+
+#include <cstdint>
+
+namespace attention {
+
+// 64 well-mixed bits of (seed, stream, index): SplitMix64's finaliser (Steele, Lea, Flood 2014) over a Weyl
+// sequence, applied twice so that neighbouring streams do not correlate.
+uint64_t RandomBits(uint64_t seed, uint64_t stream, uint64_t index);
+
+// Uniform in (0, 1), 53 bits.
+double RandomUniform(uint64_t seed, uint64_t stream, uint64_t index);
+
+// Standard normal by Box-Muller; |value| < 9.
+double RandomGaussian(uint64_t seed, uint64_t stream, uint64_t index);
+
+}  // namespace attention
+
+#endif  // SRC_BASE_COUNTER_RANDOM_H_

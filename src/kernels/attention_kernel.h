@@ -1,0 +1,23 @@
+// The Highway kernels: every algorithm, for every ISA, from one source each.
+#ifndef SRC_KERNELS_ATTENTION_KERNEL_H_
+#define SRC_KERNELS_ATTENTION_KERNEL_H_
+
+#include <memory>
+#include <vector>
+
+#include "src/kernels/attention_backend.h"
+
+namespace attention {
+
+// ISAs this binary holds and this CPU runs, narrowest first; kScalar always.
+std::vector<Isa> SupportedIsas();
+// The widest of them.
+Isa BestIsa();
+
+// Throws Error (bad usage) if the CPU lacks config.isa or the shape is out of range, naming what is allowed.
+// The ISA is a value: backends of different ISAs may live and run side by side in one process.
+std::unique_ptr<AttentionBackend> MakeAttentionKernel(const BackendConfig& config);
+
+}  // namespace attention
+
+#endif  // SRC_KERNELS_ATTENTION_KERNEL_H_

@@ -1,0 +1,96 @@
+// The words of distribution: who owns what, how data moves, where inputs start and outputs end; and which
+// combinations are valid. Spelled the same in YAML, on the command line and in CSV.
+#ifndef SRC_PARALLEL_STRATEGY_H_
+#define SRC_PARALLEL_STRATEGY_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "src/kernels/attention_types.h"
+
+namespace attention {
+
+enum class ParallelStrategy { kHeadwise, kSequence };
+enum class Exchange {
+  kNone,       // headwise: the output stays head-sharded (measures kernels; never in a verdict)
+  kAllgather,  // headwise: outputs gathered. sequence: K/V gathered first (Llama 3's context parallelism)
+  kAllToAll,   // headwise: tokens in, tokens out (DeepSpeed-Ulysses)
+  kRing,       // sequence: K/V rotate (Liu, Zaharia, Abbeel 2023)
+  kMerge,      // sequence: queries travel, partial states merge (flash-decoding across ranks, tree attention)
+};
+enum class Sharding {
+  kContiguous,  // rank r owns chunk r of P
+  kZigzag,      // rank r owns chunks r and 2P-1-r of 2P: balances causal work
+};
+enum class Contract {
+  kNative,        // each strategy's own natural ends: what the original study compared
+  kReplicated,    // everything everywhere at both ends
+  kTokenSharded,  // tokens dealt at both ends
+};
+enum class Phase { kPrefill, kDecode };
+
+// strategy(exchange, sharding)+algorithm with its own tile sizes: what a cell compares.
+struct Variant {
+  ParallelStrategy strategy = ParallelStrategy::kHeadwise;
+  Exchange exchange = Exchange::kAllgather;
+  Sharding sharding = Sharding::kContiguous;
+  AttentionAlgorithm algorithm = AttentionAlgorithm::kOnlineSoftmax;
+  TileSizes tiles;
+
+  bool operator==(const Variant&) const = default;
+};
+
+// Attention of `query_tokens` rows, the last ones of a sequence of `kv_tokens`: prefill has query_tokens ==
+// kv_tokens; decode has query_tokens == 1 (row i has global position kv_tokens - query_tokens + i).
+struct AttentionProblem {
+  int64_t batch = 1;
+  int64_t query_heads = 1;
+  int64_t kv_heads = 1;  // divides query_heads
+  int64_t head_dim = 128;
+  int64_t query_tokens = 0;
+  int64_t kv_tokens = 0;
+  bool causal = false;
+  DataType data_type = DataType::kFloat32;
+
+  int64_t group_size() const { return query_heads / kv_heads; }
+};
+
+constexpr std::string_view Name(ParallelStrategy strategy) {
+  return strategy == ParallelStrategy::kHeadwise ? "headwise" : "sequence";
+}
+std::string_view Name(Exchange exchange);
+std::string_view Name(Sharding sharding);
+std::string_view Name(Contract contract);
+std::string_view Name(Phase phase);
+std::optional<ParallelStrategy> ParseStrategy(std::string_view name);
+std::optional<Exchange> ParseExchange(std::string_view name);
+std::optional<Sharding> ParseSharding(std::string_view name);
+std::optional<Contract> ParseContract(std::string_view name);
+std::optional<Phase> ParsePhase(std::string_view name);
+
+// "sequence(ring,zigzag)+online_softmax"; with tiles other than auto "...+online_softmax[q=64,kv=256]".
+std::string Name(const Variant& variant);
+
+// The design's defaults: headwise -> allgather (all_to_all under token_sharded); sequence+online_softmax ->
+// ring (prefill) or merge (decode); sequence with an exact softmax -> allgather; sharding zigzag if causal
+// prefill under sequence, else contiguous.
+Exchange DefaultExchange(ParallelStrategy strategy, AttentionAlgorithm algorithm, Contract contract,
+                         Phase phase);
+Sharding DefaultSharding(ParallelStrategy strategy, Phase phase, bool causal);
+
+// Empty if the combination is valid; otherwise one line that says what is wrong and what is valid instead.
+std::string WhyInvalid(const Variant& variant, Contract contract, Phase phase);
+
+// Every valid (variant with automatic tiles, contract) of a phase, in the order of the enums.
+struct ValidCombination {
+  Variant variant;
+  Contract contract;
+};
+std::vector<ValidCombination> ValidCombinations(Phase phase);
+
+}  // namespace attention
+
+#endif  // SRC_PARALLEL_STRATEGY_H_

@@ -1,0 +1,28 @@
+"""mpi_test: a gtest binary run under mpirun, one test target per rank count."""
+
+def mpi_test(name, ranks, srcs, deps, copts = [], linkopts = [], size = "medium", args = [], **kwargs):
+    """Makes NAME_binary and, for each count in `ranks`, a test NAME_ranks_<count>, and a suite NAME.
+
+    The binary must have its own main that initialises MPI (//src/mpi:mpi_test_main).
+    """
+    native.cc_binary(
+        name = name + "_binary",
+        testonly = True,
+        srcs = srcs,
+        copts = copts,
+        linkopts = linkopts,
+        deps = deps,
+    )
+    tests = []
+    for count in ranks:
+        test = "%s_ranks_%d" % (name, count)
+        tests.append(test)
+        native.sh_test(
+            name = test,
+            size = size,
+            srcs = ["//tools/bazel:run_mpi_test.sh"],
+            args = [str(count), "$(location :%s_binary)" % name] + args,
+            data = [":%s_binary" % name],
+            **kwargs
+        )
+    native.test_suite(name = name, tests = tests)

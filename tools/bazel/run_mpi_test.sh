@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# run_mpi_test.sh RANKS PROGRAM [ARGUMENT...]: runs a test binary under mpirun inside a Bazel test.
+set -euo pipefail
+ranks=$1
+shift
+
+# Bazel's own variables are for one process; several ranks would write the same files.
+unset XML_OUTPUT_FILE GTEST_OUTPUT TEST_PREMATURE_EXIT_FILE
+
+# Open MPI puts UNIX sockets in TMPDIR, whose paths must stay short.
+TMPDIR=$(mktemp -d /tmp/mpi.XXXXXX)
+export TMPDIR
+trap 'rm -rf "$TMPDIR"' EXIT
+
+if [ "$(id -u)" = 0 ]; then
+  export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+fi
+
+# Less than Bazel's own limit, so that a hang ends with a line that says so and with no rank left behind.
+limit=${MPI_TEST_SECONDS:-$((TEST_TIMEOUT > 60 ? TEST_TIMEOUT - 30 : 60))}
+status=0
+timeout --kill-after=10 "$limit" mpirun --oversubscribe --bind-to none --mca mpi_yield_when_idle 1 \
+  -np "$ranks" "$@" || status=$?
+if [ "$status" = 124 ]; then
+  echo "run_mpi_test: $ranks ranks of $1 did not finish in $limit s" >&2
+fi
+exit "$status"
