@@ -1,0 +1,57 @@
+// Nonblocking exchange of tensor blocks, polled while kernels compute.
+#ifndef SRC_MPI_REQUEST_SET_H_
+#define SRC_MPI_REQUEST_SET_H_
+
+#include <mpi.h>
+
+#include <cstdint>
+#include <initializer_list>
+#include <string>
+#include <vector>
+
+#include "src/base/tensor_view.h"
+#include "src/mpi/communicator.h"
+
+namespace attention {
+
+// Sends and receives under way. Blocks are views of the caller's memory, which must stay as it is until
+// Wait() returns or Poll() says true. Empty blocks make no message (both sides know the shape). Several
+// blocks of one call travel as one message; they agree in batch, heads and tokens. Messages between two ranks
+// match in the order of their calls. Destroying a set with requests under way is only right while an error
+// unwinds.
+class RequestSet {
+ public:
+  explicit RequestSet(const Communicator& communicator) : communicator_(&communicator) {}
+
+  void Send(std::initializer_list<ConstTensorView> blocks, int destination);
+  void Receive(std::initializer_list<TensorView> blocks, int source);
+
+  // Lets MPI work, once; true when nothing is under way (or ever was).
+  bool Poll();
+  // Until all are done. `operation` and `step` tell where the rank was if the watchdog has to speak.
+  void Wait(const char* operation, int64_t step);
+
+ private:
+  struct Message {
+    bool is_send;
+    int peer;
+    int64_t bytes;
+  };
+
+  void Start(const std::vector<ConstTensorView>& blocks, int peer, bool is_send);
+  int CompleteSome();  // how many completed now
+  std::string Pending(const char* operation, int64_t step) const;
+
+  const Communicator* communicator_;
+  std::vector<MPI_Request> requests_;
+  std::vector<Message> messages_;  // what requests_ stand for, same order
+  std::vector<int> completed_;     // scratch of CompleteSome
+  size_t under_way_ = 0;
+};
+
+// destination = source, element for element; same shape and type, any strides.
+void CopyBlock(const ConstTensorView& source, const TensorView& destination);
+
+}  // namespace attention
+
+#endif  // SRC_MPI_REQUEST_SET_H_
