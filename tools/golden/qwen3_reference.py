@@ -1,0 +1,116 @@
+"""Qwen3 in float64, written from the model's definition and for reading, not for speed.
+
+The definition is Hugging Face's `modeling_qwen3.py`: projections without bias, RMSNorm of every query and key
+head before the rotary embedding, rotate-half rotary embedding, grouped-query attention, SwiGLU, pre-norm
+residual layers. Arrays are [batch, tokens, features]; weights are [outputs, inputs] as stored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+Weights = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Config:
+    """The part of config.json that the arithmetic needs."""
+
+    hidden_size: int
+    num_attention_heads: int
+    num_key_value_heads: int
+    head_dim: int
+    intermediate_size: int = 0
+    num_hidden_layers: int = 1
+    vocab_size: int = 0
+    rms_norm_eps: float = 1e-6
+    rope_theta: float = 1e6
+    causal: bool = True
+    tie_word_embeddings: bool = False
+
+
+def rms_norm(x: np.ndarray, weight: np.ndarray, epsilon: float) -> np.ndarray:
+    """x / sqrt(mean(x^2) + epsilon) * weight, over the last axis."""
+    return x / np.sqrt(np.mean(x * x, axis=-1, keepdims=True) + epsilon) * weight
+
+
+def rotary(x: np.ndarray, positions: np.ndarray, theta: float) -> np.ndarray:
+    """Rotate-half embedding of x [batch, heads, tokens, head_dim] at global positions [tokens].
+
+    Element i of the first half and element i of the second half are the two coordinates that rotate by
+    position * theta^(-2 i / head_dim).
+    """
+    half = x.shape[-1] // 2
+    angle = positions[:, None] * theta ** (-np.arange(half) / half)
+    first, second = x[..., :half], x[..., half:]
+    return np.concatenate(
+        [first * np.cos(angle) - second * np.sin(angle), second * np.cos(angle) + first * np.sin(angle)], axis=-1
+    )
+
+
+def attention_block(hidden: np.ndarray, weights: Weights, prefix: str, config: Config) -> np.ndarray:
+    """The self-attention module: hidden states in, output projection out."""
+    batch, tokens, _ = hidden.shape
+    head_dim = config.head_dim
+
+    def heads(projection: str, count: int) -> np.ndarray:
+        projected = hidden @ weights[f"{prefix}{projection}.weight"].T
+        return projected.reshape(batch, tokens, count, head_dim).transpose(0, 2, 1, 3)
+
+    positions = np.arange(tokens)
+    q = heads("q_proj", config.num_attention_heads)
+    k = heads("k_proj", config.num_key_value_heads)
+    v = heads("v_proj", config.num_key_value_heads)
+    q = rotary(rms_norm(q, weights[f"{prefix}q_norm.weight"], config.rms_norm_eps), positions, config.rope_theta)
+    k = rotary(rms_norm(k, weights[f"{prefix}k_norm.weight"], config.rms_norm_eps), positions, config.rope_theta)
+
+    # Query heads 0 .. g-1 read KV head 0, the next g read KV head 1, and so on.
+    group = config.num_attention_heads // config.num_key_value_heads
+    k, v = np.repeat(k, group, axis=1), np.repeat(v, group, axis=1)
+    scores = q @ k.transpose(0, 1, 3, 2) / np.sqrt(head_dim)
+    if config.causal:
+        scores = np.where(positions[None, :] > positions[:, None], -np.inf, scores)
+    scores = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    mixed = (scores / scores.sum(axis=-1, keepdims=True)) @ v
+    return mixed.transpose(0, 2, 1, 3).reshape(batch, tokens, -1) @ weights[f"{prefix}o_proj.weight"].T
+
+
+def mlp(x: np.ndarray, weights: Weights, prefix: str) -> np.ndarray:
+    """SwiGLU: down(silu(gate(x)) * up(x))."""
+    gate = x @ weights[f"{prefix}gate_proj.weight"].T
+    up = x @ weights[f"{prefix}up_proj.weight"].T
+    return (gate / (1 + np.exp(-gate)) * up) @ weights[f"{prefix}down_proj.weight"].T
+
+
+def decoder_layer(hidden: np.ndarray, weights: Weights, prefix: str, config: Config) -> np.ndarray:
+    """One pre-norm residual layer."""
+    normed = rms_norm(hidden, weights[f"{prefix}input_layernorm.weight"], config.rms_norm_eps)
+    hidden = hidden + attention_block(normed, weights, f"{prefix}self_attn.", config)
+    normed = rms_norm(hidden, weights[f"{prefix}post_attention_layernorm.weight"], config.rms_norm_eps)
+    return hidden + mlp(normed, weights, f"{prefix}mlp.")
+
+
+def model_logits(token_ids: np.ndarray, weights: Weights, config: Config) -> np.ndarray:
+    """Logits of every position: token ids [batch, tokens] -> [batch, tokens, vocabulary]."""
+    hidden = weights["model.embed_tokens.weight"][token_ids]
+    for layer in range(config.num_hidden_layers):
+        hidden = decoder_layer(hidden, weights, f"model.layers.{layer}.", config)
+    hidden = rms_norm(hidden, weights["model.norm.weight"], config.rms_norm_eps)
+    head = "model.embed_tokens.weight" if config.tie_word_embeddings else "lm_head.weight"
+    return hidden @ weights[head].T
+
+
+def generate(prompt: np.ndarray, new_tokens: int, weights: Weights, config: Config) -> tuple[np.ndarray, float]:
+    """Greedy continuation of prompt [batch, tokens]; also the smallest lead of a winning logit.
+
+    Recomputes the whole sequence for every token: a KV cache is what is to be checked, so there is none here.
+    """
+    ids, smallest_lead = prompt, np.inf
+    for _ in range(new_tokens):
+        last = model_logits(ids, weights, config)[:, -1]
+        ranked = np.sort(last, axis=-1)
+        smallest_lead = min(smallest_lead, float((ranked[:, -1] - ranked[:, -2]).min()))
+        ids = np.concatenate([ids, last.argmax(axis=-1)[:, None]], axis=1)
+    return ids, smallest_lead
