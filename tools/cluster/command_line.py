@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import mpi_run
+import slurm_box
 from box import Box, all_names, core_lists, require_programs, sweep
 from errors import USAGE, ClusterError
 from processes import die_with_parent
@@ -65,6 +66,7 @@ def build_parser() -> argparse.ArgumentParser:
     shape.add_argument("--nodes", type=_count, help="number of nodes (default 2)")
     shape.add_argument("--link", type=_link, help="unshaped (default), or a rate such as 1gbit, 10gbit")
     shape.add_argument("--slurm", action="store_true", help="run Slurm on it")
+    shape.add_argument("--slurm-cpus", type=_count, metavar="N", help="CPUs per node in Slurm's eyes (default: its cores)")
     program = argparse.ArgumentParser(add_help=False)
     program.add_argument("program", nargs=argparse.REMAINDER, metavar="-- PROGRAM ARGS")
 
@@ -85,8 +87,24 @@ def build_parser() -> argparse.ArgumentParser:
 def _start(box: Box, options: argparse.Namespace, bound_to_caller: bool) -> None:
     nodes = options.nodes or 2
     spec = {"nodes": nodes, "link": options.link or "unshaped", "slurm": options.slurm}
-    spec["cores"] = core_lists(nodes, mpi_run.available_cores())
+    spec |= {"slurm_cpus": options.slurm_cpus, "cores": core_lists(nodes, mpi_run.available_cores())}
+    if options.slurm:
+        require_programs(slurm_box.PROGRAMS)
     box.start(spec, bound_to_caller)
+    if not options.slurm:
+        return
+    try:
+        slurm_box.start(box.directory, spec, lambda node, command: box.enter(node, command, _environment(box, 1)))
+    except ClusterError:
+        box.stop()
+        raise
+
+
+def _environment(box: Box, ranks_per_node: int) -> dict[str, str]:
+    spec = box.spec()
+    cores = mpi_run.cores_of(spec)
+    settings = mpi_run.open_mpi_settings(spec["link"], ranks_per_node, ranks_per_node * spec["nodes"], cores)
+    return settings | (slurm_box.environment(box.directory) if spec["slurm"] else {})
 
 
 def _up(options: argparse.Namespace) -> int:
@@ -151,7 +169,7 @@ def _run(options: argparse.Namespace) -> int:
     if not program:
         raise ClusterError(USAGE, f"nothing to run: cluster {options.command} [options] -- PROGRAM ARGS")
     temporary = options.nodes is not None
-    if not temporary and (options.link is not None or options.slurm):
+    if not temporary and (options.link is not None or options.slurm or options.slurm_cpus):
         raise ClusterError(USAGE, "--link and --slurm are chosen when a cluster is made: give --nodes too, or use `up`")
     box = Box(f"run-{os.getpid()}" if temporary else options.name)
     if options.command == "run":
@@ -173,7 +191,7 @@ def _run_program(box: Box, options: argparse.Namespace, program: list[str]) -> i
     if not 0 <= node < spec["nodes"]:
         raise ClusterError(USAGE, f"there is no node {node}: cluster '{box.name}' has {spec['nodes']}")
     per_node = getattr(options, "ranks_per_node", 1)
-    environment = mpi_run.open_mpi_settings(spec["link"], per_node, per_node * spec["nodes"], mpi_run.cores_of(spec))
+    environment = _environment(box, per_node)
     if options.command == "run":
         program = mpi_run.mpirun_command(spec["nodes"], per_node, options.mpirun, program)
     return _run_in(box, node, program, environment)
