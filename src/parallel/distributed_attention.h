@@ -8,6 +8,8 @@
 
 #include "src/kernels/attention_backend.h"
 #include "src/mpi/communicator.h"
+#include "src/parallel/attention_plan.h"
+#include "src/parallel/kernel_runner.h"
 #include "src/parallel/strategy.h"
 
 namespace attention {
@@ -22,22 +24,14 @@ struct TensorShard {
   int64_t local_tokens() const;
 };
 
-// How the kernels run on each rank.
-struct ExecutionOptions {
-  Isa isa = Isa::kScalar;
-  int threads = 1;
-  BackendFactory backend = nullptr;
-  bool poll_progress = true;  // poll MPI from the kernel's progress callback
-};
-
 // Built once per case by all ranks of the communicator together: plans, allocates and touches every buffer.
 // Run() then does what is timed: communication, packing and computing, nothing allocated.
 class DistributedAttention {
  public:
   virtual ~DistributedAttention() = default;
 
-  // Throws the same Error on every rank if the combination or the sizes are not valid. `communicator` must
-  // outlive the result.
+  // Collective. Throws the same Error on every rank if the combination or the sizes are not valid, if ranks
+  // disagree on what is to be done, or if one of them lacks memory. `communicator` must outlive the result.
   static std::unique_ptr<DistributedAttention> Create(Communicator& communicator,
                                                       const AttentionProblem& problem, const Variant& variant,
                                                       Contract contract, const ExecutionOptions& options);
@@ -48,15 +42,15 @@ class DistributedAttention {
   const TensorShard& output_shard() const { return output_shard_; }
 
   // Collective. q, output: [batch, heads, local tokens, head_dim] of their shards; k, v of theirs; any
-  // strides.
-  virtual void Run(const ConstTensorView& q, const ConstTensorView& k, const ConstTensorView& v,
-                   const TensorView& output) = 0;
+  // strides. output is float32, the others the problem's type. Throws Error if a view does not fit.
+  void Run(const ConstTensorView& q, const ConstTensorView& k, const ConstTensorView& v,
+           const TensorView& output);
   // The same without computing, and without moving: they measure the parts (results are meaningless, sizes
   // true).
-  virtual void RunExchangeOnly(const ConstTensorView& q, const ConstTensorView& k, const ConstTensorView& v,
-                               const TensorView& output) = 0;
-  virtual void RunComputeOnly(const ConstTensorView& q, const ConstTensorView& k, const ConstTensorView& v,
-                              const TensorView& output) = 0;
+  void RunExchangeOnly(const ConstTensorView& q, const ConstTensorView& k, const ConstTensorView& v,
+                       const TensorView& output);
+  void RunComputeOnly(const ConstTensorView& q, const ConstTensorView& k, const ConstTensorView& v,
+                      const TensorView& output);
 
   // Payload bytes this rank sends to other ranks in one Run(), by the strategy's formula. Equals what the
   // communicator counts, in a test.
@@ -67,9 +61,18 @@ class DistributedAttention {
   virtual TileSizes tiles() const = 0;
 
  protected:
+  explicit DistributedAttention(const AttentionPlan& plan) : plan_(plan) {}
+  virtual void Execute(const ConstTensorView& q, const ConstTensorView& k, const ConstTensorView& v,
+                       const TensorView& output, RunParts parts) = 0;
+
+  AttentionPlan plan_;
   TensorShard query_shard_;
   TensorShard key_value_shard_;
   TensorShard output_shard_;
+
+ private:
+  void CheckViews(const ConstTensorView& q, const ConstTensorView& k, const ConstTensorView& v,
+                  const TensorView& output) const;
 };
 
 }  // namespace attention

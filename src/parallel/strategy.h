@@ -32,6 +32,17 @@ enum class Contract {
 };
 enum class Phase { kPrefill, kDecode };
 
+// 2-D parallelism (USP, Fang & Zhao 2024): `headwise` ranks that are neighbours share the tokens of their
+// group among each other by heads; `sequence` groups run the sequence strategy between them. Rank = group *
+// headwise + place in the group. {0, 0}: one-dimensional, as the strategy says.
+struct Grid {
+  int headwise = 0;
+  int sequence = 0;
+
+  bool is_set() const { return headwise != 0 || sequence != 0; }
+  bool operator==(const Grid&) const = default;
+};
+
 // strategy(exchange, sharding)+algorithm with its own tile sizes: what a cell compares.
 struct Variant {
   ParallelStrategy strategy = ParallelStrategy::kHeadwise;
@@ -39,6 +50,7 @@ struct Variant {
   Sharding sharding = Sharding::kContiguous;
   AttentionAlgorithm algorithm = AttentionAlgorithm::kOnlineSoftmax;
   TileSizes tiles;
+  Grid grid;  // strategy sequence only: `exchange` is what runs between the groups
 
   bool operator==(const Variant&) const = default;
 };
@@ -54,8 +66,10 @@ struct AttentionProblem {
   int64_t kv_tokens = 0;
   bool causal = false;
   DataType data_type = DataType::kFloat32;
+  Phase phase = Phase::kPrefill;  // fewer queries than keys are decode, whatever stands here
 
   int64_t group_size() const { return query_heads / kv_heads; }
+  bool is_decode() const { return phase == Phase::kDecode || query_tokens < kv_tokens; }
 };
 
 constexpr std::string_view Name(ParallelStrategy strategy) {
@@ -71,20 +85,47 @@ std::optional<Sharding> ParseSharding(std::string_view name);
 std::optional<Contract> ParseContract(std::string_view name);
 std::optional<Phase> ParsePhase(std::string_view name);
 
-// "sequence(ring,zigzag)+online_softmax"; with tiles other than auto "...+online_softmax[q=64,kv=256]".
+// "sequence(ring,zigzag)+online_softmax"; a grid adds ",grid=2x4" (headwise x sequence) inside the brackets,
+// tiles other than auto add "[q=64,kv=256]" at the end.
 std::string Name(const Variant& variant);
 
 // The design's defaults: headwise -> allgather (all_to_all under token_sharded); sequence+online_softmax ->
-// ring (prefill) or merge (decode); sequence with an exact softmax -> allgather; sharding zigzag if causal
-// prefill under sequence, else contiguous.
+// ring (prefill; allgather under replicated, where no K/V travel) or merge (decode); sequence with an exact
+// softmax -> allgather; sharding zigzag if causal prefill under sequence, else contiguous.
 Exchange DefaultExchange(ParallelStrategy strategy, AttentionAlgorithm algorithm, Contract contract,
                          Phase phase);
 Sharding DefaultSharding(ParallelStrategy strategy, Phase phase, bool causal);
 
+// Which combinations are valid.
+//
+//   prefill                  native              token_sharded   replicated   sharding
+//   headwise(allgather)      yes                 -               yes          contiguous
+//   headwise(none)           output head-sharded -               -            contiguous
+//   headwise(all_to_all)     -                   yes             -            contiguous, zigzag
+//   sequence(ring)           = token_sharded     yes             -            contiguous, zigzag
+//   sequence(allgather)      = token_sharded     yes             yes          contiguous, zigzag
+//   sequence(merge)          = token_sharded     yes             -            contiguous, zigzag
+//
+//   decode                   native                              token_sharded   replicated
+//   headwise(allgather)      K/V head-sharded                    -               yes
+//   headwise(none)           K/V and output head-sharded         -               -
+//   sequence(merge)          K/V token-sharded (contiguous)      -               yes
+//
+// headwise reads whole K/V of its heads: every algorithm. ring and merge carry running softmax states:
+// online_softmax only. sequence(allgather) sees all keys at once: every algorithm.
+// native headwise prefill starts from complete inputs; native decode starts and ends with complete (tiny)
+// queries and outputs, and only the K/V cache is sharded.
+// replicated: every rank has all K/V and needs all outputs, so only outputs travel, and they are gathered:
+// the rest of ring or merge has nothing to move, and would only compute the same in another order. In decode
+// a rank reads its share of the replica (heads or tokens), and the partial results must meet: allgather or
+// merge. token_sharded decode: one token cannot be dealt, and the cache's own sharding is what native means
+// there. A grid takes what sequence takes; under token_sharded its inner, head-wise exchange is an
+// all-to-all.
+
 // Empty if the combination is valid; otherwise one line that says what is wrong and what is valid instead.
 std::string WhyInvalid(const Variant& variant, Contract contract, Phase phase);
 
-// Every valid (variant with automatic tiles, contract) of a phase, in the order of the enums.
+// Every valid one-dimensional (variant with automatic tiles, contract) of a phase, in the order of the enums.
 struct ValidCombination {
   Variant variant;
   Contract contract;

@@ -1,0 +1,80 @@
+#include "src/parallel/distributed_attention.h"
+
+#include <utility>
+
+#include "src/base/error.h"
+#include "src/mpi/agreement.h"
+#include "src/parallel/grid_communicators.h"
+#include "src/parallel/replicated_attention.h"
+#include "src/parallel/split_keys_attention.h"
+#include "src/parallel/token_sharded_attention.h"
+
+namespace attention {
+namespace {
+
+std::unique_ptr<DistributedAttention> MakeByPlan(const AttentionPlan& plan, GridCommunicators communicators) {
+  if (plan.problem.is_decode() && plan.variant.exchange == Exchange::kMerge) {
+    return std::make_unique<SplitKeysAttention>(plan, std::move(communicators));
+  }
+  const bool starts_complete =
+      plan.contract == Contract::kReplicated ||
+      (plan.contract == Contract::kNative && plan.variant.strategy == ParallelStrategy::kHeadwise);
+  if (starts_complete) return std::make_unique<ReplicatedAttention>(plan, std::move(communicators));
+  return std::make_unique<TokenShardedAttention>(plan, std::move(communicators));
+}
+
+void CheckView(const char* name, const ConstTensorView& view, const TensorShard& shard,
+               const AttentionProblem& problem, DataType type) {
+  const TensorShape expected = QueryShape(problem, shard.head_count, shard.local_tokens());
+  Require(view.shape == expected && view.data_type == type, name, " is [", view.shape.batch, ", ",
+          view.shape.heads, ", ", view.shape.tokens, ", ", view.shape.head_dim, "] of ", Name(view.data_type),
+          "; this rank's shard is [", expected.batch, ", ", expected.heads, ", ", expected.tokens, ", ",
+          expected.head_dim, "] of ", Name(type));
+}
+
+}  // namespace
+
+int64_t TensorShard::local_tokens() const { return TokenCount(segments); }
+
+std::unique_ptr<DistributedAttention> DistributedAttention::Create(Communicator& communicator,
+                                                                   const AttentionProblem& problem,
+                                                                   const Variant& variant, Contract contract,
+                                                                   const ExecutionOptions& options) {
+  AttentionPlan plan;
+  AgreeOnErrors(communicator, [&] {
+    plan = AttentionPlan::Make(problem, variant, contract, options, communicator.size(), communicator.rank());
+  });
+  AgreeOnText(communicator, plan.Description(), "plan");
+  GridCommunicators communicators(plan, communicator);
+  std::unique_ptr<DistributedAttention> result;
+  AgreeOnErrors(communicator, [&] { result = MakeByPlan(plan, std::move(communicators)); });
+  return result;
+}
+
+void DistributedAttention::Run(const ConstTensorView& q, const ConstTensorView& k, const ConstTensorView& v,
+                               const TensorView& output) {
+  CheckViews(q, k, v, output);
+  Execute(q, k, v, output, {.exchange = true, .compute = true});
+}
+
+void DistributedAttention::RunExchangeOnly(const ConstTensorView& q, const ConstTensorView& k,
+                                           const ConstTensorView& v, const TensorView& output) {
+  CheckViews(q, k, v, output);
+  Execute(q, k, v, output, {.exchange = true, .compute = false});
+}
+
+void DistributedAttention::RunComputeOnly(const ConstTensorView& q, const ConstTensorView& k,
+                                          const ConstTensorView& v, const TensorView& output) {
+  CheckViews(q, k, v, output);
+  Execute(q, k, v, output, {.exchange = false, .compute = true});
+}
+
+void DistributedAttention::CheckViews(const ConstTensorView& q, const ConstTensorView& k,
+                                      const ConstTensorView& v, const TensorView& output) const {
+  CheckView("q", q, query_shard_, plan_.problem, plan_.problem.data_type);
+  CheckView("k", k, key_value_shard_, plan_.problem, plan_.problem.data_type);
+  CheckView("v", v, key_value_shard_, plan_.problem, plan_.problem.data_type);
+  CheckView("output", output, output_shard_, plan_.problem, DataType::kFloat32);
+}
+
+}  // namespace attention

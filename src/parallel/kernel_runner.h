@@ -1,0 +1,40 @@
+// The computing side of a strategy: one rank's backend, polling the exchange while it works.
+#ifndef SRC_PARALLEL_KERNEL_RUNNER_H_
+#define SRC_PARALLEL_KERNEL_RUNNER_H_
+
+#include <cstdint>
+#include <memory>
+
+#include "src/kernels/attention_backend.h"
+#include "src/mpi/request_set.h"
+#include "src/parallel/attention_plan.h"
+
+namespace attention {
+
+// Which parts of a run are done; all of them in one that counts.
+struct RunParts {
+  bool exchange = true;
+  bool compute = true;
+};
+
+class KernelRunner {
+ public:
+  // Bounds are over all steps. A rank without query rows makes no backend and computes nothing.
+  KernelRunner(const AttentionPlan& plan, const HeadShare& heads, int64_t max_query_tokens,
+               int64_t max_kv_tokens);
+
+  // One step; `under_way` (may be null) is polled from the kernel's progress callback if the options say so.
+  void Accumulate(AttentionStep step, RequestSet* under_way);
+
+  size_t workspace_bytes() const { return backend_ ? backend_->workspace_bytes() : 0; }
+  TileSizes tiles() const { return backend_ ? backend_->tiles() : requested_tiles_; }
+
+ private:
+  std::unique_ptr<AttentionBackend> backend_;
+  TileSizes requested_tiles_;
+  bool poll_progress_;
+};
+
+}  // namespace attention
+
+#endif  // SRC_PARALLEL_KERNEL_RUNNER_H_

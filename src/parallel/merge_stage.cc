@@ -1,0 +1,81 @@
+#include "src/parallel/merge_stage.h"
+
+#include "src/parallel/state_exchange.h"
+
+namespace attention {
+
+MergeStage::MergeStage(const AttentionPlan& plan, const SequenceLayout& layout,
+                       const Communicator& communicator)
+    : problem_(plan.problem),
+      layout_(layout),
+      communicator_(&communicator),
+      kernel_(plan, layout.heads, layout.max_tokens(), layout.TokensOf(layout.rank)) {
+  const int64_t heads = layout.heads.query.size();
+  for (int r = 0; r < layout.size(); ++r) {
+    const bool is_own = r == layout.rank;
+    const int64_t tokens = layout.TokensOf(r);
+    queries_.emplace_back(problem_.data_type, QueryShape(problem_, heads, is_own ? 0 : tokens));
+    computed_.emplace_back(problem_.batch, heads, tokens, problem_.head_dim);
+    received_.emplace_back(problem_.batch, heads, is_own ? 0 : layout.TokensOf(layout.rank),
+                           problem_.head_dim);
+  }
+}
+
+void MergeStage::Run(const ConstTensorView& q, const ConstTensorView& k, const ConstTensorView& v,
+                     const TensorView& output, RunParts parts) {
+  const int size = layout_.size();
+  std::vector<RequestSet> arriving(static_cast<size_t>(size), RequestSet(*communicator_));
+  RequestSet homeward(*communicator_);  // everything that nobody waits for until the end
+  for (int turn = 1; parts.exchange && turn < size; ++turn) {
+    const int source = (layout_.rank - turn + size) % size;
+    arriving[static_cast<size_t>(source)].Receive({queries_[static_cast<size_t>(source)].view()}, source);
+    homeward.Send({q}, (layout_.rank + turn) % size);
+  }
+  for (int step = 0; step < size; ++step) {
+    const size_t owner = static_cast<size_t>((layout_.rank - step + size) % size);
+    arriving[owner].Wait("merge: queries", step);
+    const ConstTensorView queries = step == 0 ? q : ConstTensorView(queries_[owner].view());
+    if (parts.compute) {
+      kernel_.Accumulate({{queries, layout_.tokens[owner]},
+                          {k, v, layout_.own()},
+                          computed_[owner].view(),
+                          {},
+                          /*first=*/true,
+                          /*last=*/false,
+                          {}},
+                         &homeward);
+    }
+    if (parts.exchange && step > 0) {
+      // Our queries went to rank + step in that rank's step `step`: its state of them arrives in this order.
+      const int helper = (layout_.rank + step) % size;
+      ReceiveState(homeward, received_[static_cast<size_t>(helper)].view(), helper);
+      SendState(homeward, computed_[owner].view(), static_cast<int>(owner));
+    }
+  }
+  homeward.Wait("merge: states", size);
+  if (parts.compute) MergeInRankOrder(output);
+}
+
+void MergeStage::MergeInRankOrder(const TensorView& output) {
+  const size_t own = static_cast<size_t>(layout_.rank);
+  const auto state_of = [&](size_t r) { return r == own ? computed_[r].view() : received_[r].view(); };
+  const AttentionStateView total = state_of(0);
+  for (size_t r = 1; r < received_.size(); ++r) MergeState(total, state_of(r));
+  FinishState(total, output);
+}
+
+int64_t MergeStage::comm_bytes() const {
+  const int64_t heads = layout_.heads.query.size(), own = layout_.TokensOf(layout_.rank);
+  return InputBytes(problem_, heads, own) * (layout_.size() - 1) +
+         StateBytes(problem_, heads, layout_.total_tokens() - own);
+}
+
+size_t MergeStage::workspace_bytes() const {
+  size_t bytes = kernel_.workspace_bytes();
+  for (const TensorBuffer& buffer : queries_) bytes += buffer.size_bytes();
+  for (const AttentionStateBuffer& state : computed_) bytes += state.size_bytes();
+  for (const AttentionStateBuffer& state : received_) bytes += state.size_bytes();
+  return bytes;
+}
+
+}  // namespace attention
