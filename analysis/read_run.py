@@ -1,0 +1,353 @@
+"""Reads a run directory (samples.csv, cases.csv, manifest.json) and refuses what cannot be trusted.
+
+Whatever is wrong is reported as one UnusableInput whose message names file, line and column. An empty field means
+"not measured" and is allowed only where a measurement may be missing; NaN, infinities and negative times never are.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Iterator, Mapping
+
+SCHEMA_VERSION = "1"
+
+# What a claim may be about. Times are measured every round; rates and the overlap follow from them round by round.
+TIME_METRICS = ("time_s", "time_min_rank_s", "compute_s", "comm_total_s", "comm_exposed_s")
+DERIVED_METRICS = ("gflops", "pct_peak", "overlap_fraction")
+# Known once per case, without an interval.
+COUNT_METRICS = ("comm_bytes_per_rank", "workspace_bytes", "peak_rss_bytes", "max_abs_err", "rel_l2_err")
+METRICS = TIME_METRICS + DERIVED_METRICS + COUNT_METRICS
+
+SAMPLE_COLUMNS = (
+    "schema_version", "launch", "cell", "case", "variant", "round", "order_in_round", "time_s", "time_min_rank_s",
+    "compute_s", "comm_total_s", "comm_exposed_s", "peak_gflops", "read_gb_per_s", "status",
+)  # fmt: skip
+
+FACTOR_COLUMNS = (
+    "variant", "strategy", "exchange", "sharding", "algorithm", "backend", "model", "scope", "phase", "contract",
+    "dtype", "isa", "batch", "heads", "kv_heads", "head_dim", "seq_len", "causal", "ranks", "threads", "nodes",
+    "placement", "cache", "data", "seed", "q_block", "kv_block",
+)  # fmt: skip
+# These follow from the variant; the other factors are the same for all cases of a cell.
+VARIANT_FACTORS = ("variant", "strategy", "exchange", "sharding", "algorithm", "backend", "q_block", "kv_block")
+CELL_FACTORS = tuple(name for name in FACTOR_COLUMNS if name not in VARIANT_FACTORS)
+
+RESULT_COLUMNS = (
+    "rounds", "time_median_s", "time_low_s", "time_high_s", "gflops", "pct_peak", "peak_gflops", "read_gb_per_s",
+    "compute_s", "comm_total_s", "comm_exposed_s", "overlap_fraction", "comm_bytes_per_rank", "workspace_bytes",
+    "peak_rss_bytes", "max_abs_err", "rel_l2_err", "tolerance_rel_l2", "nonfinite", "oversubscribed", "drift",
+    "status", "message",
+)  # fmt: skip
+CASE_COLUMNS = ("schema_version", "launch", "cell", "case") + FACTOR_COLUMNS + RESULT_COLUMNS
+
+WORDS_FOR_TRUE = ("1", "true", "yes", "on")
+WORDS_FOR_FALSE = ("0", "false", "no", "off")
+
+
+class UnusableInput(Exception):
+    """Bad usage or a run directory that cannot be analysed; the message is one line for the user."""
+
+
+def canonical(value: object) -> str:
+    """One spelling for values that mean the same in YAML, JSON and CSV: true and True, 2 and 2.0."""
+    text = str(value).strip()
+    if text.lower() in ("true", "yes", "on"):
+        return "true"
+    if text.lower() in ("false", "no", "off"):
+        return "false"
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return str(int(number)) if math.isfinite(number) and number == int(number) else text
+
+
+def canonical_factor(column: str, value: object) -> str:
+    """canonical(), and for the yes/no factor also 1 and 0."""
+    text = canonical(value)
+    return {"1": "true", "0": "false"}.get(text, text) if column == "causal" else text
+
+
+@dataclass(frozen=True)
+class Sample:
+    launch: str
+    cell: str
+    case: str
+    variant: str
+    round: int
+    order_in_round: int
+    metrics: Mapping[str, float | None]  # by TIME_METRICS and peak_gflops; None where not measured
+    status: str
+
+
+@dataclass(frozen=True)
+class Case:
+    launch: str
+    cell: str
+    case: str
+    factors: Mapping[str, str]  # by FACTOR_COLUMNS, canonical spelling
+    counts: Mapping[str, float | None]  # by COUNT_METRICS
+    work_gflop: float | None  # gflops x median time: the operations counted for this case
+    rounds: int
+    oversubscribed: bool
+    drift: bool  # the runner saw the time move by more than its interval during the cell
+    status: str
+    message: str
+
+    @property
+    def variant(self) -> str:
+        return self.factors["variant"]
+
+
+@dataclass(frozen=True)
+class Run:
+    directory: Path
+    experiment: str
+    title: str
+    expect: list[dict[str, Any]]
+    manifest: Mapping[str, Any]
+    cases: list[Case]
+    # Samples of complete cells only, keyed by (launch, case); rounds in ascending order, pilots left out.
+    samples: Mapping[tuple[str, str], list[Sample]]
+    ignored_samples: int = field(default=0)  # rows of cells that were never completed
+    discarded_pilots: int = field(default=0)
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One CSV row that knows where it stands."""
+
+    file: str
+    line: int
+    values: Mapping[str, str]
+
+    def error(self, column: str, problem: str) -> UnusableInput:
+        return UnusableInput(f"{self.file} line {self.line}, column {column}: {problem}")
+
+    def text(self, column: str) -> str:
+        value = self.values[column].strip()
+        if not value:
+            raise self.error(column, "empty")
+        return value
+
+    def integer(self, column: str, minimum: int | None = None) -> int:
+        value = self.text(column)
+        try:
+            number = int(value)
+        except ValueError:
+            raise self.error(column, f"'{value}' is not a whole number") from None
+        if minimum is not None and number < minimum:
+            raise self.error(column, f"{number} is below {minimum}")
+        return number
+
+    def number(self, column: str, *, negative: bool = False) -> float | None:
+        """A finite number, or None for an empty field."""
+        value = self.values[column].strip()
+        if not value:
+            return None
+        try:
+            number = float(value)
+        except ValueError:
+            raise self.error(column, f"'{value}' is not a number") from None
+        if not math.isfinite(number):
+            raise self.error(column, f"'{value}' is not finite")
+        if number < 0 and not negative:
+            raise self.error(column, f"{value} is negative")
+        return number
+
+    def flag(self, column: str) -> bool:
+        value = self.text(column).lower()
+        if value in WORDS_FOR_TRUE:
+            return True
+        if value in WORDS_FOR_FALSE:
+            return False
+        raise self.error(column, f"'{value}' is neither true nor false")
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UnusableInput(f"{path}: no such file (is this the directory of a run?)") from None
+    except (OSError, UnicodeDecodeError) as problem:
+        reason = problem.strerror if isinstance(problem, OSError) else "not UTF-8 text"
+        raise UnusableInput(f"{path}: cannot be read: {reason}") from None
+
+
+def _read_rows(path: Path, columns: tuple[str, ...]) -> Iterator[_Row]:
+    text = _read_text(path)
+    if not text.strip():
+        raise UnusableInput(f"{path.name}: empty file")
+    if not text.endswith("\n"):
+        raise UnusableInput(f"{path.name} line {text.count(chr(10)) + 1}: the last line is truncated")
+    reader = csv.reader(text.splitlines(keepends=True), strict=True)
+    try:
+        header = next(reader)
+        missing = [name for name in columns if name not in header]
+        if missing:
+            raise UnusableInput(f"{path.name} line 1: missing column {', '.join(missing)}")
+        if len(set(header)) != len(header):
+            raise UnusableInput(f"{path.name} line 1: a column appears twice")
+        for fields in reader:
+            if len(fields) != len(header):
+                raise UnusableInput(
+                    f"{path.name} line {reader.line_num}: {len(fields)} fields where the header has {len(header)}"
+                )
+            row = _Row(path.name, reader.line_num, dict(zip(header, fields)))
+            version = row.text("schema_version")
+            if version != SCHEMA_VERSION:
+                raise row.error("schema_version", f"version {version} is unknown; this analysis reads {SCHEMA_VERSION}")
+            yield row
+    except csv.Error as problem:
+        raise UnusableInput(f"{path.name} line {reader.line_num}: {problem}") from None
+
+
+def _read_case(row: _Row) -> Case:
+    factors = {name: canonical_factor(name, row.values[name]) for name in FACTOR_COLUMNS}
+    for name in ("variant", "strategy", "algorithm", "contract", "isa"):
+        row.text(name)
+    for name in ("ranks", "threads", "seq_len"):
+        row.integer(name, minimum=1)
+    rate, median = row.number("gflops"), row.number("time_median_s")
+    case = Case(
+        launch=row.text("launch"),
+        cell=row.text("cell"),
+        case=row.text("case"),
+        factors=factors,
+        counts={name: row.number(name) for name in COUNT_METRICS},
+        work_gflop=None if rate is None or median is None else rate * median,
+        rounds=row.integer("rounds", minimum=0),
+        oversubscribed=row.flag("oversubscribed"),
+        drift=_read_drift(row),
+        status=row.text("status"),
+        message=row.values["message"].strip(),
+    )
+    _require_case_name(row, case.cell, case.case, row.text("variant"))
+    return case
+
+
+def _read_drift(row: _Row) -> bool:
+    """Empty or a flag."""
+    return bool(row.values["drift"].strip()) and row.flag("drift")
+
+
+def _require_case_name(row: _Row, cell: str, case: str, variant: str) -> None:
+    if case != f"{cell}/{variant}":
+        raise row.error("case", f"'{case}' is not cell/variant, here '{cell}/{variant}'")
+
+
+def _read_sample(row: _Row) -> Sample:
+    status = row.text("status")
+    # Exposed communication is a difference of two measured times: noise can make it slightly negative.
+    names = (*TIME_METRICS, "peak_gflops")
+    metrics = {name: row.number(name, negative=name == "comm_exposed_s") for name in names}
+    if status == "ok" and not metrics["time_s"]:
+        raise row.error("time_s", "a sample that is ok needs a time above zero")
+    sample = Sample(
+        launch=row.text("launch"),
+        cell=row.text("cell"),
+        case=row.text("case"),
+        variant=canonical(row.text("variant")),
+        round=row.integer("round"),
+        order_in_round=row.integer("order_in_round"),
+        metrics=metrics,
+        status=status,
+    )
+    _require_case_name(row, sample.cell, sample.case, row.text("variant"))
+    return sample
+
+
+def _read_cases(path: Path) -> list[Case]:
+    cases: list[Case] = []
+    seen: dict[tuple[str, str], int] = {}
+    cell_factors: dict[str, tuple[int, Case]] = {}
+    for row in _read_rows(path, CASE_COLUMNS):
+        case = _read_case(row)
+        key = (case.launch, case.case)
+        if key in seen:
+            raise row.error("case", f"'{case.case}' of launch {case.launch} is already on line {seen[key]}")
+        seen[key] = row.line
+        first_line, first = cell_factors.setdefault(case.cell, (row.line, case))
+        for name in CELL_FACTORS:
+            if case.factors[name] != first.factors[name]:
+                raise row.error(name, f"differs from line {first_line} although both are of cell {case.cell}")
+        cases.append(case)
+    if not cases:
+        raise UnusableInput(f"{path.name}: no completed case")
+    return cases
+
+
+def _read_samples(path: Path, cases: list[Case]) -> tuple[dict[tuple[str, str], list[Sample]], int, int]:
+    """Samples of complete cells by (launch, case), the number of ignored rows, and the number of pilot rows."""
+    complete = {(case.launch, case.cell) for case in cases}
+    known = {(case.launch, case.case) for case in cases}
+    samples: dict[tuple[str, str], list[Sample]] = {}
+    seen: dict[tuple[str, str, int], int] = {}
+    ignored = pilots = 0
+    for row in _read_rows(path, SAMPLE_COLUMNS):
+        sample = _read_sample(row)
+        key = (sample.launch, sample.case, sample.round)
+        if key in seen:
+            raise row.error(
+                "round", f"round {sample.round} of '{sample.case}', launch {sample.launch}, is already on line {seen[key]}"
+            )
+        seen[key] = row.line
+        if (sample.launch, sample.cell) not in complete:
+            ignored += 1
+        elif (sample.launch, sample.case) not in known:
+            raise row.error("case", f"'{sample.case}' of launch {sample.launch} is not in cases.csv")
+        elif sample.round < 0:
+            pilots += 1
+        else:
+            samples.setdefault((sample.launch, sample.case), []).append(sample)
+    for rows in samples.values():
+        rows.sort(key=lambda sample: sample.round)
+    return samples, ignored, pilots
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    text = _read_text(path)
+    try:
+        manifest = json.loads(text)
+    except json.JSONDecodeError as problem:
+        raise UnusableInput(f"{path.name} line {problem.lineno}, column {problem.colno}: {problem.msg}") from None
+    if not isinstance(manifest, dict):
+        raise UnusableInput(f"{path.name}: must be a JSON object")
+    version = manifest.get("schema_version")
+    if str(version) != SCHEMA_VERSION:
+        raise UnusableInput(
+            f"{path.name}: schema_version {version} is unknown; this analysis reads {SCHEMA_VERSION}"
+        )
+    for key, kind in (("experiment", str), ("title", str), ("expect", list)):
+        if not isinstance(manifest.get(key), kind):
+            raise UnusableInput(f"{path.name}: '{key}' is missing or is not a {kind.__name__}")
+    if not all(isinstance(claim, dict) for claim in manifest["expect"]):
+        raise UnusableInput(f"{path.name}: every entry of 'expect' must be an object")
+    return manifest
+
+
+def read_run(directory: Path) -> Run:
+    """Reads and validates `directory`; raises UnusableInput with one line that says where the problem is."""
+    if not directory.is_dir():
+        raise UnusableInput(f"{directory}: no such directory")
+    manifest = _read_manifest(directory / "manifest.json")
+    cases = _read_cases(directory / "cases.csv")
+    samples, ignored, pilots = _read_samples(directory / "samples.csv", cases)
+    for case in cases:
+        if case.status == "ok" and (case.launch, case.case) not in samples:
+            raise UnusableInput(f"samples.csv: no sample of case '{case.case}', launch {case.launch}, which is ok")
+    return Run(
+        directory=directory,
+        experiment=manifest["experiment"],
+        title=manifest["title"],
+        expect=manifest["expect"],
+        manifest=manifest,
+        cases=cases,
+        samples=samples,
+        ignored_samples=ignored,
+        discarded_pilots=pilots,
+    )

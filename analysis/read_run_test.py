@@ -1,0 +1,79 @@
+"""What is read, and what is left out. Broken files are in verify_ordering_test.py, where the user meets them."""
+
+import tempfile
+import unittest
+from pathlib import Path
+
+from analysis import read_run, synthetic_run
+from analysis.synthetic_run import HEADWISE, SEQUENCE, STANDARD, Cell
+
+TIMES = {SEQUENCE: 1.0, HEADWISE: 1.1, STANDARD: 1.3}
+
+
+class ReadRunTest(unittest.TestCase):
+    def setUp(self) -> None:
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.directory = Path(temporary.name)
+
+    def test_reads_typed_values(self) -> None:
+        synthetic_run.write_run(self.directory, [Cell(TIMES, {"causal": "1", "ranks": 2})], rounds=5, pilots=2)
+        run = read_run.read_run(self.directory)
+        self.assertEqual(len(run.cases), 3)
+        case = run.cases[0]
+        self.assertEqual((case.factors["causal"], case.factors["ranks"], case.variant), ("true", "2", SEQUENCE))
+        self.assertEqual(case.counts["workspace_bytes"], float(1 << 22))
+        samples = run.samples[(case.launch, case.case)]
+        self.assertEqual([sample.round for sample in samples], [0, 1, 2, 3, 4])
+        self.assertAlmostEqual(samples[0].metrics["time_s"] or 0, 1.0, delta=0.05)
+
+    def test_pilots_are_discarded(self) -> None:
+        synthetic_run.write_run(self.directory, [Cell(TIMES)], rounds=5, pilots=4)
+        run = read_run.read_run(self.directory)
+        self.assertEqual(run.discarded_pilots, 12)
+        self.assertEqual(sum(len(rows) for rows in run.samples.values()), 15)
+
+    def test_samples_of_unfinished_cells_are_ignored(self) -> None:
+        synthetic_run.write_run(self.directory, [Cell(TIMES), Cell(TIMES, {"seq_len": 7})], rounds=5, pilots=0)
+        path = self.directory / "cases.csv"
+        kept = [line for line in path.read_text().splitlines(keepends=True) if "cell001" not in line]
+        path.write_text("".join(kept))
+        run = read_run.read_run(self.directory)
+        self.assertEqual(run.ignored_samples, 15)
+        self.assertEqual({case for _, case in run.samples}, {f"cell000/{variant}" for variant in TIMES})
+
+    def test_a_cell_repeated_after_a_kill_keeps_its_complete_launch_only(self) -> None:
+        synthetic_run.write_run(self.directory, [Cell(TIMES)], rounds=5, pilots=0, launches=2)
+        path = self.directory / "cases.csv"
+        lines = path.read_text().splitlines(keepends=True)
+        path.write_text("".join([lines[0], *[line for line in lines[1:] if line.startswith("1,1,")]]))
+        run = read_run.read_run(self.directory)
+        self.assertEqual({launch for launch, _ in run.samples}, {"1"})
+        self.assertEqual(run.ignored_samples, 15)
+
+    def test_unmeasured_values_are_none_and_exposed_time_may_be_negative(self) -> None:
+        synthetic_run.write_run(self.directory, [Cell(TIMES)], rounds=5, pilots=0)
+        path = self.directory / "samples.csv"
+        lines = path.read_text().splitlines()
+        fields = lines[1].split(",")
+        columns = lines[0].split(",")
+        fields[columns.index("compute_s")] = ""
+        fields[columns.index("comm_exposed_s")] = "-1e-6"
+        lines[1] = ",".join(fields)
+        path.write_text("\n".join(lines) + "\n")
+        run = read_run.read_run(self.directory)
+        first = run.samples[(fields[1], fields[3])][0]
+        self.assertIsNone(first.metrics["compute_s"])
+        self.assertEqual(first.metrics["comm_exposed_s"], -1e-6)
+
+    def test_canonical_spellings(self) -> None:
+        self.assertEqual(read_run.canonical(True), "true")
+        self.assertEqual(read_run.canonical("2.0"), "2")
+        self.assertEqual(read_run.canonical("avx2"), "avx2")
+        self.assertEqual(read_run.canonical("nan"), "nan")
+        self.assertEqual(read_run.canonical_factor("causal", 0), "false")
+        self.assertEqual(read_run.canonical_factor("ranks", 1), "1")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,117 @@
+"""Writes run directories with known answers, in the runner's file format. For tests only."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Callable, Mapping, Sequence
+
+import numpy as np
+
+from analysis.read_run import CASE_COLUMNS, SAMPLE_COLUMNS
+
+FACTORS: dict[str, Any] = {
+    "exchange": "ring", "sharding": "zigzag", "backend": "highway", "model": "qwen3-0.6b", "scope": "attention",
+    "phase": "prefill", "contract": "native", "dtype": "fp32", "isa": "avx512", "batch": 1, "heads": 16, "kv_heads": 8,
+    "head_dim": 128, "seq_len": 1024, "causal": "true", "ranks": 2, "threads": 1, "nodes": 1, "placement": "packed",
+    "cache": "warm", "data": "gaussian", "seed": 1, "q_block": 96, "kv_block": 256,
+}  # fmt: skip
+
+SEQUENCE = "sequence+online_softmax"
+HEADWISE = "headwise+online_softmax"
+STANDARD = "headwise+standard"
+ORDER = [SEQUENCE, HEADWISE, STANDARD]
+ORDER_CLAIM: dict[str, Any] = {"claim": "ordering", "metric": "time_s", "over": "variant", "order": ORDER}
+
+
+@dataclass
+class Cell:
+    """A cell: median time of each variant, and how it differs from FACTORS."""
+
+    times: Mapping[str, float]
+    factors: Mapping[str, Any] = field(default_factory=dict)
+    case_values: Mapping[str, Any] = field(default_factory=dict)  # results, same for all variants
+    status: Mapping[str, str] = field(default_factory=dict)  # by variant; ok if absent
+
+
+Noise = Callable[[np.random.Generator, int], float]  # log noise of one sample of variant number n
+
+
+def quiet_noise(generator: np.random.Generator, variant: int) -> float:
+    return float(generator.normal(0.0, 0.004))
+
+
+def write_run(
+    directory: Path,
+    cells: Sequence[Cell],
+    expect: Sequence[Mapping[str, Any]] = (ORDER_CLAIM,),
+    *,
+    launches: int = 1,
+    rounds: int = 30,
+    pilots: int = 2,
+    noise: Noise = quiet_noise,
+    seed: int = 1,
+) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    generator = np.random.default_rng(seed)
+    samples: list[dict[str, Any]] = []
+    cases: list[dict[str, Any]] = []
+    for launch in range(launches):
+        for number, cell in enumerate(cells):
+            rows = _cell_samples(f"cell{number:03d}", launch, cell, rounds, pilots, noise, generator)
+            samples += rows
+            cases += _cell_cases(f"cell{number:03d}", launch, cell, rounds, rows)
+    write_csv(directory / "samples.csv", SAMPLE_COLUMNS, samples)
+    write_csv(directory / "cases.csv", CASE_COLUMNS, cases)
+    manifest = {
+        "schema_version": 1, "experiment": "synthetic", "title": "Does the analysis see what was planted?",
+        "config": "", "config_sha256": "0" * 64, "expect": list(expect), "git_revision": "0123456789abcdef",
+        "git_dirty": False, "launches": [str(launch) for launch in range(launches)],
+    }  # fmt: skip
+    (directory / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _cell_samples(
+    name: str, launch: int, cell: Cell, rounds: int, pilots: int, noise: Noise, generator: np.random.Generator
+) -> list[dict[str, Any]]:
+    rows = []
+    for number in range(-pilots, rounds):
+        for order, index in enumerate(generator.permutation(len(cell.times))):
+            variant = list(cell.times)[index]
+            status = cell.status.get(variant, "ok")
+            time = cell.times[variant] * math.exp(noise(generator, int(index)))
+            rows.append({
+                "schema_version": 1, "launch": launch, "cell": name, "case": f"{name}/{variant}", "variant": variant,
+                "round": number, "order_in_round": order, "time_s": time if status == "ok" else "",
+                "time_min_rank_s": 0.98 * time, "compute_s": 0.9 * time, "comm_total_s": 0.2 * time,
+                "comm_exposed_s": 0.1 * time, "peak_gflops": 115.0, "read_gb_per_s": 22.0, "status": status,
+            })  # fmt: skip
+    return rows
+
+
+def _cell_cases(
+    name: str, launch: int, cell: Cell, rounds: int, rows: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    cases = []
+    for variant in cell.times:
+        strategy, algorithm = variant.split("+")[0], variant.split("+")[1].split("@")[0]
+        times = [row["time_s"] for row in rows if row["variant"] == variant and row["round"] >= 0 and row["time_s"]]
+        median = float(np.median(times)) if times else None
+        cases.append({
+            "schema_version": 1, "launch": launch, "cell": name, "case": f"{name}/{variant}", "variant": variant,
+            "strategy": strategy.split("(")[0], "algorithm": algorithm, **FACTORS, **cell.factors, "rounds": rounds,
+            "time_median_s": median or "", "gflops": 1.0 / median if median else "", "comm_bytes_per_rank": 1 << 20,
+            "workspace_bytes": 1 << 22, "oversubscribed": "false", "drift": "false",
+            "status": cell.status.get(variant, "ok"), "message": "", **cell.case_values,
+        })  # fmt: skip
+    return cases
