@@ -1,0 +1,167 @@
+#include "src/qwen3/linear_kernels.h"
+
+#include <utility>
+
+#include "src/base/error.h"
+#include "src/qwen3/packed_matrix.h"
+
+// Highway compiles the rest of this file once per target. SSSE3 and AVX3_DL would be tables nobody asks for.
+#define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_AVX3_DL)
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "src/qwen3/linear_kernels.cc"
+#include "hwy/foreach_target.h"
+// foreach_target comes first.
+#include "hwy/cache_control.h"
+#include "hwy/highway.h"
+
+#ifndef QWEN3_UNROLL
+#if defined(__clang__)
+#define QWEN3_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define QWEN3_UNROLL _Pragma("GCC unroll 32")
+#endif
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace attention {
+namespace HWY_NAMESPACE {
+
+namespace hn = hwy::HWY_NAMESPACE;
+using FloatTag = hn::CappedTag<float, 16>;
+using FloatVec = hn::Vec<FloatTag>;
+constexpr int64_t kLanes = static_cast<int64_t>(HWY_LANES(float)) < 16 ? HWY_LANES(float) : 16;
+constexpr int64_t kHalf = kPanelOutputs / 2;
+
+// Registers: 2 accumulators per row, 2 weight vectors, 1 broadcast (a memory operand on AVX-512).
+#if HWY_TARGET <= HWY_AVX3
+constexpr int kTileRows = 14;
+#else
+constexpr int kTileRows = 6;
+#endif
+
+// The weights of outputs [lane, lane + kLanes) and [16 + lane, 16 + lane + kLanes) of one input.
+struct Pair {
+  FloatVec low, high;
+};
+
+HWY_INLINE Pair LoadPair(const float* input, int64_t lane) {
+  const FloatTag df;
+  return {hn::LoadU(df, input + lane), hn::LoadU(df, input + kHalf + lane)};
+}
+
+// A bf16 is the upper half of a float: the low output of a lane is shifted up, the high one masked.
+HWY_INLINE Pair LoadPair(const Bfloat16* input, int64_t lane) {
+  const FloatTag df;
+  const hn::RebindToUnsigned<FloatTag> du;
+  const auto words = hn::LoadU(du, reinterpret_cast<const uint32_t*>(input) + lane);
+  return {hn::BitCast(df, hn::ShiftLeft<16>(words)),
+          hn::BitCast(df, hn::And(words, hn::Set(du, 0xFFFF0000u)))};
+}
+
+// Few rows leave the FMA units waiting for their own results: split the sum over inputs so that at least 8
+// accumulators are under way.
+constexpr int Splits(int rows) { return rows == 1 ? 4 : rows <= 3 ? 2 : 1; }
+
+template <int kRows, int kSplits, typename Weight>
+HWY_INLINE void Accumulate(const float* HWY_RESTRICT a, const Weight* HWY_RESTRICT weights, int64_t inputs,
+                           int64_t lane, FloatVec (&low)[kRows * kSplits],
+                           FloatVec (&high)[kRows * kSplits]) {
+  const FloatTag df;
+  // Far enough ahead to cover memory's latency when the panel is read for the first time; later rows find it
+  // in cache. About 2 KB: the hardware prefetcher stops at 4 KB pages, this does not.
+  constexpr int64_t kPrefetchInputs = 4096 / static_cast<int64_t>(kPanelOutputs * sizeof(Weight));
+  int64_t i = 0;
+  for (; i + kSplits <= inputs; i += kSplits) {
+    QWEN3_UNROLL for (int s = 0; s < kSplits; ++s) {
+      const Weight* input = weights + (i + s) * kPanelOutputs;
+      if (lane == 0) {
+        hwy::Prefetch(input + kPrefetchInputs * kPanelOutputs);
+        if (sizeof(Weight) == 4) hwy::Prefetch(input + kPrefetchInputs * kPanelOutputs + kHalf);
+      }
+      const Pair w = LoadPair(input, lane);
+      QWEN3_UNROLL for (int r = 0; r < kRows; ++r) {
+        const FloatVec x = hn::Set(df, a[(i + s) * kRows + r]);
+        low[s * kRows + r] = hn::MulAdd(x, w.low, low[s * kRows + r]);
+        high[s * kRows + r] = hn::MulAdd(x, w.high, high[s * kRows + r]);
+      }
+    }
+  }
+  for (; i < inputs; ++i) {
+    const Pair w = LoadPair(weights + i * kPanelOutputs, lane);
+    QWEN3_UNROLL for (int r = 0; r < kRows; ++r) {
+      const FloatVec x = hn::Set(df, a[i * kRows + r]);
+      low[r] = hn::MulAdd(x, w.low, low[r]);
+      high[r] = hn::MulAdd(x, w.high, high[r]);
+    }
+  }
+}
+
+template <int kRows, typename Weight>
+void Tile(const float* HWY_RESTRICT a, const std::byte* HWY_RESTRICT panel, int64_t inputs,
+          float* HWY_RESTRICT result, int64_t result_stride, bool add) {
+  const FloatTag df;
+  constexpr int kSplits = Splits(kRows);
+  const Weight* weights = reinterpret_cast<const Weight*>(panel);
+  for (int64_t lane = 0; lane < kHalf; lane += kLanes) {
+    FloatVec low[kRows * kSplits], high[kRows * kSplits];
+    QWEN3_UNROLL for (int r = 0; r < kRows * kSplits; ++r) { low[r] = high[r] = hn::Zero(df); }
+    Accumulate<kRows, kSplits>(a, weights, inputs, lane, low, high);
+    QWEN3_UNROLL for (int r = 0; r < kRows; ++r) {
+      QWEN3_UNROLL for (int s = 1; s < kSplits; ++s) {
+        low[r] = hn::Add(low[r], low[s * kRows + r]);
+        high[r] = hn::Add(high[r], high[s * kRows + r]);
+      }
+      float* row = result + r * result_stride + lane;
+      if (add) {
+        low[r] = hn::Add(low[r], hn::LoadU(df, row));
+        high[r] = hn::Add(high[r], hn::LoadU(df, row + kHalf));
+      }
+      hn::StoreU(low[r], df, row);
+      hn::StoreU(high[r], df, row + kHalf);
+    }
+  }
+}
+
+template <typename Weight, int... kRowsMinusOne>
+void FillTable(LinearTile (&table)[kMaxTileRows], std::integer_sequence<int, kRowsMinusOne...>) {
+  ((table[kRowsMinusOne] = &Tile<kRowsMinusOne + 1, Weight>), ...);
+}
+
+const LinearKernels& Table() {
+  static const LinearKernels kTable = [] {
+    LinearKernels kernels = {};
+#if HWY_TARGET <= HWY_AVX3
+    kernels.isa = Isa::kAvx512;
+#elif HWY_TARGET <= HWY_AVX2
+    kernels.isa = Isa::kAvx2;
+#elif HWY_TARGET <= HWY_SSE4
+    kernels.isa = Isa::kSse4;
+#else
+    kernels.isa = Isa::kScalar;
+#endif
+    kernels.max_rows = kTileRows;
+    FillTable<float>(kernels.float32, std::make_integer_sequence<int, kTileRows>());
+    FillTable<Bfloat16>(kernels.bfloat16, std::make_integer_sequence<int, kTileRows>());
+    return kernels;
+  }();
+  return kTable;
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace attention
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace attention {
+
+const LinearKernels& GetLinearKernels(Isa isa) {
+  const int64_t supported = hwy::SupportedTargets();
+  if (isa == Isa::kScalar) return N_SCALAR::Table();
+  if (isa == Isa::kSse4 && (supported & HWY_SSE4) != 0) return N_SSE4::Table();
+  if (isa == Isa::kAvx2 && (supported & HWY_AVX2) != 0) return N_AVX2::Table();
+  if (isa == Isa::kAvx512 && (supported & HWY_AVX3) != 0) return N_AVX3::Table();
+  FailUsage("this CPU does not run ", Name(isa));
+}
+
+}  // namespace attention
+#endif  // HWY_ONCE

@@ -1,0 +1,38 @@
+// The inner loop of the linear layers, per ISA: a few rows times one panel of weights, sums in registers.
+#ifndef SRC_QWEN3_LINEAR_KERNELS_H_
+#define SRC_QWEN3_LINEAR_KERNELS_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "src/base/data_type.h"
+#include "src/kernels/attention_types.h"
+
+namespace attention {
+
+inline constexpr int kMaxTileRows = 14;
+
+// result[r * result_stride + j] (=, or += if add) sum over i < inputs of a[i * rows + r] * panel(i, j), for
+// r < rows and all 32 outputs j of the panel (layout: packed_matrix.h). Float32 sums, one accumulator per
+// element and split; `a` is packed with exactly `rows` values per input.
+using LinearTile = void (*)(const float* a, const std::byte* panel, int64_t inputs, float* result,
+                            int64_t result_stride, bool add);
+
+struct LinearKernels {
+  Isa isa;
+  int max_rows;  // largest `rows` that stays in registers
+  // By rows - 1, up to max_rows.
+  LinearTile float32[kMaxTileRows];
+  LinearTile bfloat16[kMaxTileRows];
+
+  LinearTile Get(DataType type, int rows) const {
+    return (type == DataType::kFloat32 ? float32 : bfloat16)[rows - 1];
+  }
+};
+
+// Throws Error if this CPU does not run the ISA.
+const LinearKernels& GetLinearKernels(Isa isa);
+
+}  // namespace attention
+
+#endif  // SRC_QWEN3_LINEAR_KERNELS_H_
