@@ -20,7 +20,7 @@ from processes import ProcessId, children, die_with_parent
 
 _SOURCE = pathlib.Path(__file__).resolve().parent
 _NAMESPACES = ["--fork", "--pid", "--mount-proc", "--kill-child", "--net", "--mount", "--uts", "--ipc"]
-_PROGRAMS = {"unshare": "util-linux", "nsenter": "util-linux", "taskset": "util-linux", "ip": "iproute2", "tc": "iproute2"}
+_PROGRAMS = {"unshare": "util-linux", "nsenter": "util-linux", "taskset": "util-linux", "hostname": "hostname"} | {"ip": "iproute2", "tc": "iproute2"}
 _START_SECONDS = 60.0
 
 

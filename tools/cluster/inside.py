@@ -15,7 +15,7 @@ import sys
 # so keeps its namespaces. Reads one line first, because eth0 only arrives after the namespace exists.
 _NODE_SCRIPT = """
 set -e
-echo "$1" >/proc/sys/kernel/hostname
+hostname "$1"
 mount -t tmpfs -o mode=1777 shm /dev/shm
 mount --bind "$2" /etc/hosts
 ip link set lo up
