@@ -1,95 +1,128 @@
 // stand_in_benchmark.cc: behaves like benchmark_qwen3 towards Slurm's scripts and computes nothing.
 //
-// Same options, files, signals and exit statuses: --experiment FILE --output|--resume DIR --launch K. The experiment
-// file is read for `cells:`, `rounds:`, `ranks:` and `seconds_per_round:` only. USR1: finish the round, exit 3. TERM: stop at once, exit 3.
+// Same options, files, signals and exit statuses: --experiment FILE [--output|--resume DIR] [--launch K], and
+// --print-geometry. Of the experiment file it reads `name`, `ranks`, `launches`, `cells`, `rounds` and
+// `seconds_per_round` (flat lines). Samples are rows of samples.csv at once, a finished cell is a row of
+// cases.csv, a continued launch K has the id K + 1000 n. USR1: finish the round, exit 3. TERM: stop at once,
+// exit 3.
 
 #include <mpi.h>
 #include <unistd.h>
 
 #include <csignal>
-#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <map>
 #include <set>
 #include <sstream>
 #include <string>
 
 namespace {
 
+constexpr int kLaunchIdStep = 1000;
+
 volatile std::sig_atomic_t finish_round = 0;
 volatile std::sig_atomic_t stop_now = 0;
 
-double Setting(const std::string& path, const std::string& key, double fallback) {
+std::string Setting(const std::string& path, const std::string& key, const std::string& fallback) {
   std::ifstream file(path);
   for (std::string line; std::getline(file, line);) {
-    if (line.rfind(key + ":", 0) == 0) return std::stod(line.substr(key.size() + 1));
+    if (line.rfind(key + ": ", 0) == 0) return line.substr(key.size() + 2);
   }
   return fallback;
 }
 
-// Cells that have all rounds in samples.csv, under one launch attempt.
-std::set<int> CompleteCells(const std::string& path, int rounds) {
+// First fields of each row: schema_version,launch,cell,...
+struct Rows {
+  std::set<int> launches;
+  std::set<std::string> cells;  // of attempts of `launch`
+};
+
+Rows Read(const std::string& path, int launch) {
+  Rows rows;
   std::ifstream file(path);
-  std::set<int> complete;
-  for (std::string line; std::getline(file, line);) {
-    int cell = 0, round = 0;
-    if (std::sscanf(line.c_str(), "%d,%d,", &cell, &round) == 2 && round == rounds - 1) complete.insert(cell);
+  std::string line;
+  std::getline(file, line);
+  while (std::getline(file, line)) {
+    std::stringstream fields(line);
+    std::string version, id, cell;
+    std::getline(std::getline(std::getline(fields, version, ','), id, ','), cell, ',');
+    rows.launches.insert(std::atoi(id.c_str()));
+    if (std::atoi(id.c_str()) % kLaunchIdStep == launch) rows.cells.insert(cell);
   }
-  return complete;
+  return rows;
+}
+
+void Append(const std::string& path, const std::string& text) {
+  std::ofstream(path, std::ios::app) << text << std::flush;
+}
+
+int Run(const std::map<std::string, std::string>& options, int rank, int ranks) {
+  const std::string experiment = options.at("--experiment");
+  const bool resume = options.count("--resume") != 0;
+  const std::string directory = options.at(resume ? "--resume" : "--output");
+  const std::string samples = directory + "/samples.csv", cases = directory + "/cases.csv";
+  int launch = options.count("--launch") != 0 ? std::stoi(options.at("--launch")) : 0;
+  const Rows complete = Read(cases, launch);
+  const Rows begun = Read(samples, launch);
+  MPI_Barrier(MPI_COMM_WORLD);  // all have read before rank 0 writes
+  int nodes = 0;
+  MPI_Comm node;
+  MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node);
+  int local = 0;
+  MPI_Comm_rank(node, &local);
+  const int leader = local == 0 ? 1 : 0;
+  MPI_Allreduce(&leader, &nodes, 1, MPI_INT, MPI_SUM, MPI_COMM_WORLD);
+  while (begun.launches.count(launch) != 0) launch += kLaunchIdStep;
+  if (rank == 0 && !std::filesystem::exists(directory + "/manifest.json")) {
+    std::filesystem::create_directories(directory);
+    Append(samples, "schema_version,launch,cell,case,variant,round,status\n");
+    Append(cases, "schema_version,launch,cell,case,variant,status\n");
+    Append(directory + "/manifest.json",
+           R"({"schema_version": 1, "config_sha256": "0", "git_revision": "0", "launches": []})");
+  }
+  const int cells = std::stoi(Setting(experiment, "cells", "4"));
+  const int rounds = std::stoi(Setting(experiment, "rounds", "5"));
+  const double seconds = std::stod(Setting(experiment, "seconds_per_round", "0.1"));
+  for (int index = 0; index < cells; ++index) {
+    const std::string cell =
+        "cell" + std::to_string(index) + "-ranks" + std::to_string(ranks) + "-nodes" + std::to_string(nodes);
+    if (complete.cells.count(cell) != 0) continue;
+    const std::string key = "1," + std::to_string(launch) + "," + cell + "," + cell + "/wait,wait,";
+    for (int round = 0; round < rounds; ++round) {
+      for (double waited = 0; waited < seconds && stop_now == 0; waited += 0.01) usleep(10000);
+      int stop = stop_now != 0 ? 2 : finish_round != 0 ? 1 : 0;
+      MPI_Allreduce(MPI_IN_PLACE, &stop, 1, MPI_INT, MPI_MAX, MPI_COMM_WORLD);
+      if (stop == 2) return 3;
+      if (rank == 0) Append(samples, key + std::to_string(round) + ",ok\n");
+      if (stop == 1 && round + 1 < rounds) return 3;
+    }
+    if (rank == 0) Append(cases, key + "ok\n");
+    if (finish_round != 0) return 3;
+  }
+  return 0;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
+  std::map<std::string, std::string> options;
+  for (int i = 1; i < argc; i += 2) options[argv[i]] = i + 1 < argc ? argv[i + 1] : "";
+  if (argc == 4 && std::string(argv[3]) == "--print-geometry") {
+    for (const char* key : {"name", "ranks", "launches"}) {
+      std::cout << key << ' ' << Setting(argv[2], key, "1") << '\n';
+    }
+    return 0;
+  }
   MPI_Init(&argc, &argv);
   int rank = 0, ranks = 1;
   MPI_Comm_rank(MPI_COMM_WORLD, &rank);
   MPI_Comm_size(MPI_COMM_WORLD, &ranks);
   std::signal(SIGUSR1, [](int) { finish_round = 1; });
   std::signal(SIGTERM, [](int) { stop_now = 1; });
-
-  std::string experiment, directory, launch = "0";
-  bool resume = false;
-  for (int i = 1; i + 1 < argc; i += 2) {
-    const std::string option = argv[i];
-    if (option == "--experiment") experiment = argv[i + 1];
-    if (option == "--output") directory = argv[i + 1];
-    if (option == "--resume") directory = argv[i + 1], resume = true;
-    if (option == "--launch") launch = argv[i + 1];
-  }
-  const int cells = static_cast<int>(Setting(experiment, "cells", 4));
-  const int rounds = static_cast<int>(Setting(experiment, "rounds", 5));
-  const double seconds = Setting(experiment, "seconds_per_round", 0.1);
-  const std::string samples = directory + "/samples.csv";
-  if (rank == 0 && !resume) {
-    if (std::filesystem::exists(directory)) {
-      std::cerr << "benchmark: " << directory << " exists\n";
-      MPI_Abort(MPI_COMM_WORLD, 2);
-    }
-    std::filesystem::create_directories(directory);
-    std::ofstream(samples) << "cell,round,ranks,launch,host\n";
-    std::ofstream(directory + "/manifest.json") << "{\"schema_version\": 1}\n";
-  }
-  MPI_Barrier(MPI_COMM_WORLD);
-  const std::set<int> complete = CompleteCells(samples, rounds);
-  int status = 0;
-  for (int cell = 0; cell < cells && status == 0; ++cell) {
-    if (complete.count(cell) != 0) continue;
-    for (int round = 0; round < rounds && status == 0; ++round) {
-      for (double waited = 0; waited < seconds && stop_now == 0; waited += 0.01) usleep(10000);
-      if (stop_now == 0 && rank == 0) {
-        char host[256];
-        gethostname(host, sizeof host);
-        std::ofstream(samples, std::ios::app) << cell << ',' << round << ',' << ranks << ',' << launch << ',' << host << '\n';
-      }
-      int stop = finish_round != 0 || stop_now != 0 ? 1 : 0;
-      MPI_Allreduce(MPI_IN_PLACE, &stop, 1, MPI_INT, MPI_MAX, MPI_COMM_WORLD);
-      if (stop != 0) status = 3;
-    }
-  }
-  if (rank == 0 && status == 0) std::ofstream(directory + "/cases.csv") << "cell\n";
+  const int status = Run(options, rank, ranks);
   MPI_Finalize();
   return status;
 }

@@ -11,6 +11,7 @@ import os
 import pathlib
 import select
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -84,6 +85,13 @@ class Box:
         """What the cluster was started with: nodes, link, cores, slurm."""
         return json.loads((self.directory / "spec.json").read_text())
 
+    def age_seconds(self) -> float:
+        """Since the directory was made or last changed; 0 if it is gone."""
+        try:
+            return time.time() - self.directory.stat().st_mtime
+        except FileNotFoundError:
+            return 0.0
+
     def start(self, spec: dict, bound_to_caller: bool) -> None:
         """Brings the cluster up and returns when every node answers.
 
@@ -119,6 +127,7 @@ class Box:
             try:
                 os.close(our_end)
                 os.setsid()
+                signal.signal(signal.SIGTERM, signal.SIG_DFL)
                 if os.fork() == 0:
                     self._supervise(command, owner_end if bound_to_caller else None)
                 status = 0
@@ -137,7 +146,8 @@ class Box:
             for stream, target in ((0, null), (1, log), (2, log)):
                 os.dup2(target.fileno(), stream)
             environment = os.environ | {"PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin"}
-            unshare = subprocess.Popen(command, env=environment, preexec_fn=die_with_parent)
+            # SIGKILL, because unshare blocks SIGTERM while its child runs.
+            unshare = subprocess.Popen(command, env=environment, preexec_fn=lambda: die_with_parent(signal.SIGKILL))
             while unshare.poll() is None and not children(unshare.pid):
                 time.sleep(0.001)
             first = next((ProcessId.of(pid) for pid in children(unshare.pid)), None)
@@ -160,15 +170,15 @@ class Box:
         Safe to repeat, and in any state that a killed start or stop left behind.
         """
         existed = self.directory.exists()
-        for role in ("first", "supervisor"):
-            process = ProcessId.load(self.directory / role)
-            if process is None:
-                continue
+        # Both are read first, for the supervisor removes the files while we wait.
+        first, supervisor = (ProcessId.load(self.directory / role) for role in ("first", "supervisor"))
+        if first is not None and not first.kill():
+            raise ClusterError(FAILED, f"cluster '{self.name}': process {first.pid} does not die")
+        if supervisor is not None:
             deadline = time.monotonic() + 5.0
-            while role == "supervisor" and process.alive() and time.monotonic() < deadline:
-                time.sleep(0.01)  # it is removing the directory
-            if not process.kill():
-                raise ClusterError(FAILED, f"cluster '{self.name}': process {process.pid} does not die")
+            while supervisor.alive() and time.monotonic() < deadline:
+                time.sleep(0.01)
+            supervisor.kill()
         shutil.rmtree(self.directory, ignore_errors=True)
         return existed
 
@@ -203,7 +213,10 @@ def sweep() -> None:
     """Removes what clusters whose processes were killed left on disk."""
     for name in all_names():
         box = Box(name)
+        if box.running():
+            continue
+        started = (box.directory / "first").exists()
         supervisor = ProcessId.load(box.directory / "supervisor")
-        young = time.time() - box.directory.stat().st_mtime < _START_SECONDS
-        if not box.running() and (supervisor is None or not supervisor.alive()) and not (supervisor is None and young):
+        coming_up = not started and (box.age_seconds() < _START_SECONDS if supervisor is None else supervisor.alive())
+        if not coming_up:
             box.stop()

@@ -145,7 +145,7 @@ def _run_in(box: Box, node: int, command: list[str], environment: dict[str, str]
     with subprocess.Popen(line, preexec_fn=die_with_parent, start_new_session=False) as process:
 
         def forward(signal_number: int, _: object) -> None:
-            for pid in _descendants(process.pid):
+            for pid in _entered(process.pid):
                 try:
                     os.kill(pid, signal_number)
                 except ProcessLookupError:
@@ -157,7 +157,7 @@ def _run_in(box: Box, node: int, command: list[str], environment: dict[str, str]
     return status if status >= 0 else 128 - status
 
 
-def _descendants(pid: int) -> list[int]:
+def _entered(pid: int) -> list[int]:
     # nsenter forks to enter the pid namespace and does not pass signals on: the command is its child.
     path = f"/proc/{pid}/task/{pid}/children"
     with open(path, encoding="utf-8") as file:
@@ -174,11 +174,11 @@ def _run(options: argparse.Namespace) -> int:
     box = Box(f"run-{os.getpid()}" if temporary else options.name)
     if options.command == "run":
         require_programs({"mpirun": "openmpi-bin"})
-    if temporary:
-        _start(box, options, bound_to_caller=True)
-    elif not box.running():
+    if not temporary and not box.running():
         raise ClusterError(USAGE, f"cluster '{box.name}' is not up (cluster up --name {box.name}, or give --nodes)")
     try:
+        if temporary:
+            _start(box, options, bound_to_caller=True)
         return _run_program(box, options, program)
     finally:
         if temporary:
@@ -201,6 +201,8 @@ def main(arguments: list[str]) -> int:
     """Runs the command line; returns the exit status."""
     options = build_parser().parse_args(arguments)
     actions = {"up": _up, "down": _down, "status": _status, "run": _run, "exec": _run}
+    # As an exception, so that a cluster that is half up is taken down.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         return actions[options.command](options)
     except ClusterError as error:

@@ -1,7 +1,8 @@
 // link_probe.cc: what the nodes of a cluster look like from inside an MPI program.
 //
 // Rank 0 prints one line per rank, "rank R host NAME cores LIST shm INODE", then, with two ranks or more,
-// "bandwidth_mb_per_s X", one way from rank 0 to the last rank, and "latency_us X", half a ping-pong. MB is 1e6 bytes.
+// "bandwidth_mb_per_s X", one way from rank 0 to the last rank, and "latency_us X", half a ping-pong. MB is
+// 1e6 bytes.
 
 #include <mpi.h>
 #include <sched.h>
@@ -27,7 +28,8 @@ std::string Describe(int rank) {
   }
   struct stat shm = {};
   stat("/dev/shm", &shm);
-  return "rank " + std::to_string(rank) + " host " + host + " cores " + list + " shm " + std::to_string(shm.st_dev);
+  return "rank " + std::to_string(rank) + " host " + host + " cores " + list + " shm " +
+         std::to_string(shm.st_dev);
 }
 
 // Sends `count` messages of `bytes` to the last rank and returns the seconds until its answer.
@@ -37,7 +39,8 @@ double OneWay(int rank, int last, std::int64_t bytes, int count) {
   const double begin = MPI_Wtime();
   for (int i = 0; i < count; ++i) {
     if (rank == 0) MPI_Send(buffer.data(), static_cast<int>(bytes), MPI_CHAR, last, 0, MPI_COMM_WORLD);
-    if (rank == last) MPI_Recv(buffer.data(), static_cast<int>(bytes), MPI_CHAR, 0, 0, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+    if (rank == last)
+      MPI_Recv(buffer.data(), static_cast<int>(bytes), MPI_CHAR, 0, 0, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
   }
   char answer = 0;
   if (rank == last) MPI_Send(&answer, 1, MPI_CHAR, 0, 1, MPI_COMM_WORLD);
@@ -65,7 +68,8 @@ int main(int argc, char** argv) {
     const double trips = 200;
     double latency = 0;
     for (int i = 0; i < static_cast<int>(trips); ++i) latency += OneWay(rank, ranks - 1, 1, 1) / 2;
-    if (rank == 0) std::printf("bandwidth_mb_per_s %.1f\nlatency_us %.1f\n", 100 / seconds, latency / trips * 1e6);
+    if (rank == 0)
+      std::printf("bandwidth_mb_per_s %.1f\nlatency_us %.1f\n", 100 / seconds, latency / trips * 1e6);
   }
   MPI_Finalize();
   return 0;
