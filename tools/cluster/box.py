@@ -32,9 +32,8 @@ def root_directory() -> pathlib.Path:
 
 def require_programs(packages: dict[str, str]) -> None:
     """Refuses if one of {program: Debian package} is missing."""
-    path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
     for program, package in packages.items():
-        if shutil.which(program, path=path) is None:
+        if shutil.which(program) is None:
             raise ClusterError(UNAVAILABLE, f"'{program}' is missing (Debian package {package})")
 
 
@@ -145,9 +144,8 @@ class Box:
         with open(self.directory / "log", "a", encoding="utf-8") as log, open(os.devnull, "rb") as null:
             for stream, target in ((0, null), (1, log), (2, log)):
                 os.dup2(target.fileno(), stream)
-            environment = os.environ | {"PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin"}
             # SIGKILL, because unshare blocks SIGTERM while its child runs.
-            unshare = subprocess.Popen(command, env=environment, preexec_fn=lambda: die_with_parent(signal.SIGKILL))
+            unshare = subprocess.Popen(command, preexec_fn=lambda: die_with_parent(signal.SIGKILL))
             while unshare.poll() is None and not children(unshare.pid):
                 time.sleep(0.001)
             first = next((ProcessId.of(pid) for pid in children(unshare.pid)), None)
@@ -190,7 +188,7 @@ class Box:
         first = ProcessId.load(self.directory / "first")
         if first is None:
             raise ClusterError(USAGE, f"cluster '{self.name}' is not up")
-        settings = {"CLUSTER_BOX": str(self.directory), "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin"} | environment
+        settings = {"CLUSTER_BOX": str(self.directory)} | environment
         user = []
         if os.readlink(f"/proc/{first.pid}/ns/user") != os.readlink("/proc/self/ns/user"):
             user = ["--user", "--preserve-credentials"]

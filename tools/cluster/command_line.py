@@ -10,7 +10,7 @@ import sys
 import mpi_run
 import slurm_box
 from box import Box, all_names, core_lists, require_programs, sweep
-from errors import USAGE, ClusterError
+from errors import NO_RIGHTS, USAGE, ClusterError
 from processes import die_with_parent
 
 _DESCRIPTION = """\
@@ -90,6 +90,8 @@ def _start(box: Box, options: argparse.Namespace, bound_to_caller: bool) -> None
     spec |= {"slurm_cpus": options.slurm_cpus, "cores": core_lists(nodes, mpi_run.available_cores())}
     if options.slurm:
         require_programs(slurm_box.PROGRAMS)
+        if os.getuid() != 0:
+            raise ClusterError(NO_RIGHTS, "--slurm needs root: slurmd changes users and groups to run a job")
     box.start(spec, bound_to_caller)
     if not options.slurm:
         return
@@ -201,6 +203,8 @@ def main(arguments: list[str]) -> int:
     """Runs the command line; returns the exit status."""
     options = build_parser().parse_args(arguments)
     actions = {"up": _up, "down": _down, "status": _status, "run": _run, "exec": _run}
+    # ip, tc and Slurm's daemons are there, and users other than root often do not have it.
+    os.environ["PATH"] = os.environ.get("PATH", "/usr/bin:/bin") + ":/usr/sbin:/sbin"
     # As an exception, so that a cluster that is half up is taken down.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
