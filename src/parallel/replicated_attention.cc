@@ -16,11 +16,14 @@ ReplicatedAttention::ReplicatedAttention(const AttentionPlan& plan, GridCommunic
   const AttentionProblem& problem = plan_.problem;
   const HeadShare own = plan_.heads();
   const TokenSegments rows = AllTokens(problem.query_tokens, plan_.first_query_position());
-  query_shard_ = {0, problem.query_heads, rows};
-  output_shard_ = gathers_ ? query_shard_ : TensorShard{own.query.begin, own.query.size(), rows};
+  // Without an exchange everything stays head-sharded at both ends: column-parallel projections make only the
+  // own heads, and the row-parallel one behind takes only them.
+  output_shard_ = {own.query.begin, own.query.size(), rows};
+  query_shard_ = output_shard_;
+  if (gathers_) query_shard_ = output_shard_ = {0, problem.query_heads, rows};
   // A K/V cache is only ever read by the rank that owns its heads: under native, no other rank stores them.
-  const bool cache_is_sharded = problem.is_decode() && plan_.contract == Contract::kNative;
-  key_value_shard_ = cache_is_sharded ? TensorShard{own.kv.begin, own.kv.size(), key_tokens_}
+  const bool keys_are_sharded = !gathers_ || (problem.is_decode() && plan_.contract == Contract::kNative);
+  key_value_shard_ = keys_are_sharded ? TensorShard{own.kv.begin, own.kv.size(), key_tokens_}
                                       : TensorShard{0, problem.kv_heads, key_tokens_};
 }
 
@@ -35,12 +38,13 @@ void ReplicatedAttention::Execute(const ConstTensorView& q, const ConstTensorVie
   const HeadShare own = plan_.heads();
   if (parts.compute) {
     const int64_t kv_begin = own.kv.begin - key_value_shard_.head_begin;
-    const TensorView own_output = gathers_ ? output.SliceHeads(own.query.begin, own.query.size()) : output;
+    const int64_t query_begin = own.query.begin - query_shard_.head_begin;
+    const int64_t output_begin = own.query.begin - output_shard_.head_begin;
     kernel_.Accumulate(
-        {{q.SliceHeads(own.query.begin, own.query.size()), query_tokens_},
+        {{q.SliceHeads(query_begin, own.query.size()), query_tokens_},
          {k.SliceHeads(kv_begin, own.kv.size()), v.SliceHeads(kv_begin, own.kv.size()), key_tokens_},
          {},
-         own_output,
+         output.SliceHeads(output_begin, own.query.size()),
          /*first=*/true,
          /*last=*/true,
          {}},

@@ -15,7 +15,7 @@ namespace attention {
 
 enum class ParallelStrategy { kHeadwise, kSequence };
 enum class Exchange {
-  kNone,       // headwise: the output stays head-sharded (measures kernels; never in a verdict)
+  kNone,  // headwise: heads in, heads out (tensor-parallel blocks; in scope attention it measures kernels)
   kAllgather,  // headwise: outputs gathered. sequence: K/V gathered first (Llama 3's context parallelism)
   kAllToAll,   // headwise: tokens in, tokens out (DeepSpeed-Ulysses)
   kRing,       // sequence: K/V rotate (Liu, Zaharia, Abbeel 2023)
