@@ -1,0 +1,288 @@
+// Every algorithm on every ISA against float64, over shapes that divide nothing.
+#include "src/kernels/attention_kernel.h"
+
+#include <cmath>
+#include <span>
+#include <string>
+#include <thread>
+#include <tuple>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "src/base/error.h"
+#include "src/kernels/attention_state.h"
+#include "src/kernels/kernel_test_support.h"
+
+namespace attention {
+namespace {
+
+using Parameter = std::tuple<AttentionAlgorithm, Isa>;
+
+class AttentionKernelTest : public ::testing::TestWithParam<Parameter> {
+ protected:
+  AttentionAlgorithm algorithm() const { return std::get<0>(GetParam()); }
+  Isa isa() const { return std::get<1>(GetParam()); }
+
+  // Standard normal inputs have logits of a few units: the logit's rounding (head_dim products), two ULP of
+  // the exponential and the sum over keys each contribute some 1e-7, growing like a random walk; together
+  // about 1e-6 relative to the output. 5e-6 is the project's bound up to S = 8192; a wrong mask, head or
+  // offset shows up at 1e-2 and more.
+  static void ExpectAccurate(TestProblem& problem, const std::string& where) {
+    const TestProblem::Errors errors = problem.Compare();
+    EXPECT_EQ(errors.non_finite, 0) << where;
+    EXPECT_LT(errors.relative_l2, 5e-6) << where;
+    // One element: at most some times the typical error of values of size 1.
+    EXPECT_LT(errors.largest, 2e-5) << where;
+  }
+  void RunAndCompare(const TestShape& shape, int threads = 1, TileSizes tiles = {}) {
+    TestProblem problem(shape);
+    BackendConfig config = problem.Config(algorithm(), isa(), threads);
+    config.tiles = tiles;
+    problem.Run(config);
+    ExpectAccurate(problem, shape.Describe() + " threads=" + std::to_string(threads));
+  }
+};
+
+TEST_P(AttentionKernelTest, OddShapes) {
+  struct Heads {
+    int64_t heads, kv_heads;
+  };
+  // Every pair of (tokens, heads) with the other factors cycling through their values.
+  const std::vector<int64_t> head_dims = {32, 64, 80, 128, 256, 1, 7, 100};
+  size_t cycle = 0;
+  for (int64_t tokens : {1, 3, 37, 130, 257}) {
+    for (Heads heads : {Heads{4, 4}, {6, 2}, {5, 1}, {16, 8}}) {
+      for (bool causal : {false, true}) {
+        const TestShape shape{.batch = cycle % 5 == 0 ? 3 : 1,
+                              .heads = heads.heads,
+                              .kv_heads = heads.kv_heads,
+                              .tokens = tokens,
+                              .head_dim = head_dims[cycle % head_dims.size()],
+                              .causal = causal,
+                              .token_major = cycle % 3 == 0,
+                              .mapping = {}};
+        RunAndCompare(shape, 1 + static_cast<int>(cycle % 3));
+        ++cycle;
+      }
+    }
+  }
+}
+
+TEST_P(AttentionKernelTest, EveryHeadDim) {
+  for (int64_t head_dim :
+       {1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 31, 32, 33, 64, 80, 96, 100, 127, 128, 129, 255, 256}) {
+    RunAndCompare({.heads = 2, .tokens = 50, .head_dim = head_dim, .causal = true, .mapping = {}});
+  }
+}
+
+TEST_P(AttentionKernelTest, TilesOfAnySize) {
+  for (const TileSizes& tiles : {TileSizes{1, 1}, {3, 5}, {17, 31}, {64, 64}, {1000, 1000}}) {
+    for (bool causal : {false, true}) {
+      RunAndCompare(
+          {.heads = 6, .kv_heads = 2, .tokens = 150, .head_dim = 40, .causal = causal, .mapping = {}}, 2,
+          tiles);
+    }
+  }
+}
+
+// A rank whose heads start and end inside a group: heads 2 to 8 of groups of 3 read KV heads 0, 1, 1, 1, 2,
+// 2, 2 of the model, held from KV head 0 on.
+TEST_P(AttentionKernelTest, HeadsStartingInsideAGroup) {
+  RunAndCompare({.heads = 7,
+                 .kv_heads = 3,
+                 .tokens = 70,
+                 .head_dim = 64,
+                 .causal = true,
+                 .mapping = {.group_size = 3, .first_query_head = 2, .first_kv_head = 0}},
+                2);
+  RunAndCompare({.heads = 4,
+                 .kv_heads = 2,
+                 .tokens = 41,
+                 .head_dim = 32,
+                 .causal = false,
+                 .mapping = {.group_size = 4, .first_query_head = 6, .first_kv_head = 1}});
+}
+
+// Queries and keys of one rank in several segments (zigzag: an early and a late chunk), stored in an order of
+// their own, with masks by global position.
+TEST_P(AttentionKernelTest, SeveralSegmentsInOneStep) {
+  for (bool causal : {false, true}) {
+    TestProblem problem(
+        {.heads = 4, .kv_heads = 2, .tokens = 143, .head_dim = 48, .causal = causal, .mapping = {}});
+    // The same rows, visited in pieces and out of order.
+    const std::vector<TokenSegment> queries = {
+        {100, 100, 43}, {0, 0, 1}, {1, 1, 50}, {51, 51, 0}, {51, 51, 49}};
+    const std::vector<TokenSegment> keys = {{37, 37, 29}, {66, 66, 77}, {0, 0, 37}};
+    AttentionStep step;
+    step.query = {problem.q(), queries};
+    step.key_value = {problem.k(), problem.v(), keys};
+    step.output = problem.output();
+    BackendConfig config = problem.Config(algorithm(), isa(), 2);
+    config.tiles = {.q_block = 10, .kv_block = 16};
+    MakeAttentionKernel(config)->Accumulate(step);
+    ExpectAccurate(problem, problem.shape().Describe());
+  }
+}
+
+TEST_P(AttentionKernelTest, LocalAndGlobalPositionsDiffer) {
+  // The rank holds tokens 60 to 99 of the queries at local rows 0 to 39; all keys.
+  TestProblem problem({.heads = 2, .tokens = 100, .head_dim = 32, .causal = true, .mapping = {}});
+  const TokenSegment queries{0, 60, 40}, keys{0, 0, 100};
+  AttentionStep step;
+  step.query = {problem.q().SliceTokens(60, 40), {&queries, 1}};
+  step.key_value = {problem.k(), problem.v(), {&keys, 1}};
+  step.output = problem.output().SliceTokens(60, 40);
+  const auto kernel = MakeAttentionKernel(problem.Config(algorithm(), isa()));
+  kernel->Accumulate(step);
+  const TokenSegment first_queries{0, 0, 60};
+  step.query = {problem.q(), {&first_queries, 1}};
+  step.output = problem.output();
+  kernel->Accumulate(step);
+  ExpectAccurate(problem, problem.shape().Describe());
+}
+
+TEST_P(AttentionKernelTest, EmptyShards) {
+  TestProblem problem(
+      {.heads = 3, .kv_heads = 3, .tokens = 20, .head_dim = 33, .causal = true, .mapping = {}});
+  const auto kernel = MakeAttentionKernel(problem.Config(algorithm(), isa(), 2));
+  const TokenSegment all{0, 0, 20}, empty{0, 0, 0};
+  AttentionStep step;
+  step.query = {problem.q(), {&all, 1}};
+  step.output = problem.output();
+  for (const auto& segments : {std::span<const TokenSegment>(), std::span<const TokenSegment>(&empty, 1)}) {
+    for (float& value : std::span(problem.output().Row<float>(0, 0, 0), 3 * 20 * 33)) value = NAN;
+    step.key_value = {problem.k().SliceTokens(0, 0), problem.v().SliceTokens(0, 0), segments};
+    kernel->Accumulate(step);
+    for (float value : std::span(problem.output().Row<float>(0, 0, 0), 3 * 20 * 33)) ASSERT_EQ(value, 0.0f);
+  }
+  step.query = {problem.q().SliceTokens(0, 0), {}};
+  step.output = problem.output().SliceTokens(0, 0);
+  kernel->Accumulate(step);
+}
+
+TEST_P(AttentionKernelTest, CallsProgressFromTheCallingThreadOnly) {
+  struct Seen {
+    std::thread::id caller;
+    int64_t calls = 0;
+    bool foreign = false;
+  } seen{std::this_thread::get_id()};
+  TestProblem problem(
+      {.heads = 4, .kv_heads = 2, .tokens = 300, .head_dim = 64, .causal = true, .mapping = {}});
+  const TokenSegment all{0, 0, 300};
+  AttentionStep step;
+  step.query = {problem.q(), {&all, 1}};
+  step.key_value = {problem.k(), problem.v(), {&all, 1}};
+  step.output = problem.output();
+  step.progress = {[](void* context) {
+                     Seen& seen = *static_cast<Seen*>(context);
+                     ++seen.calls;
+                     if (std::this_thread::get_id() != seen.caller) seen.foreign = true;
+                   },
+                   &seen};
+  MakeAttentionKernel(problem.Config(algorithm(), isa(), 1))->Accumulate(step);
+  EXPECT_GT(seen.calls, 4);
+  for (int i = 0; i < 5; ++i) MakeAttentionKernel(problem.Config(algorithm(), isa(), 3))->Accumulate(step);
+  EXPECT_FALSE(seen.foreign);
+}
+
+TEST_P(AttentionKernelTest, RefusesWhatDoesNotFit) {
+  TestProblem problem({.heads = 2, .tokens = 10, .head_dim = 16, .mapping = {}});
+  BackendConfig config = problem.Config(algorithm(), isa());
+  config.head_dim = 257;
+  EXPECT_THROW(MakeAttentionKernel(config), Error);
+  config = problem.Config(algorithm(), isa());
+  config.heads.first_query_head = 5;
+  EXPECT_THROW(MakeAttentionKernel(config), Error);
+  config = problem.Config(algorithm(), isa());
+  config.max_kv_tokens = 9;
+  EXPECT_THROW(problem.Run(config), Error);
+  config = problem.Config(algorithm(), isa());
+  config.head_dim = 8;
+  EXPECT_THROW(problem.Run(config), Error);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, AttentionKernelTest,
+                         ::testing::Combine(::testing::ValuesIn(kAllAlgorithms),
+                                            ::testing::ValuesIn(SupportedIsas())),
+                         [](const auto& info) {
+                           return std::string(Name(std::get<0>(info.param))) + "_" +
+                                  std::string(Name(std::get<1>(info.param)));
+                         });
+
+// Steps of a ring: keys arrive in pieces, the state carries over.
+class OnlineStepsTest : public ::testing::TestWithParam<Isa> {};
+
+void RunSteps(TestProblem& problem, const BackendConfig& config, std::span<const TokenSegment> queries,
+              const std::vector<std::vector<TokenSegment>>& key_steps) {
+  const TestShape& shape = problem.shape();
+  AttentionStateBuffer state(shape.batch, shape.heads, shape.tokens, shape.head_dim);
+  // `first` must not read it.
+  for (float& value : std::span(state.view().m, shape.batch * shape.heads * shape.tokens)) value = NAN;
+  const auto kernel = MakeAttentionKernel(config);
+  for (size_t i = 0; i < key_steps.size(); ++i) {
+    AttentionStep step;
+    step.query = {problem.q(), queries};
+    step.key_value = {problem.k(), problem.v(), key_steps[i]};
+    step.state = state.view();
+    step.output = problem.output();
+    step.first = i == 0;
+    step.last = i + 1 == key_steps.size();
+    kernel->Accumulate(step);
+  }
+}
+
+TEST_P(OnlineStepsTest, RingAndZigzag) {
+  const std::vector<TokenSegment> whole = {{0, 0, 131}};
+  const std::vector<std::vector<TokenSegment>> ring = {{{70, 70, 40}}, {{110, 110, 21}}, {}, {{0, 0, 70}}};
+  const std::vector<TokenSegment> halves = {{0, 0, 33}, {33, 33, 98}};
+  const std::vector<std::vector<TokenSegment>> zigzag = {
+      {{33, 33, 33}, {66, 66, 32}}, {{0, 0, 33}, {98, 98, 33}}, {{0, 0, 0}}};
+  for (bool causal : {false, true}) {
+    for (bool token_major : {false, true}) {
+      for (int threads : {1, 3}) {
+        TestProblem problem({.batch = 2,
+                             .heads = 6,
+                             .kv_heads = 2,
+                             .tokens = 131,
+                             .head_dim = 72,
+                             .causal = causal,
+                             .token_major = token_major,
+                             .mapping = {}});
+        const BackendConfig config = problem.Config(AttentionAlgorithm::kOnlineSoftmax, GetParam(), threads);
+        RunSteps(problem, config, whole, ring);
+        EXPECT_LT(problem.Compare().relative_l2, 5e-6) << "ring " << problem.shape().Describe();
+        RunSteps(problem, config, halves, zigzag);
+        EXPECT_LT(problem.Compare().relative_l2, 5e-6) << "zigzag " << problem.shape().Describe();
+      }
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, OnlineStepsTest, ::testing::ValuesIn(SupportedIsas()),
+                         [](const auto& info) { return std::string(Name(info.param)); });
+
+// Merging the states of two halves of the keys gives the whole.
+TEST(AttentionKernelStateTest, MergeOfPartialStates) {
+  for (Isa isa : SupportedIsas()) {
+    TestProblem problem(
+        {.heads = 4, .kv_heads = 2, .tokens = 90, .head_dim = 64, .causal = true, .mapping = {}});
+    const auto kernel = MakeAttentionKernel(problem.Config(AttentionAlgorithm::kOnlineSoftmax, isa));
+    AttentionStateBuffer a(1, 4, 90, 64), b(1, 4, 90, 64);
+    const TokenSegment all{0, 0, 90}, early{0, 0, 41}, late{41, 41, 49};
+    AttentionStep step;
+    step.query = {problem.q(), {&all, 1}};
+    step.last = false;
+    step.key_value = {problem.k(), problem.v(), {&early, 1}};
+    step.state = a.view();
+    kernel->Accumulate(step);
+    step.key_value.segments = {&late, 1};
+    step.state = b.view();
+    kernel->Accumulate(step);
+    MergeState(a.view(), b.view());
+    FinishState(a.view(), problem.output());
+    EXPECT_LT(problem.Compare().relative_l2, 5e-6) << Name(isa);
+  }
+}
+
+}  // namespace
+}  // namespace attention

@@ -1,0 +1,52 @@
+// A tile of query columns: some rows of one batch entry, for one or more query heads of a group.
+//
+// Column c is row c / heads of head head_begin + c % heads: the heads of a row lie side by side, so positions
+// rise along the columns and the causal diagonal of a block of columns stays narrow.
+#ifndef SRC_KERNELS_COLUMN_TILE_H_
+#define SRC_KERNELS_COLUMN_TILE_H_
+
+#include <cstdint>
+
+#include "src/base/tensor_view.h"
+#include "src/kernels/step_layout.h"
+
+namespace attention {
+
+struct ColumnTile {
+  int64_t batch = 0;
+  int64_t head_begin = 0;
+  int64_t heads = 0;
+  RowBlock rows;
+
+  int64_t columns() const { return rows.rows * heads; }
+  int64_t Head(int64_t column) const { return head_begin + column % heads; }
+  int64_t LocalRow(int64_t column) const { return rows.local_begin + column / heads; }
+  int64_t Position(int64_t column) const { return rows.global_begin + column / heads; }
+  int64_t last_position() const { return rows.global_begin + rows.rows - 1; }
+};
+
+// Which of `keys` keys, the first one at global position key_begin, the columns [begin, end) see.
+struct BlockMask {
+  int64_t visible = 0;   // leading keys that some column sees
+  int64_t unmasked = 0;  // leading keys that every column sees
+};
+BlockMask MaskOfBlock(const ColumnTile& tile, bool causal, int64_t begin, int64_t end, int64_t key_begin,
+                      int64_t keys);
+// limits[i] for ScoreArguments, i in [0, width): columns beyond `end` get the last column's.
+void FillLimits(const ColumnTile& tile, bool causal, int64_t begin, int64_t end, int64_t width,
+                int64_t key_begin, int64_t keys, int32_t* limits);
+
+// rows[i] = first element of column begin + i in the view, null for i beyond the tile; i in [0, width).
+template <typename View, typename Pointer>
+void ColumnRows(const View& view, const ColumnTile& tile, int64_t begin, int64_t width, Pointer* rows) {
+  for (int64_t i = 0; i < width; ++i) {
+    const int64_t column = begin + i;
+    rows[i] = column < tile.columns()
+                  ? view.template Row<float>(tile.batch, tile.Head(column), tile.LocalRow(column))
+                  : nullptr;
+  }
+}
+
+}  // namespace attention
+
+#endif  // SRC_KERNELS_COLUMN_TILE_H_

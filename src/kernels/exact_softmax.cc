@@ -1,0 +1,191 @@
+// For head_dim D and S keys and rows, per head: 4 S^2 D FLOPs.
+//
+// standard: the score matrix (4 S^2 bytes) is written once, read and written by the softmax, read once by the
+// weighted sum: 16 S^2 bytes where it does not fit a cache, 1/(D/4) byte per FLOP (1/32 at D = 128). Above
+// the size of the last cache that is memory traffic: the roofline predicts peak * bandwidth / (bandwidth +
+// peak / 32) if nothing overlaps, and no loss if everything does.
+// row_blocked: the same products, but q_block rows of scores (4 S q_block bytes) stay in L2 to S of some
+// thousands.
+// Both pack V once per KV head for all query heads of its group; K is read as it lies.
+#include "src/kernels/exact_softmax.h"
+
+#include <omp.h>
+
+#include <algorithm>
+#include <atomic>
+#include <vector>
+
+#include "src/base/aligned_buffer.h"
+#include "src/kernels/score_panel.h"
+#include "src/kernels/step_layout.h"
+#include "src/kernels/tile_kernels.h"
+#include "src/kernels/tile_sizes.h"
+#include "src/kernels/workspace.h"
+
+namespace attention {
+namespace {
+
+class ExactSoftmax : public AttentionBackend {
+ public:
+  std::string name() const override { return "highway"; }
+  size_t workspace_bytes() const override { return workspace_.size_bytes(); }
+  TileSizes tiles() const override { return tiles_; }
+
+ protected:
+  ExactSoftmax(const BackendConfig& config, const TileSizes& tiles)
+      : config_(config),
+        kernels_(GetTileKernels(config.isa)),
+        groups_(MakeHeadGroups(config)),
+        tiles_(tiles),
+        phases_(config_, kernels_, tiles_),
+        scratch_(config.threads) {}
+
+  // Scratch of every thread, packed values, and `panels` panels.
+  void Allocate(int64_t panels) {
+    panels_.resize(panels);
+    Workspace sizes;
+    LayOut(sizes);
+    workspace_ = AlignedBuffer(sizes.bytes());
+    Workspace places(workspace_.data());
+    LayOut(places);
+  }
+
+  int64_t rows_per_block() const { return kernels_.block_columns(); }
+
+  // Calls function(batch, group) with V packed, by all threads of a parallel region together.
+  template <typename Function>
+  void ForEachGroup(const AttentionStep& step, const Progress& progress, Function function) {
+    const int64_t chunks = phases_.PackChunks(step);
+    for (int64_t b = 0; b < config_.batch; ++b) {
+      for (const HeadGroup& group : groups_) {
+#pragma omp for schedule(dynamic)
+        for (int64_t chunk = 0; chunk < chunks; ++chunk) {
+          phases_.Pack(step, b, group.kv_head, chunk, values_);
+          progress();
+        }
+        function(b, group);
+      }
+    }
+  }
+
+  BackendConfig config_;
+  const TileKernels& kernels_;
+  std::vector<HeadGroup> groups_;
+  TileSizes tiles_;
+  PanelPhases phases_;
+  std::vector<PanelScratch> scratch_;
+  std::vector<ScorePanel> panels_;
+  float* values_ = nullptr;
+
+ private:
+  void LayOut(Workspace& workspace) {
+    const int64_t width = kernels_.block_columns();
+    for (PanelScratch& scratch : scratch_) {
+      scratch.q = workspace.Take<float>(phases_.padded_head_dim() * width);
+      scratch.o = workspace.Take<float>(phases_.padded_head_dim() * width);
+      scratch.factors = workspace.Take<float>(width);
+      scratch.ones = workspace.Take<float>(width);
+      scratch.flags = workspace.Take<float>(width);
+      scratch.limits = workspace.Take<int32_t>(width);
+    }
+    values_ = workspace.Take<float>(phases_.values_size());
+    for (ScorePanel& panel : panels_) {
+      panel.maximum = workspace.Take<float>(width);
+      panel.sum = workspace.Take<float>(width);
+      panel.scores = workspace.Take<float>(phases_.panel_size());
+    }
+  }
+
+  AlignedBuffer workspace_;
+};
+
+class Standard : public ExactSoftmax {
+ public:
+  explicit Standard(const BackendConfig& config)
+      : ExactSoftmax(config, StandardTiles(config, GetTileKernels(config.isa))) {
+    Allocate(std::max<int64_t>(1, CeilDivide(config.max_query_tokens, rows_per_block())));
+  }
+
+  void Accumulate(const AttentionStep& step) override {
+    CheckStep(config_, step);
+#pragma omp parallel num_threads(config_.threads) if (config_.threads > 1)
+    {
+      const int thread = omp_get_thread_num();
+      const Progress progress = thread == 0 ? step.progress : Progress{};
+      ForEachGroup(step, progress, [&](int64_t b, const HeadGroup& group) {
+        for (int64_t head = group.first_head; head < group.first_head + group.heads; ++head) {
+          RunHead(step, {b, head, 1, {}}, group.kv_head, progress, scratch_[thread]);
+        }
+      });
+    }
+    step.progress();
+  }
+
+ private:
+  // All threads together. Short last blocks of several query segments may need more panels than one matrix
+  // has: then the head takes more than one pass.
+  void RunHead(const AttentionStep& step, ColumnTile tile, int64_t kv_head, const Progress& progress,
+               const PanelScratch& scratch) {
+    const int64_t blocks = CountRowBlocks(step.query.segments, rows_per_block());
+    const int64_t capacity = static_cast<int64_t>(panels_.size());
+    for (int64_t first = 0; first < blocks; first += capacity) {
+      const int64_t count = std::min(capacity, blocks - first);
+      const auto block_tile = [&](int64_t i) {
+        tile.rows = GetRowBlock(step.query.segments, rows_per_block(), first + i);
+        return tile;
+      };
+      // Late rows, expensive under a causal mask, are dealt first.
+#pragma omp for schedule(dynamic)
+      for (int64_t i = count - 1; i >= 0; --i) {
+        phases_.Scores(step, block_tile(i), kv_head, progress, scratch, panels_[i]);
+      }
+#pragma omp for schedule(dynamic)
+      for (int64_t i = count - 1; i >= 0; --i) phases_.Softmax(step, block_tile(i), progress, panels_[i]);
+#pragma omp for schedule(dynamic)
+      for (int64_t i = count - 1; i >= 0; --i) {
+        phases_.Output(step, block_tile(i), values_, progress, scratch, panels_[i]);
+      }
+    }
+  }
+};
+
+class RowBlocked : public ExactSoftmax {
+ public:
+  explicit RowBlocked(const BackendConfig& config)
+      : ExactSoftmax(config, RowBlockedTiles(config, GetTileKernels(config.isa))) {
+    Allocate(config.threads);
+  }
+
+  void Accumulate(const AttentionStep& step) override {
+    CheckStep(config_, step);
+    const int64_t blocks = CountRowBlocks(step.query.segments, tiles_.q_block);
+#pragma omp parallel num_threads(config_.threads) if (config_.threads > 1)
+    {
+      const int thread = omp_get_thread_num();
+      const Progress progress = thread == 0 ? step.progress : Progress{};
+      ForEachGroup(step, progress, [&](int64_t b, const HeadGroup& group) {
+#pragma omp for schedule(dynamic)
+        for (int64_t i = blocks * group.heads - 1; i >= 0; --i) {
+          const ColumnTile tile{b, group.first_head + i % group.heads, 1,
+                                GetRowBlock(step.query.segments, tiles_.q_block, i / group.heads)};
+          phases_.Scores(step, tile, group.kv_head, progress, scratch_[thread], panels_[thread]);
+          phases_.Softmax(step, tile, progress, panels_[thread]);
+          phases_.Output(step, tile, values_, progress, scratch_[thread], panels_[thread]);
+        }
+      });
+    }
+    step.progress();
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<AttentionBackend> MakeStandard(const BackendConfig& config) {
+  return std::make_unique<Standard>(config);
+}
+
+std::unique_ptr<AttentionBackend> MakeRowBlocked(const BackendConfig& config) {
+  return std::make_unique<RowBlocked>(config);
+}
+
+}  // namespace attention

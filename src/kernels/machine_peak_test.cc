@@ -1,0 +1,36 @@
+#include "src/kernels/machine_peak.h"
+
+#include <cmath>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "src/kernels/attention_kernel.h"
+
+namespace attention {
+namespace {
+
+// No timed assertion: only that every ISA's loop runs and gives a rate.
+TEST(MachinePeakTest, EveryIsaHasARate) {
+  for (Isa isa : SupportedIsas()) {
+    for (DataType type : {DataType::kFloat32, DataType::kBfloat16}) {
+      for (int threads : {1, 2}) {
+        const double rate = MeasurePeakGflops(isa, type, threads, 1e-4);
+        EXPECT_TRUE(std::isfinite(rate) && rate > 0) << Name(isa);
+      }
+    }
+  }
+}
+
+TEST(MachinePeakTest, EveryIsaReads) {
+  const std::vector<float> memory(1 << 18, 1.0f);
+  for (Isa isa : SupportedIsas()) {
+    for (int threads : {1, 3}) {
+      const double rate =
+          MeasureReadBandwidth(isa, threads, memory.data(), memory.size() * sizeof(float), 1e-4);
+      EXPECT_TRUE(std::isfinite(rate) && rate > 0) << Name(isa);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace attention

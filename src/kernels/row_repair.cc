@@ -1,0 +1,81 @@
+#include "src/kernels/row_repair.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numbers>
+
+#include "src/kernels/step_layout.h"
+
+namespace attention {
+namespace {
+
+constexpr int64_t kMaxHeadDim = 256;
+
+double Element(const ConstTensorView& view, int64_t b, int64_t h, int64_t t, int64_t d) {
+  if (view.data_type == DataType::kFloat32) return view.Row<float>(b, h, t)[d];
+  return view.Row<Bfloat16>(b, h, t)[d].ToFloat();
+}
+
+float ClampToFloat(double value) {
+  constexpr double kLargest = std::numeric_limits<float>::max();
+  // inf and NaN stay: they were seen, not made.
+  return static_cast<float>(std::isfinite(value) ? std::clamp(value, -kLargest, kLargest) : value);
+}
+
+struct Row {
+  double o[kMaxHeadDim] = {};
+  double m = -std::numeric_limits<double>::infinity();
+  double l = 0;
+};
+
+void AddKey(const ConstTensorView& v, int64_t batch, int64_t kv_head, int64_t key, double s, Row& row) {
+  constexpr double kMinusInfinity = -std::numeric_limits<double>::infinity();
+  if (s == kMinusInfinity) return;  // weight exactly 0
+  const double m = std::max(row.m, s);
+  const double rescale = row.m == kMinusInfinity ? 0.0 : std::exp(row.m - m), weight = std::exp(s - m);
+  for (int64_t d = 0; d < v.shape.head_dim; ++d) {
+    row.o[d] = row.o[d] * rescale + weight * Element(v, batch, kv_head, key, d);
+  }
+  row.m = m;
+  row.l = row.l * rescale + weight;
+}
+
+}  // namespace
+
+void RepairRow(const BackendConfig& config, const AttentionStep& step, int64_t batch, int64_t head,
+               int64_t query_row, int64_t position) {
+  const int64_t head_dim = config.head_dim;
+  const int64_t kv_head = config.heads.KvHead(head);
+  const double scale = Base2Scale(config) / std::numbers::log2e;
+  Row row;
+  if (!step.first) {
+    const int64_t index = step.state.RowIndex(batch, head, query_row);
+    std::copy_n(step.state.o.Row<float>(batch, head, query_row), head_dim, row.o);
+    row.m = step.state.m[index];
+    row.l = step.state.l[index];
+  }
+  for (const TokenSegment& segment : step.key_value.segments) {
+    const int64_t visible = VisibleKeys(config.causal, position, segment.global_begin, segment.length);
+    for (int64_t key = segment.local_begin; key < segment.local_begin + visible; ++key) {
+      double s = 0;
+      for (int64_t d = 0; d < head_dim; ++d) {
+        s += Element(step.query.q, batch, head, query_row, d) *
+             Element(step.key_value.k, batch, kv_head, key, d);
+      }
+      AddKey(step.key_value.v, batch, kv_head, key, s * scale, row);
+    }
+  }
+  // Normalised, so that a state of huge values is representable: (o / l, m + log l, 1).
+  float* to = step.last ? step.output.Row<float>(batch, head, query_row)
+                        : step.state.o.Row<float>(batch, head, query_row);
+  for (int64_t d = 0; d < head_dim; ++d) to[d] = row.l == 0 ? 0.0f : static_cast<float>(row.o[d] / row.l);
+  if (!step.last) {
+    const int64_t index = step.state.RowIndex(batch, head, query_row);
+    step.state.m[index] =
+        row.l == 0 ? -std::numeric_limits<float>::infinity() : ClampToFloat(row.m + std::log(row.l));
+    step.state.l[index] = row.l == 0 ? 0.0f : 1.0f;
+  }
+}
+
+}  // namespace attention

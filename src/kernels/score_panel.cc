@@ -1,0 +1,142 @@
+#include "src/kernels/score_panel.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+
+#include "src/kernels/row_repair.h"
+#include "src/kernels/step_layout.h"
+#include "src/kernels/tile_sizes.h"
+
+namespace attention {
+
+PanelPhases::PanelPhases(const BackendConfig& config, const TileKernels& kernels, const TileSizes& tiles)
+    : config_(config),
+      kernels_(kernels),
+      keys_per_chunk_(tiles.kv_block),
+      padded_head_dim_(RoundUp(config.head_dim, kernels.tile_rows)),
+      values_stride_(PanelStride(std::max<int64_t>(1, config.max_kv_tokens), kernels.tile_rows)) {}
+
+int64_t PanelPhases::panel_size() const {
+  return RoundUp(config_.max_kv_tokens + kernels_.tile_rows, kernels_.tile_rows) * kernels_.block_columns();
+}
+
+int64_t PanelPhases::PackChunks(const AttentionStep& step) const {
+  return CountRowBlocks(step.key_value.segments, keys_per_chunk_);
+}
+
+void PanelPhases::Pack(const AttentionStep& step, int64_t batch, int64_t kv_head, int64_t chunk,
+                       float* values) const {
+  int64_t values_row = 0;
+  for (const TokenSegment& segment : step.key_value.segments) {
+    const int64_t chunks = CeilDivide(segment.length, keys_per_chunk_);
+    if (chunk < chunks) {
+      const int64_t begin = chunk * keys_per_chunk_;
+      kernels_.pack_values(step.key_value.v.Row<float>(batch, kv_head, segment.local_begin + begin),
+                           step.key_value.v.token_stride, std::min(keys_per_chunk_, segment.length - begin),
+                           config_.head_dim, values_stride_,
+                           values + (values_row + begin) * kernels_.tile_rows);
+      return;
+    }
+    chunk -= chunks;
+    values_row += segment.length;
+  }
+}
+
+int PanelPhases::Vectors(const ColumnTile& tile) const {
+  return static_cast<int>(CeilDivide(tile.columns(), kernels_.lanes));
+}
+
+template <typename Function>
+void PanelPhases::ForEachChunk(const AttentionStep& step, const ColumnTile& tile, Function function) const {
+  int64_t panel_row = 0, values_row = 0;
+  for (const TokenSegment& segment : step.key_value.segments) {
+    const int64_t seen =
+        VisibleKeys(config_.causal, tile.last_position(), segment.global_begin, segment.length);
+    for (int64_t begin = 0; begin < seen; begin += keys_per_chunk_) {
+      const TokenSegment keys{segment.local_begin + begin, segment.global_begin + begin,
+                              std::min(keys_per_chunk_, seen - begin)};
+      function(keys, panel_row + begin, values_row + begin);
+    }
+    panel_row += seen;
+    values_row += segment.length;
+  }
+}
+
+void PanelPhases::Scores(const AttentionStep& step, const ColumnTile& tile, int64_t kv_head,
+                         const Progress& progress, const PanelScratch& scratch,
+                         const ScorePanel& panel) const {
+  const int vectors = Vectors(tile);
+  const int64_t width = static_cast<int64_t>(vectors) * kernels_.lanes;
+  std::array<const float*, kMaxBlockColumns> rows;
+  ColumnRows(step.query.q, tile, 0, width, rows.data());
+  kernels_.pack_columns(rows.data(), config_.head_dim, vectors, Base2Scale(config_), scratch.q);
+  std::fill_n(panel.maximum, width, -std::numeric_limits<float>::infinity());
+  ForEachChunk(step, tile, [&](const TokenSegment& keys, int64_t panel_row, int64_t) {
+    const BlockMask mask =
+        MaskOfBlock(tile, config_.causal, 0, tile.columns(), keys.global_begin, keys.length);
+    if (mask.unmasked < RoundUp(mask.visible, kernels_.tile_rows)) {
+      FillLimits(tile, config_.causal, 0, tile.columns(), width, keys.global_begin, keys.length,
+                 scratch.limits);
+    }
+    // The last tile's rows past the end are overwritten by the next chunk.
+    kernels_.scores({.k = step.key_value.k.Row<float>(tile.batch, kv_head, keys.local_begin),
+                     .k_stride = step.key_value.k.token_stride,
+                     .keys = keys.length,
+                     .unmasked_keys = mask.unmasked,
+                     .limits = scratch.limits,
+                     .q = scratch.q,
+                     .head_dim = config_.head_dim,
+                     .vectors = vectors,
+                     .scores = panel.scores + panel_row * width,
+                     .maximum = panel.maximum});
+    progress();
+  });
+}
+
+void PanelPhases::Softmax(const AttentionStep& step, const ColumnTile& tile, const Progress& progress,
+                          const ScorePanel& panel) const {
+  const int vectors = Vectors(tile);
+  const int64_t width = static_cast<int64_t>(vectors) * kernels_.lanes;
+  std::fill_n(panel.sum, width, 0.0f);
+  ForEachChunk(step, tile, [&](const TokenSegment& keys, int64_t panel_row, int64_t) {
+    kernels_.exponentials(panel.scores + panel_row * width, keys.length, vectors, panel.maximum, panel.sum);
+    progress();
+  });
+}
+
+void PanelPhases::Output(const AttentionStep& step, const ColumnTile& tile, const float* values,
+                         const Progress& progress, const PanelScratch& scratch,
+                         const ScorePanel& panel) const {
+  const int vectors = Vectors(tile);
+  const int64_t width = static_cast<int64_t>(vectors) * kernels_.lanes;
+  std::fill_n(scratch.o, padded_head_dim_ * width, 0.0f);
+  std::fill_n(scratch.ones, width, 1.0f);
+  ForEachChunk(step, tile, [&](const TokenSegment& keys, int64_t panel_row, int64_t values_row) {
+    kernels_.weighted_sum({.scores = panel.scores + panel_row * width,
+                           .keys = keys.length,
+                           .values = values + values_row * kernels_.tile_rows,
+                           .panel_stride = values_stride_,
+                           .head_dim = config_.head_dim,
+                           .vectors = vectors,
+                           .rescale = scratch.ones,
+                           .o = scratch.o});
+    progress();
+  });
+  std::array<float*, kMaxBlockColumns> rows;
+  ColumnRows(step.output, tile, 0, width, rows.data());
+  kernels_.flag_non_finite(scratch.o, config_.head_dim, vectors, panel.sum, scratch.flags);
+  for (int64_t c = 0; c < width; ++c) {
+    scratch.factors[c] = panel.sum[c] == 0.0f ? 0.0f : 1.0f / panel.sum[c];
+    if (std::isnan(scratch.flags[c])) rows[c] = nullptr;
+  }
+  kernels_.unpack_columns(scratch.o, config_.head_dim, vectors, scratch.factors, rows.data());
+  for (int64_t c = 0; c < tile.columns(); ++c) {
+    if (rows[c] == nullptr) {
+      RepairRow(config_, step, tile.batch, tile.Head(c), tile.LocalRow(c), tile.Position(c));
+    }
+  }
+}
+
+}  // namespace attention

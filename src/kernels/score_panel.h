@@ -1,0 +1,70 @@
+// The three phases of exact softmax on one block of columns of one head, whose scores against all visible
+// keys lie in one *panel*: [visible keys of all segments, in order][W].
+#ifndef SRC_KERNELS_SCORE_PANEL_H_
+#define SRC_KERNELS_SCORE_PANEL_H_
+
+#include <cstdint>
+
+#include "src/kernels/attention_backend.h"
+#include "src/kernels/column_tile.h"
+#include "src/kernels/tile_kernels.h"
+
+namespace attention {
+
+// Where a block's numbers are.
+struct ScorePanel {
+  float* scores = nullptr;   // [keys][W]
+  float* maximum = nullptr;  // [block_columns]
+  float* sum = nullptr;      // [block_columns]
+};
+
+// One thread's scratch.
+struct PanelScratch {
+  float* q = nullptr;        // [padded head_dim][block_columns]
+  float* o = nullptr;        // the same
+  float* factors = nullptr;  // [block_columns], as the next three
+  float* ones = nullptr;
+  float* flags = nullptr;
+  int32_t* limits = nullptr;
+};
+
+class PanelPhases {
+ public:
+  PanelPhases(const BackendConfig& config, const TileKernels& kernels, const TileSizes& tiles);
+
+  // V of one KV head packed whole: panel p, key k (over all segments), element i at
+  // values[p * values_stride() + k * tile_rows + i].
+  int64_t values_stride() const { return values_stride_; }
+  int64_t values_size() const { return values_stride_ * (padded_head_dim_ / kernels_.tile_rows); }
+  // Packs chunk `chunk` of [0, PackChunks(...)).
+  int64_t PackChunks(const AttentionStep& step) const;
+  void Pack(const AttentionStep& step, int64_t batch, int64_t kv_head, int64_t chunk, float* values) const;
+
+  // Floats of a panel that sees every key.
+  int64_t panel_size() const;
+  int64_t padded_head_dim() const { return padded_head_dim_; }
+
+  // tile: one head, at most block_columns rows.
+  void Scores(const AttentionStep& step, const ColumnTile& tile, int64_t kv_head, const Progress& progress,
+              const PanelScratch& scratch, const ScorePanel& panel) const;
+  void Softmax(const AttentionStep& step, const ColumnTile& tile, const Progress& progress,
+               const ScorePanel& panel) const;
+  void Output(const AttentionStep& step, const ColumnTile& tile, const float* values,
+              const Progress& progress, const PanelScratch& scratch, const ScorePanel& panel) const;
+
+ private:
+  int Vectors(const ColumnTile& tile) const;
+  // function(keys of the chunk, first key's row in the panel, first key's row in `values`), in order.
+  template <typename Function>
+  void ForEachChunk(const AttentionStep& step, const ColumnTile& tile, Function function) const;
+
+  const BackendConfig& config_;
+  const TileKernels& kernels_;
+  int64_t keys_per_chunk_;
+  int64_t padded_head_dim_;
+  int64_t values_stride_;
+};
+
+}  // namespace attention
+
+#endif  // SRC_KERNELS_SCORE_PANEL_H_

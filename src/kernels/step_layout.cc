@@ -1,0 +1,110 @@
+#include "src/kernels/step_layout.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+#include "src/base/error.h"
+
+namespace attention {
+namespace {
+
+constexpr int64_t kMaxHeadDim = 256;
+
+void CheckSegments(std::span<const TokenSegment> segments, int64_t tokens, int64_t bound, const char* what) {
+  int64_t total = 0;
+  for (const TokenSegment& segment : segments) {
+    Require(segment.length >= 0 && segment.local_begin >= 0 && segment.local_begin + segment.length <= tokens,
+            what, " segment [", segment.local_begin, ", ", segment.local_begin + segment.length,
+            ") is outside the ", tokens, " local tokens");
+    total += segment.length;
+  }
+  Require(total <= bound, total, " ", what, " tokens in a step; the workspace was sized for ", bound);
+}
+
+}  // namespace
+
+void CheckConfig(const BackendConfig& config) {
+  Require(config.threads >= 1, "threads: ", config.threads, "; at least 1");
+  Require(config.head_dim >= 1 && config.head_dim <= kMaxHeadDim, "head_dim: ", config.head_dim, "; 1 to ",
+          kMaxHeadDim);
+  Require(config.batch >= 0 && config.query_heads >= 0 && config.kv_heads >= 0, "negative batch or heads");
+  Require(config.max_query_tokens >= 0 && config.max_kv_tokens >= 0, "negative number of tokens");
+  Require(config.tiles.q_block >= 0 && config.tiles.kv_block >= 0, "negative tile size");
+  Require(config.heads.group_size >= 1, "group_size: ", config.heads.group_size, "; at least 1");
+  Require(std::isfinite(config.scale), "scale is not finite");
+  if (config.query_heads == 0) return;
+  const int64_t first = config.heads.KvHead(0), last = config.heads.KvHead(config.query_heads - 1);
+  Require(first >= 0 && last < config.kv_heads, "query heads read KV heads ", first, " to ", last, " of ",
+          config.kv_heads);
+}
+
+void CheckStep(const BackendConfig& config, const AttentionStep& step) {
+  Require(config.algorithm == AttentionAlgorithm::kOnlineSoftmax || (step.first && step.last),
+          Name(config.algorithm), " needs all keys in one step");
+  const TensorShape& q = step.query.q.shape;
+  const TensorShape& k = step.key_value.k.shape;
+  CheckSegments(step.query.segments, q.tokens, config.max_query_tokens, "query");
+  CheckSegments(step.key_value.segments, k.tokens, config.max_kv_tokens, "key");
+  int64_t queries = 0, keys = 0;
+  for (const TokenSegment& segment : step.query.segments) queries += segment.length;
+  for (const TokenSegment& segment : step.key_value.segments) keys += segment.length;
+  if (queries == 0) return;
+  Require(q.batch == config.batch && q.heads == config.query_heads && q.head_dim == config.head_dim,
+          "q does not have the configured shape");
+  Require(step.query.q.data_type == config.data_type, "q is not ", Name(config.data_type));
+  if (keys > 0) {
+    Require(k.batch == config.batch && k.heads == config.kv_heads && k.head_dim == config.head_dim,
+            "k does not have the configured shape");
+    Require(step.key_value.v.shape == k, "k and v differ in shape");
+    Require(step.key_value.k.data_type == config.data_type && step.key_value.v.data_type == config.data_type,
+            "k or v is not ", Name(config.data_type));
+  }
+  const bool needs_state = !(step.first && step.last);
+  Require(!needs_state || (step.state.o.shape == q && step.state.m != nullptr && step.state.l != nullptr),
+          "the step needs a state of q's shape");
+  Require(!step.last || step.output.shape == q, "output does not have q's shape");
+}
+
+std::vector<HeadGroup> MakeHeadGroups(const BackendConfig& config) {
+  std::vector<HeadGroup> groups;
+  for (int64_t head = 0; head < config.query_heads; ++head) {
+    const int64_t kv_head = config.heads.KvHead(head);
+    if (groups.empty() || groups.back().kv_head != kv_head) groups.push_back({kv_head, head, 0});
+    ++groups.back().heads;
+  }
+  return groups;
+}
+
+int64_t LargestGroup(std::span<const HeadGroup> groups) {
+  int64_t largest = 1;
+  for (const HeadGroup& group : groups) largest = std::max(largest, group.heads);
+  return largest;
+}
+
+float Base2Scale(const BackendConfig& config) {
+  const double scale =
+      config.scale != 0 ? config.scale : 1.0 / std::sqrt(static_cast<double>(config.head_dim));
+  return static_cast<float>(scale * std::numbers::log2e);
+}
+
+int64_t CountRowBlocks(std::span<const TokenSegment> segments, int64_t rows_per_block) {
+  int64_t blocks = 0;
+  for (const TokenSegment& segment : segments) blocks += CeilDivide(segment.length, rows_per_block);
+  return blocks;
+}
+
+RowBlock GetRowBlock(std::span<const TokenSegment> segments, int64_t rows_per_block, int64_t index) {
+  for (const TokenSegment& segment : segments) {
+    const int64_t blocks = CeilDivide(segment.length, rows_per_block);
+    if (index < blocks) {
+      const int64_t begin = index * rows_per_block;
+      return {segment.local_begin + begin, segment.global_begin + begin,
+              std::min(rows_per_block, segment.length - begin)};
+    }
+    index -= blocks;
+  }
+  Fail("row block ", index, " is past the end");
+}
+
+}  // namespace attention

@@ -1,0 +1,56 @@
+// How one rank's step is cut: groups of query heads that share a KV head, blocks of query rows, tiles of
+// keys.
+#ifndef SRC_KERNELS_STEP_LAYOUT_H_
+#define SRC_KERNELS_STEP_LAYOUT_H_
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "src/kernels/attention_backend.h"
+
+namespace attention {
+
+// Neighbouring local query heads that read one local KV head. A rank's first and last group may be partial.
+struct HeadGroup {
+  int64_t kv_head = 0;
+  int64_t first_head = 0;
+  int64_t heads = 0;
+};
+
+// Throws Error (bad usage) if the config's shape is out of range.
+void CheckConfig(const BackendConfig& config);
+// Throws Error (bad usage) if the step does not fit the config.
+void CheckStep(const BackendConfig& config, const AttentionStep& step);
+
+std::vector<HeadGroup> MakeHeadGroups(const BackendConfig& config);
+int64_t LargestGroup(std::span<const HeadGroup> groups);
+
+// The multiplier of q.k that gives base-2 logits.
+float Base2Scale(const BackendConfig& config);
+
+inline int64_t CeilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
+inline int64_t RoundUp(int64_t a, int64_t multiple) { return CeilDivide(a, multiple) * multiple; }
+
+// A run of rows of one query segment.
+struct RowBlock {
+  int64_t local_begin = 0;
+  int64_t global_begin = 0;
+  int64_t rows = 0;
+};
+
+// Segments cut into blocks of at most `rows_per_block` rows; blocks never cross segments.
+int64_t CountRowBlocks(std::span<const TokenSegment> segments, int64_t rows_per_block);
+// 0 <= index < CountRowBlocks(...), in segment order.
+RowBlock GetRowBlock(std::span<const TokenSegment> segments, int64_t rows_per_block, int64_t index);
+
+// Keys of `keys` (first one at global position key_begin) that position `position` sees: 0 to keys.
+inline int64_t VisibleKeys(bool causal, int64_t position, int64_t key_begin, int64_t keys) {
+  if (!causal) return keys;
+  const int64_t visible = position - key_begin + 1;
+  return visible < 0 ? 0 : (visible < keys ? visible : keys);
+}
+
+}  // namespace attention
+
+#endif  // SRC_KERNELS_STEP_LAYOUT_H_

@@ -1,0 +1,84 @@
+// The SIMD operations the algorithms are made of, as one table of functions per ISA.
+//
+// Layouts (float32, 64-byte aligned): a *column* is one query row of one head. Columns come in *blocks* of up
+// to `block_columns()`; a block of `vectors` vectors has width W = vectors * lanes and is stored
+//   q, o     [head_dim rounded up to tile_rows][W]   transposed queries; transposed un-normalised output
+//   scores   [keys rounded up to tile_rows][W]       S^T, then softmax weights
+//   m, l     [W]                                     running max (base-2 logits) and sum
+// Values are packed per KV tile in panels of `tile_rows` head_dim elements: panel p, key k, element i at
+// values[p * panel_stride + k * tile_rows + i].
+//
+// Logits are in base 2 inside: the queries are scaled by scale * log2(e), weights are 2^(s - m).
+#ifndef SRC_KERNELS_TILE_KERNELS_H_
+#define SRC_KERNELS_TILE_KERNELS_H_
+
+#include <cstdint>
+
+#include "src/kernels/attention_types.h"
+
+namespace attention {
+
+struct ScoreArguments {
+  const float* k = nullptr;  // first key; row i at k + i * k_stride
+  int64_t k_stride = 0;
+  int64_t keys = 0;
+  int64_t unmasked_keys = 0;  // leading keys that every column sees
+  // Column c sees key i iff i <= limits[c]; limits[c] < keys. Read only beyond unmasked_keys.
+  const int32_t* limits = nullptr;
+  const float* q = nullptr;
+  int64_t head_dim = 0;
+  int vectors = 0;
+  float* scores = nullptr;
+  float* maximum = nullptr;  // [W], in and out: max(maximum, scores of the column)
+};
+
+struct WeightedSumArguments {
+  const float* scores = nullptr;
+  int64_t keys = 0;
+  const float* values = nullptr;
+  int64_t panel_stride = 0;
+  int64_t head_dim = 0;
+  int vectors = 0;
+  const float* rescale = nullptr;  // [W]: o is multiplied by it first; null: o is overwritten
+  float* o = nullptr;
+};
+
+struct TileKernels {
+  Isa isa;
+  int lanes;
+  int tile_rows;
+  int tile_vectors;
+
+  int block_columns() const { return lanes * tile_vectors; }
+
+  // rows[c][d] * factor -> columns[d * W + c]; a null row gives zeros, as do d from head_dim up to a multiple
+  // of tile_rows.
+  void (*pack_columns)(const float* const* rows, int64_t head_dim, int vectors, float factor, float* columns);
+  // o[d * W + c] * factors[c] -> rows[c][d] for non-null rows.
+  void (*unpack_columns)(const float* o, int64_t head_dim, int vectors, const float* factors,
+                         float* const* rows);
+  // flags[c] becomes NaN if l[c] or an o of column c is not finite, else 0.
+  void (*flag_non_finite)(const float* o, int64_t head_dim, int vectors, const float* l, float* flags);
+  // keys rows of head_dim at v + k * v_stride -> panels, padded with zeros to whole panels.
+  void (*pack_values)(const float* v, int64_t v_stride, int64_t keys, int64_t head_dim, int64_t panel_stride,
+                      float* values);
+  // S^T = K Q^T for one block, -inf where masked, with the running maximum.
+  void (*scores)(const ScoreArguments& arguments);
+  // scores -> 2^(scores - maximum), in place; adds the column's sum to sum[c]. A column whose maximum is
+  // -inf (it saw nothing) gets zeros.
+  void (*exponentials)(float* scores, int64_t keys, int vectors, const float* maximum, float* sum);
+  // Moving from maximum `m` to `new_m`: m = new_m, l = l * rescale, rescale = 2^(m - new_m) (0 from empty).
+  void (*move_maximum)(int vectors, const float* new_m, float* m, float* l, float* rescale);
+  // O^T = O^T * rescale + V^T P^T for one block.
+  void (*weighted_sum)(const WeightedSumArguments& arguments);
+  // 2^x element by element (for tests of its accuracy), n a multiple of lanes.
+  void (*exp2)(const float* x, int64_t n, float* result);
+};
+
+// The table of an ISA this binary holds and this CPU runs.
+const TileKernels& GetTileKernels(Isa isa);
+bool IsSupported(Isa isa);
+
+}  // namespace attention
+
+#endif  // SRC_KERNELS_TILE_KERNELS_H_

@@ -1,0 +1,53 @@
+#include "src/kernels/tile_sizes.h"
+
+#include <algorithm>
+
+#include "src/kernels/cache_sizes.h"
+#include "src/kernels/step_layout.h"
+
+namespace attention {
+namespace {
+
+// Keys whose scores for one block of columns fill three quarters of L1; the rest is for a panel of values.
+int64_t KeysInL1(const TileKernels& kernels) {
+  const int64_t keys = ReadCacheSizes().l1_data_bytes * 3 / 4 / (kernels.block_columns() * 4);
+  return std::clamp<int64_t>(keys / 32 * 32, 32, 512);
+}
+
+}  // namespace
+
+TileSizes OnlineSoftmaxTiles(const BackendConfig& config, const TileKernels& kernels, int64_t largest_group) {
+  TileSizes tiles = config.tiles;
+  if (tiles.kv_block == 0) tiles.kv_block = KeysInL1(kernels);
+  if (tiles.q_block == 0) {
+    // Q and O of the tile in a third of L2, whole blocks of columns.
+    const int64_t columns = ReadCacheSizes().l2_bytes / 3 / (8 * config.head_dim);
+    const int64_t blocks = std::clamp<int64_t>(columns / kernels.block_columns(), 1, 8);
+    tiles.q_block = std::max<int64_t>(1, blocks * kernels.block_columns() / largest_group);
+  }
+  tiles.q_block = std::min(tiles.q_block, std::max<int64_t>(1, config.max_query_tokens));
+  tiles.kv_block = std::min(tiles.kv_block, std::max<int64_t>(1, config.max_kv_tokens));
+  return tiles;
+}
+
+// The exact algorithms keep all scores of a row; kv_block is the depth of one product of weights and values.
+TileSizes StandardTiles(const BackendConfig& config, const TileKernels& kernels) {
+  TileSizes tiles = config.tiles;
+  if (tiles.kv_block == 0) tiles.kv_block = KeysInL1(kernels);
+  tiles.q_block = tiles.q_block == 0 ? kernels.block_columns()
+                                     : std::min<int64_t>(tiles.q_block, kernels.block_columns());
+  tiles.kv_block = std::min(tiles.kv_block, std::max<int64_t>(1, config.max_kv_tokens));
+  tiles.q_block = std::min(tiles.q_block, std::max<int64_t>(1, config.max_query_tokens));
+  return tiles;
+}
+
+TileSizes RowBlockedTiles(const BackendConfig& config, const TileKernels& kernels) {
+  return StandardTiles(config, kernels);
+}
+
+int64_t PanelStride(int64_t keys, int64_t tile_rows) {
+  const int64_t floats = RoundUp(keys * tile_rows, 16);
+  return floats % 1024 == 0 ? floats + 16 : floats;
+}
+
+}  // namespace attention

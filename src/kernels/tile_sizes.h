@@ -1,0 +1,26 @@
+// Tile sizes from the machine's caches, per algorithm; the config's own sizes win.
+#ifndef SRC_KERNELS_TILE_SIZES_H_
+#define SRC_KERNELS_TILE_SIZES_H_
+
+#include <cstdint>
+
+#include "src/kernels/attention_backend.h"
+#include "src/kernels/tile_kernels.h"
+
+namespace attention {
+
+// Upper bound of TileKernels::block_columns() over all ISAs.
+inline constexpr int64_t kMaxBlockColumns = 64;
+
+// largest_group: query heads that share a tile.
+TileSizes OnlineSoftmaxTiles(const BackendConfig& config, const TileKernels& kernels, int64_t largest_group);
+TileSizes StandardTiles(const BackendConfig& config, const TileKernels& kernels);
+TileSizes RowBlockedTiles(const BackendConfig& config, const TileKernels& kernels);
+
+// Floats from one panel of packed values to the next: a multiple of a cache line, not of 4 KB, so that the
+// panels' same keys do not fall into one cache set.
+int64_t PanelStride(int64_t keys, int64_t tile_rows);
+
+}  // namespace attention
+
+#endif  // SRC_KERNELS_TILE_SIZES_H_
