@@ -44,8 +44,8 @@ RESULT_COLUMNS = (
 )  # fmt: skip
 CASE_COLUMNS = ("schema_version", "launch", "cell", "case") + FACTOR_COLUMNS + RESULT_COLUMNS
 
-WORDS_FOR_TRUE = ("1", "true", "yes", "on")
-WORDS_FOR_FALSE = ("0", "false", "no", "off")
+WORDS_FOR_TRUE = ("1", "true")
+WORDS_FOR_FALSE = ("0", "false")
 
 
 class UnusableInput(Exception):
@@ -94,7 +94,8 @@ class Case:
     work_gflop: float | None  # gflops x median time: the operations counted for this case
     rounds: int
     oversubscribed: bool
-    drift: bool  # the runner saw the time move by more than its interval during the cell
+    drift: float | None  # median of the second half of the samples over that of the first, minus 1
+    drifted: bool  # drift beyond the width of the interval of the median
     status: str
     message: str
 
@@ -222,7 +223,8 @@ def _read_case(row: _Row) -> Case:
         work_gflop=None if rate is None or median is None else rate * median,
         rounds=row.integer("rounds", minimum=0),
         oversubscribed=row.flag("oversubscribed"),
-        drift=_read_drift(row),
+        drift=row.number("drift", negative=True),
+        drifted=_has_drifted(row),
         status=row.text("status"),
         message=row.values["message"].strip(),
     )
@@ -230,9 +232,13 @@ def _read_case(row: _Row) -> Case:
     return case
 
 
-def _read_drift(row: _Row) -> bool:
-    """Empty or a flag."""
-    return bool(row.values["drift"].strip()) and row.flag("drift")
+def _has_drifted(row: _Row) -> bool:
+    """Whether the halves of the cell differ by more than the 95 % interval of the median is wide."""
+    drift, median = row.number("drift", negative=True), row.number("time_median_s")
+    low, high = row.number("time_low_s"), row.number("time_high_s")
+    if drift is None or median is None or low is None or high is None:
+        return False
+    return abs(drift) * median > 2 * max(high - median, median - low)
 
 
 def _require_case_name(row: _Row, cell: str, case: str, variant: str) -> None:

@@ -219,7 +219,7 @@ _DECISIONS = (Verdict.HOLDS, Verdict.CONTRADICTED, Verdict.EQUIVALENT)
 
 def _flags(comparison: Comparison, found: stats.Estimate) -> tuple[str, ...]:
     flags = []
-    if any(case.drift for case in [*comparison.fast.values(), *comparison.slow.values()]):
+    if any(case.drifted for case in [*comparison.fast.values(), *comparison.slow.values()]):
         flags.append("times drifted during the cell")
     if isinstance(found, stats.RoundsEstimate) and found.inflation > 1:
         flags.append(f"rounds not independent, interval widened {math.sqrt(found.inflation):.1f} x")

@@ -118,6 +118,14 @@ class PairVerdictTest(unittest.TestCase):
         self.assertEqual(pair.estimate.rounds, 29)
 
 
+    def test_drift_beyond_the_interval_is_flagged(self) -> None:
+        """The synthetic interval is +-1 %: 3 % is beyond its width, 1.5 % is not."""
+        for drift, flags in ((0.03, ("times drifted during the cell",)), (-0.03, ("times drifted during the cell",)), (0.015, ())):
+            cell = Cell({SEQUENCE: 1.0, HEADWISE: 1.05}, {}, {"drift": drift})
+            pair = judge([cell]).cells[0].pairs[0]
+            self.assertEqual((pair.verdict, pair.flags), (Verdict.HOLDS, flags))
+
+
 class RatioClaimTest(unittest.TestCase):
     CLAIM: dict[str, Any] = {"claim": "gain", "over": "isa", "ratio": {"slow": "scalar", "fast": "avx2", "min": 2.0, "max": 3.5}}
 
