@@ -10,6 +10,7 @@
 #include "src/base/counter_random.h"
 #include "src/base/error.h"
 #include "src/kernels/reference_attention.h"
+#include "src/parallel/partition.h"
 #include "src/parallel/tensor_buffer.h"
 
 namespace attention {
@@ -17,12 +18,15 @@ namespace {
 
 constexpr uint64_t kSeed = 7;
 
-std::vector<float> Gaussian(int64_t count, uint64_t stream) {
+// Each worker makes its part; adding zeros puts the parts together exactly.
+std::vector<float> Gaussian(const Communicator& workers, int64_t count, uint64_t stream) {
   std::vector<float> values(static_cast<size_t>(count));
-  for (int64_t i = 0; i < count; ++i) {
+  const IndexRange own = BalancedRange(count, workers.size(), workers.rank());
+  for (int64_t i = own.begin; i < own.end; ++i) {
     values[static_cast<size_t>(i)] =
         static_cast<float>(RandomGaussian(kSeed, stream, static_cast<uint64_t>(i)));
   }
+  MPI_Allreduce(MPI_IN_PLACE, values.data(), static_cast<int>(count), MPI_FLOAT, MPI_SUM, workers.handle());
   return values;
 }
 
@@ -79,9 +83,9 @@ TestData MakeTestData(const Communicator& workers, const AttentionProblem& probl
   data.problem = problem;
   const TensorShape q_shape = {problem.batch, problem.query_heads, problem.query_tokens, problem.head_dim};
   const TensorShape kv_shape = {problem.batch, problem.kv_heads, problem.kv_tokens, problem.head_dim};
-  data.q = Gaussian(q_shape.elements(), 0);
-  data.k = Gaussian(kv_shape.elements(), 1);
-  data.v = Gaussian(kv_shape.elements(), 2);
+  data.q = Gaussian(workers, q_shape.elements(), 0);
+  data.k = Gaussian(workers, kv_shape.elements(), 1);
+  data.v = Gaussian(workers, kv_shape.elements(), 2);
   const ConstTensorView q = HeadMajorView(data.q.data(), DataType::kFloat32, q_shape);
   const ConstTensorView k = HeadMajorView(data.k.data(), DataType::kFloat32, kv_shape);
   const ConstTensorView v = HeadMajorView(data.v.data(), DataType::kFloat32, kv_shape);

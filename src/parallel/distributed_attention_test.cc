@@ -4,12 +4,19 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cstdlib>
+#include <functional>
 #include <map>
+#include <memory>
+#include <optional>
 #include <string>
+#include <thread>
 #include <tuple>
+#include <utility>
 #include <vector>
 
+#include "src/base/counter_random.h"
 #include "src/base/error.h"
 #include "src/kernels/reference_backend.h"
 #include "src/parallel/attention_test_case.h"
@@ -159,6 +166,164 @@ TEST_F(StrategyTest, EveryCombinationAgreesWithFloat64) {
 TEST_F(StrategyTest, EveryGridAgreesWithFloat64) {
   RunMatrix(Combinations(true), std::vector<Grid>(std::begin(kGrids), std::end(kGrids)),
             [&](int ranks, const TestCase& test_case) { Check(ranks, test_case); });
+}
+
+// With one rank there is nothing to exchange: all variants of an algorithm make the same single call of the
+// kernel.
+TEST_F(StrategyTest, OnOneRankEveryVariantIsTheSameToTheLastBit) {
+  for (const Kernel& kernel : Kernels()) {
+    std::map<std::tuple<Phase, AttentionAlgorithm>, std::vector<float>> first;
+    for (const Combination& combination : Combinations(false)) {
+      // Decode by merging finishes a state in a pass of its own, which rounds once more.
+      if (combination.phase == Phase::kDecode && combination.variant.exchange == Exchange::kMerge) continue;
+      TestCase test_case;
+      test_case.problem = MakeProblem(combination.phase, 130, {6, 2}, 64, 3, true);
+      test_case.variant = combination.variant;
+      test_case.contract = combination.contract;
+      test_case.options = {kernel.isa, kernel.threads, kernel.factory, true};
+      const TestData& data = DataFor(test_case.problem);
+      if (world_.rank() != 0) continue;
+      const TestResult result = RunTestCase(*FirstRanks(1), test_case, data);
+      const auto [entry, is_first] =
+          first.try_emplace(std::tuple(combination.phase, combination.variant.algorithm), result.output);
+      EXPECT_TRUE(is_first || entry->second == result.output) << Name(test_case);
+    }
+  }
+}
+
+// A backend that dawdles, each rank and step for another time, so that messages arrive in another order.
+int delay_seed = 0;  // of this rank; set between runs
+
+class DawdlingBackend : public AttentionBackend {
+ public:
+  explicit DawdlingBackend(std::unique_ptr<AttentionBackend> inner) : inner_(std::move(inner)) {}
+  std::string name() const override { return inner_->name(); }
+  size_t workspace_bytes() const override { return inner_->workspace_bytes(); }
+  TileSizes tiles() const override { return inner_->tiles(); }
+  void Accumulate(const AttentionStep& step) override {
+    const uint64_t bits = RandomBits(static_cast<uint64_t>(delay_seed), 0, static_cast<uint64_t>(++calls_));
+    std::this_thread::sleep_for(std::chrono::microseconds(bits % 8000));
+    inner_->Accumulate(step);
+  }
+
+ private:
+  std::unique_ptr<AttentionBackend> inner_;
+  int calls_ = 0;
+};
+
+template <BackendFactory factory>
+std::unique_ptr<AttentionBackend> MakeDawdling(const BackendConfig& config) {
+  return std::make_unique<DawdlingBackend>(factory(config));
+}
+
+TEST_F(StrategyTest, ResultsDoNotDependOnArrival) {
+  for (const Combination& combination : Combinations(false)) {
+    if (combination.variant.exchange == Exchange::kNone) continue;
+    const bool takes_grid = combination.variant.strategy == ParallelStrategy::kSequence;
+    for (const Grid& grid : {Grid{}, Grid{2, 2}}) {
+      if (grid.is_set() && !takes_grid) continue;
+      TestCase test_case;
+      test_case.problem = MakeProblem(combination.phase, 37, {6, 2}, 32, 1, true);
+      test_case.variant = combination.variant;
+      test_case.variant.grid = grid;
+      test_case.contract = combination.contract;
+      const TestData& data = DataFor(test_case.problem);
+      Communicator* ranks = FirstRanks(4);
+      if (ranks == nullptr) continue;
+      std::vector<float> first;
+      for (int seed = 0; seed < 3; ++seed) {
+        delay_seed = 100 * seed + ranks->rank();
+        test_case.options = {Isa::kScalar, 1, &MakeDawdling<&MakeReferenceBackend>, seed != 1};
+        const TestResult result = RunTestCase(*ranks, test_case, data);
+        if (seed == 0) first = result.output;
+        EXPECT_EQ(first, result.output) << Name(test_case) << " seed " << seed;
+      }
+    }
+  }
+}
+
+// Blocks above the message limit are cut, here after every second row of the smallest head_dim.
+TEST_F(StrategyTest, SmallMessagesChangeNothing) {
+  for (const Combination& combination : Combinations(false)) {
+    TestCase test_case;
+    test_case.problem = MakeProblem(combination.phase, 37, {6, 2}, 32, 3, true);
+    test_case.variant = combination.variant;
+    test_case.contract = combination.contract;
+    test_case.options = {Isa::kScalar, 1, &MakeReferenceBackend, true};
+    const int64_t usual = world_.settings().max_message_bytes;
+    world_.settings().max_message_bytes = 300;
+    Check(3, test_case);
+    world_.settings().max_message_bytes = usual;
+  }
+}
+
+std::string CreateError(Communicator& ranks, const AttentionProblem& problem, const Variant& variant,
+                        Contract contract, BackendFactory factory = &MakeReferenceBackend) {
+  try {
+    DistributedAttention::Create(ranks, problem, variant, contract, {Isa::kScalar, 1, factory, true});
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST_F(StrategyTest, RanksThatDisagreeAreTold) {
+  Communicator* ranks = FirstRanks(3);
+  if (ranks == nullptr) return;
+  const int64_t tokens = ranks->rank() == 2 ? 11 : 10;
+  const std::string error = CreateError(*ranks, MakeProblem(Phase::kPrefill, tokens, {4, 4}, 32, 1, false),
+                                        Variant(), Contract::kNative);
+  EXPECT_EQ(error.find("rank 2: its plan differs from rank 0's"), 0u) << error;
+}
+
+TEST_F(StrategyTest, BadRequestsAreRefusedOnEveryRank) {
+  Communicator* ranks = FirstRanks(2);
+  if (ranks == nullptr) return;
+  const AttentionProblem good = MakeProblem(Phase::kPrefill, 10, {4, 4}, 32, 1, false);
+  Variant ring = {ParallelStrategy::kSequence,
+                  Exchange::kRing,
+                  Sharding::kZigzag,
+                  AttentionAlgorithm::kOnlineSoftmax,
+                  {},
+                  {}};
+  EXPECT_EQ(CreateError(*ranks, good, ring, Contract::kNative), "");
+  EXPECT_NE(CreateError(*ranks, good, ring, Contract::kReplicated).find("not possible under contract"),
+            std::string::npos);
+  ring.grid = {2, 2};
+  EXPECT_EQ(CreateError(*ranks, good, ring, Contract::kNative), "grid 2x2 does not have 2 ranks");
+  AttentionProblem bad = good;
+  bad.kv_heads = 3;
+  EXPECT_EQ(CreateError(*ranks, bad, Variant(), Contract::kNative),
+            "query heads 4 are not a multiple of KV heads 3");
+  bad = good;
+  bad.kv_tokens = bad.query_tokens = int64_t{1} << 61;
+  EXPECT_NE(CreateError(*ranks, bad, Variant(), Contract::kNative), "");
+}
+
+// A rank whose backend cannot be made takes the others with it, by name.
+TEST_F(StrategyTest, OneRanksFailureIsEveryRanksError) {
+  Communicator* ranks = FirstRanks(3);
+  if (ranks == nullptr) return;
+  const BackendFactory fails = [](const BackendConfig&) -> std::unique_ptr<AttentionBackend> {
+    Fail("no such kernel");
+  };
+  const std::string error =
+      CreateError(*ranks, MakeProblem(Phase::kPrefill, 10, {4, 4}, 32, 1, false), Variant(),
+                  Contract::kNative, ranks->rank() == 1 ? fails : &MakeReferenceBackend);
+  EXPECT_EQ(error, "rank 1: no such kernel");
+}
+
+TEST_F(StrategyTest, ViewsThatDoNotFitAreRefused) {
+  Communicator* ranks = FirstRanks(1);
+  if (ranks == nullptr) return;
+  const std::unique_ptr<DistributedAttention> attention =
+      DistributedAttention::Create(*ranks, MakeProblem(Phase::kPrefill, 2, {1, 1}, 4, 1, false), Variant(),
+                                   Contract::kNative, {Isa::kScalar, 1, &MakeReferenceBackend, true});
+  std::vector<float> values(8);
+  const TensorView right = HeadMajorView(values.data(), DataType::kFloat32, {1, 1, 2, 4});
+  const TensorView wrong = HeadMajorView(values.data(), DataType::kFloat32, {1, 2, 1, 4});
+  attention->Run(right, right, right, right);
+  EXPECT_THROW(attention->Run(right, wrong, right, right), Error);
 }
 
 }  // namespace
