@@ -67,8 +67,15 @@ class Comparison:
     slow: Mapping[str, Case]
 
     @property
-    def launches(self) -> list[str]:
-        return [launch for launch in self.fast if launch in self.slow]
+    def launches(self) -> list[tuple[str, str]]:
+        """(fast, slow) launches to compare.
+
+        Within a cell, those that measured both. Between cells nothing pairs the launches, and a launch that was
+        resumed has another id for the cells that came later: the first of one with the first of the other.
+        """
+        if self.same_cell:
+            return [(launch, launch) for launch in self.fast if launch in self.slow]
+        return list(zip(self.fast, self.slow))
 
     @property
     def same_cell(self) -> bool:
@@ -198,10 +205,12 @@ def _compare(claim: Claim, cases: list[Case]) -> list[Comparison]:
     comparisons = []
     for group in groups.values():
         for index, (fast, slow) in enumerate(claim.pairs):
-            if fast not in group or slow not in group or not set(group[fast]) & set(group[slow]):
+            if fast not in group or slow not in group:
                 continue
             shared = _shared(next(iter(group[fast].values())), next(iter(group[slow].values())))
-            comparisons.append(Comparison(index, shared, group[fast], group[slow]))
+            comparison = Comparison(index, shared, group[fast], group[slow])
+            if comparison.launches:
+                comparisons.append(comparison)
     return comparisons
 
 

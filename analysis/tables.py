@@ -212,12 +212,17 @@ def _sort_key(cell: CellResult, names: Sequence[str]) -> tuple[tuple[float, str]
     return tuple(key)
 
 
+def sort_cells(cells: Sequence[CellResult], rows: Sequence[str]) -> list[CellResult]:
+    """By the factors `rows`, numbers by value."""
+    return sorted(cells, key=lambda cell: _sort_key(cell, rows))
+
+
 def format_regime(claim: Claim, label: str, cells: Sequence[CellResult], rows: Sequence[str]) -> list[str]:
     """The table of one regime: a line per cell, two pairs beside each other, reasons below the cell.
 
     Where the factors that tell the rows apart leave no room, each row gets a line above it that names them.
     """
-    ordered = sorted(cells, key=lambda cell: _sort_key(cell, rows))
+    ordered = sort_cells(cells, rows)
     lines: list[str] = []
     for start in range(0, len(claim.pairs), 2):
         shown = list(range(len(claim.pairs)))[start : start + 2]

@@ -151,9 +151,9 @@ def _present(values: Mapping[int, float | None]) -> list[float]:
 
 
 def _estimate_count(claim: Claim, comparison: Comparison) -> stats.Estimate | str:
-    launch = comparison.launches[0]
-    fast = comparison.fast[launch].counts[claim.metric]
-    slow = comparison.slow[launch].counts[claim.metric]
+    fast_launch, slow_launch = comparison.launches[0]
+    fast = comparison.fast[fast_launch].counts[claim.metric]
+    slow = comparison.slow[slow_launch].counts[claim.metric]
     if fast is None or slow is None:
         return f"{claim.metric} was not measured"
     return stats.ExactEstimate(math.log(slow / fast)) if fast > 0 and slow > 0 else f"{claim.metric} is zero"
@@ -168,9 +168,9 @@ def estimate(run: Run, claim: Claim, comparison: Comparison) -> stats.Estimate |
     if claim.metric in COUNT_METRICS:
         return _estimate_count(claim, comparison)
     per_launch: list[tuple[list[float], list[float]]] = []
-    for launch in comparison.launches:
-        fast = _values(run, comparison.fast[launch], claim.metric)
-        slow = _values(run, comparison.slow[launch], claim.metric)
+    for fast_launch, slow_launch in comparison.launches:
+        fast = _values(run, comparison.fast[fast_launch], claim.metric)
+        slow = _values(run, comparison.slow[slow_launch], claim.metric)
         if comparison.same_cell:
             rounds = sorted(set(fast) & set(slow))
             fast, slow = {n: fast[n] for n in rounds}, {n: slow[n] for n in rounds}

@@ -150,6 +150,17 @@ class RatioClaimTest(unittest.TestCase):
         self.assertTrue(any("not paired" in flag for flag in flags))
         self.assertEqual(judge(self.cells(2.7), self.CLAIM, launches=5).cells[0].pairs[0].flags, ())
 
+    def test_cells_of_a_resumed_launch_are_compared(self) -> None:
+        """A resumed launch has another id for the cells that came after the interruption."""
+        with tempfile.TemporaryDirectory() as directory:
+            synthetic_run.write_run(Path(directory), self.cells(2.7), [self.CLAIM], launches=3)
+            for name in ("samples.csv", "cases.csv"):
+                path = Path(directory) / name
+                path.write_text(path.read_text().replace("1,2,cell001", "1,1002,cell001"))
+            pair = judge_run(read_run(Path(directory)))[0].cells[0].pairs[0]
+        assert pair.estimate is not None
+        self.assertEqual((pair.verdict, pair.estimate.launches), (Verdict.HOLDS, 3))
+
     def test_order_over_another_axis(self) -> None:
         claim = {"claim": "isa", "over": "isa", "order": ["avx2", "scalar"]}
         self.assertEqual(judge(self.cells(2.7), claim).verdict, Verdict.HOLDS)

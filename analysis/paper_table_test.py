@@ -1,0 +1,63 @@
+"""The paper's numbers are those of the analysis, and safe to put into LaTeX."""
+
+import contextlib
+import io
+import tempfile
+import unittest
+from pathlib import Path
+
+from analysis import paper_table, synthetic_run
+from analysis.synthetic_run import HEADWISE, ORDER_CLAIM, SEQUENCE, STANDARD, Cell
+
+
+class PaperTableTest(unittest.TestCase):
+    def setUp(self) -> None:
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.run_dir, self.output = Path(temporary.name) / "run", Path(temporary.name) / "tex"
+        cells = [
+            Cell({SEQUENCE: 1.0, HEADWISE: ratio if ranks == 2 else 1.0, STANDARD: 1.5},
+                 {"contract": contract, "seq_len": seq_len, "ranks": ranks}, {"rel_l2_err": 4e-7})
+            for contract in ("native", "token_sharded") for seq_len, ratio in ((512, 0.9), (1024, 1.1)) for ranks in (1, 2)
+        ]  # fmt: skip
+        synthetic_run.write_run(self.run_dir, cells, [dict(ORDER_CLAIM, where={"ranks": [2]})], launches=5, rounds=20)
+
+    def generate(self, *options: str) -> tuple[int, str]:
+        err = io.StringIO()
+        with contextlib.redirect_stderr(err):
+            return paper_table.main([str(self.run_dir), str(self.output), *options]), err.getvalue()
+
+    def test_numbers(self) -> None:
+        self.assertEqual(self.generate(), (0, ""))
+        text = (self.output / "numbers.tex").read_text()
+        for name, value in {"ClaimVerdict": "mixed", "VotingCells": "4", "HoldsCells": "2", "ContradictedCells": "2",
+                            "Launches": "5", "Rounds": "100", "ControlCells": "4", "LargestError": "4.0e-07"}.items():  # fmt: skip
+            self.assertIn(rf"\newcommand{{\{name}}}{{{value}}}" + "\n", text)
+
+    def test_tables(self) -> None:
+        self.generate()
+        regimes = (self.output / "regimes.tex").read_text()
+        # One cell in four verdict columns each: B/A 1 holds 1 contradicted, C/B 2 hold, order as B/A.
+        row = r"native & 1 & 1 & $\cdot$ & $\cdot$ & 2 & $\cdot$ & $\cdot$ & $\cdot$ & 1 & 1 & $\cdot$ & $\cdot$ \\"
+        self.assertIn(row, regimes)
+        self.assertIn(r"token\_sharded & ", regimes)
+        cells = (self.output / "cells.tex").read_text().splitlines()
+        rows = [line for line in cells if line.startswith(("512 &", "1024 &"))]
+        self.assertEqual(len(rows), 4)
+        self.assertTrue(rows[0].endswith(r"& $+$ & contradicted \\"), rows[0])
+        self.assertTrue(all(line.count("&") == 7 for line in rows))
+
+    def test_refusals(self) -> None:
+        self.assertEqual(self.generate("--claim", "nothing"),
+                         (2, "paper_table: manifest.json: no claim 'nothing'; there are: ordering\n"))  # fmt: skip
+        (self.run_dir / "cases.csv").unlink()
+        status, message = self.generate()
+        self.assertEqual(status, 2)
+        self.assertIn("cases.csv: no such file", message)
+
+    def test_escape(self) -> None:
+        self.assertEqual(paper_table.escape(r"a_b & 5% {\x}"), r"a\_b \& 5\% \{\textbackslash{}x\}")
+
+
+if __name__ == "__main__":
+    unittest.main()
