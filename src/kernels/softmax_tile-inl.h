@@ -20,17 +20,18 @@ namespace attention {
 namespace HWY_NAMESPACE {
 
 // Stores one register tile of S^T whose first key is `key`, hidden entries as -inf, and raises the maximum.
+// The maximum stays in memory between tiles: the product needs every register.
 template <bool kMasked, int kVectors>
-HWY_INLINE void StoreScores(const Accumulators<kVectors>& acc, int64_t key, const ScoreArguments& arguments,
-                            FloatVec (&maximum)[kVectors]) {
+HWY_INLINE void StoreScores(const Accumulators<kVectors>& acc, int64_t key, const ScoreArguments& arguments) {
   const FloatTag df;
   const IntTag di;
   constexpr int64_t kWidth = kVectors * kLanes;
   float* to = arguments.scores + key * kWidth;
   ATTENTION_UNROLL
-  for (int i = 0; i < kTileRows; ++i) {
+  for (int j = 0; j < kVectors; ++j) {
+    FloatVec maximum = hn::Load(df, arguments.maximum + j * kLanes);
     ATTENTION_UNROLL
-    for (int j = 0; j < kVectors; ++j) {
+    for (int i = 0; i < kTileRows; ++i) {
       FloatVec s = acc.c[i][j];
       if constexpr (kMasked) {
         const auto limit = hn::Load(di, arguments.limits + j * kLanes);
@@ -39,8 +40,9 @@ HWY_INLINE void StoreScores(const Accumulators<kVectors>& acc, int64_t key, cons
                            s);
       }
       hn::Store(s, df, to + i * kWidth + j * kLanes);
-      maximum[j] = hn::Max(maximum[j], s);
+      maximum = hn::Max(maximum, s);
     }
+    hn::Store(maximum, df, arguments.maximum + j * kLanes);
   }
 }
 
@@ -48,11 +50,8 @@ HWY_INLINE void StoreScores(const Accumulators<kVectors>& acc, int64_t key, cons
 // row and 16 steps of head_dim.
 template <int kVectors>
 HWY_INLINE void Scores(const ScoreArguments& arguments) {
-  const FloatTag df;
   constexpr int64_t kWidth = kVectors * kLanes;
   constexpr int64_t kLine = 16;
-  FloatVec maximum[kVectors];
-  for (int j = 0; j < kVectors; ++j) maximum[j] = hn::Load(df, arguments.maximum + j * kLanes);
   for (int64_t key = 0; key < arguments.keys; key += kTileRows) {
     RowsOperand rows;
     ATTENTION_UNROLL
@@ -68,12 +67,11 @@ HWY_INLINE void Scores(const ScoreArguments& arguments) {
       MultiplyAccumulate<kVectors>(rows, arguments.q, kWidth, d, HWY_MIN(d + kLine, arguments.head_dim), acc);
     }
     if (key + kTileRows <= arguments.unmasked_keys) {
-      StoreScores<false>(acc, key, arguments, maximum);
+      StoreScores<false>(acc, key, arguments);
     } else {
-      StoreScores<true>(acc, key, arguments, maximum);
+      StoreScores<true>(acc, key, arguments);
     }
   }
-  for (int j = 0; j < kVectors; ++j) hn::Store(maximum[j], df, arguments.maximum + j * kLanes);
 }
 
 // Subtracting -inf from -inf would give NaN: a column that saw nothing is measured from 0 instead, and its

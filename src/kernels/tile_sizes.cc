@@ -46,8 +46,8 @@ TileSizes RowBlockedTiles(const BackendConfig& config, const TileKernels& kernel
 }
 
 int64_t PanelStride(int64_t keys, int64_t tile_rows) {
-  const int64_t floats = RoundUp(keys * tile_rows, 16);
-  return floats % 1024 == 0 ? floats + 16 : floats;
+  constexpr int64_t kLine = 16;
+  return (CeilDivide(keys * tile_rows, kLine) | 1) * kLine;
 }
 
 }  // namespace attention
