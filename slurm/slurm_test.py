@@ -1,0 +1,136 @@
+"""The real scripts in a real Slurm: every way in which a job can be interrupted must end in the uninterrupted result."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import signal
+import sys
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "testing"))
+
+from slurm_fixture import SlurmTestCase  # noqa: E402
+
+CELLS, ROUNDS = 4, 5
+
+
+def experiment_text(seconds_per_round: float, launches: int = 1) -> str:
+    """CELLS cells of ROUNDS rounds on four ranks."""
+    return (
+        f"name: slurm_test\nranks: 4\nlaunches: {launches}\ncells: {CELLS}\nrounds: {ROUNDS}\n"
+        f"seconds_per_round: {seconds_per_round}\n"
+    )
+
+
+class Uninterrupted(SlurmTestCase):
+    """Geometry, launches, arrays, the chained merge."""
+
+    def test_one_two_and_four_nodes(self) -> None:
+        jobs = self.submit(self.experiment(experiment_text(0.02)), "--nodes", "1,2,4")
+        self.wait_for_end(jobs[-1])
+        for job in jobs[:-1]:
+            self.assertEqual(self.job(job).state, "COMPLETED")
+            self.assertRegex(self.log_of(job)[-1], r"all launches complete.*\(status 0\)$")
+        for nodes in (1, 2, 4):
+            self.assert_complete(self.run_directory(f"nodes-{nodes}"), CELLS, ROUNDS)
+        self.assert_complete(self.directory / "results", 3 * CELLS, ROUNDS)
+
+    def test_array_over_node_counts_and_launches(self) -> None:
+        jobs = self.submit(self.experiment(experiment_text(0.02, launches=2)), "--nodes", "1,2", "--array")
+        self.wait_for_end(jobs[-1])
+        self.assertEqual(self.job(jobs[0]).state, "COMPLETED")
+        self.assert_complete(self.directory / "results", 2 * CELLS, ROUNDS, launches=2)
+
+
+class Interrupted(SlurmTestCase):
+    """Each test interrupts a job when it has measured something and is not done."""
+
+    def start(self, *options: str, seconds_per_round: float = 0.2) -> str:
+        """A job on two nodes that has measured more than one cell; returns its id."""
+        jobs = self.submit(self.experiment(experiment_text(seconds_per_round)), "--nodes", "2", *options)
+        self.wait_for_rows("nodes-2", ROUNDS + 2)
+        return jobs[0]
+
+    def assert_as_uninterrupted(self) -> None:
+        self.assert_complete(self.run_directory("nodes-2"), CELLS, ROUNDS)
+
+    def test_requeue_in_the_middle(self) -> None:
+        job = self.start()
+        self.on_cluster("scontrol", "requeue", job)
+        state = self.wait_for_end(job)
+        self.assertEqual((state.state, state.restarts), ("COMPLETED", 1))
+        self.assert_as_uninterrupted()
+
+    def test_warning_before_the_time_limit(self) -> None:
+        # Slurm looks at time limits every 30 s and may warn a minute early; this warns within 30 s of the start, several times.
+        job = self.start("--time", "1", "--", "--signal=B:USR1@40", seconds_per_round=2.0)
+        state = self.wait_for_end(job, seconds=240)
+        self.assertEqual(state.state, "COMPLETED")
+        self.assertGreaterEqual(state.restarts, 1)
+        self.assert_as_uninterrupted()
+
+    def test_node_set_down(self) -> None:
+        job = self.start()
+        self.on_cluster("scontrol", "update", "nodename=node1", "state=down", "reason=test")
+        self.addCleanup(self.cluster, "exec", "--", "scontrol", "update", "nodename=node1", "state=resume")
+        state = self.wait_for_end(job)
+        self.assertEqual(state.state, "COMPLETED")
+        self.assertGreaterEqual(state.restarts, 1)
+        self.assert_as_uninterrupted()
+
+    def test_kill_9_of_a_rank_then_submit_again(self) -> None:
+        job = self.start()
+        os.kill(max(self.ranks_running()), signal.SIGKILL)
+        state = self.wait_for_end(job, seconds=60)
+        self.assertEqual(state.state, "FAILED")
+        self.assertNotEqual(state.exit_status, 0)
+        self.assertRegex(self.log_of(job)[-1], r"launch 0 ended with status \d+")
+        self.assertFalse(self.ranks_running())
+        self.resubmit()
+
+    def test_cancel_then_submit_again(self) -> None:
+        job = self.start()
+        self.on_cluster("scancel", job)
+        self.assertEqual(self.wait_for_end(job).state, "CANCELLED")
+        self.wait_for(lambda: not self.ranks_running(), "no rank is left")
+        self.resubmit()
+
+    def resubmit(self) -> None:
+        """The same command again goes on with what is there."""
+        job = self.submit(self.directory / "experiment.yaml", "--nodes", "2")[0]
+        self.assertEqual(self.wait_for_end(job).state, "COMPLETED")
+        self.assert_as_uninterrupted()
+
+
+class Refused(SlurmTestCase):
+    """A job that cannot work ends at once, non-zero, and the last line of its log says why."""
+
+    def assert_refused(self, pattern: str, *options: str, **environment: str) -> None:
+        experiment = self.experiment(experiment_text(0.02))
+        log = self.directory / "log"
+        command = ["sbatch", "--parsable", f"--output={log}", "--nodes=1", *options]
+        job = self.on_cluster(
+            *command, "slurm/run_experiment.sbatch", str(experiment), str(self.directory / "out"), **environment
+        ).strip()
+        state = self.wait_for_end(job)
+        self.assertEqual((state.state, state.exit_status), ("FAILED", 2))
+        self.assertRegex(log.read_text().splitlines()[-1], pattern)
+
+    def test_missing_binary(self) -> None:
+        self.assert_refused("no binary /no/such on node0; build it", ATTENTION_BINARY="/no/such")
+
+    def test_missing_launcher(self) -> None:
+        self.assert_refused("launcher 'mpirun-x' not found on node0; is a module missing", ATTENTION_LAUNCHER="mpirun-x")
+
+    def test_missing_profile(self) -> None:
+        self.assert_refused("profile /no/such.env is not readable", ATTENTION_PROFILE="/no/such.env")
+
+    def test_failing_module_in_the_profile(self) -> None:
+        profile = self.directory / "profile.env"
+        profile.write_text("module load nothing/1.0\n")
+        self.assert_refused("profile .*profile.env failed", ATTENTION_PROFILE=str(profile))
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

@@ -1,0 +1,164 @@
+"""A Slurm in a box per test class, jobs submitted by the real scripts, and their results compared."""
+
+from __future__ import annotations
+
+import collections
+import csv
+import dataclasses
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+import unittest
+
+_REPOSITORY = pathlib.Path(__file__).resolve().parent.parent.parent
+_CLUSTER = _REPOSITORY / "tools" / "cluster" / "cluster"
+_NO_RIGHTS = 77
+NODES = 4
+FINAL_STATES = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "PREEMPTED", "OUT_OF_MEMORY"}
+
+
+@dataclasses.dataclass(frozen=True)
+class JobState:
+    """What Slurm says of a job."""
+
+    state: str
+    exit_status: int
+    restarts: int
+
+
+def read_rows(path: pathlib.Path) -> list[dict[str, str]]:
+    """Rows of a CSV file; none if it is not there yet."""
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            return list(csv.DictReader(file))
+    except FileNotFoundError:
+        return []
+
+
+class SlurmTestCase(unittest.TestCase):
+    """Four nodes of four CPUs each in Slurm's eyes, whatever this machine has: speed is not tested here."""
+
+    root: pathlib.Path
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.root = pathlib.Path(tempfile.mkdtemp(prefix="slurm-", dir="/tmp"))
+        cls.addClassCleanup(shutil.rmtree, cls.root, ignore_errors=True)
+        cls.environment = {key: value for key, value in os.environ.items() if not key.startswith(("SLURM", "SBATCH", "OMPI"))}
+        cls.environment |= {"CLUSTER_ROOT": str(cls.root / "box")}
+        cls.environment |= {"ATTENTION_BINARY": str(pathlib.Path(os.environ["BENCHMARK_BINARY"]).resolve())}
+        result = cls.cluster("up", "--nodes", str(NODES), "--slurm", "--slurm-cpus", "4")
+        if result.returncode == _NO_RIGHTS and os.environ.get("CI") != "true":
+            print(f"SKIPPED for want of rights: {cls.__name__}: {result.stderr.strip()}", flush=True)
+            raise unittest.SkipTest(result.stderr.strip())
+        if result.returncode != 0:
+            raise AssertionError(f"no Slurm in a box: {result.stderr}")
+        cls.addClassCleanup(cls.cluster, "down", "--all")
+
+    def setUp(self) -> None:
+        self.directory = self.root / self.id().rpartition(".")[2]
+        self.directory.mkdir()
+
+    @classmethod
+    def cluster(cls, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
+        """tools/cluster/cluster, run to its end from the repository's top directory."""
+        return subprocess.run(
+            [str(_CLUSTER), *arguments],
+            env=cls.environment | environment,
+            cwd=_REPOSITORY,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    def on_cluster(self, *command: str, **environment: str) -> str:
+        """A command in node0 that must succeed; returns what it printed."""
+        result = self.cluster("exec", "--", "timeout", "60", *command, **environment)
+        self.assertEqual(result.returncode, 0, f"{command}: {result.stdout}{result.stderr}")
+        return result.stdout
+
+    def experiment(self, text: str) -> pathlib.Path:
+        """An experiment file of this test."""
+        path = self.directory / "experiment.yaml"
+        path.write_text(text)
+        return path
+
+    def submit(self, experiment: pathlib.Path, *options: str, **environment: str) -> list[str]:
+        """slurm/submit into self.directory/results; returns the job ids, the analysis last."""
+        profile = ("--profile", "slurm/profiles/box.env", "--output", str(self.directory / "results"))
+        printed = self.on_cluster("slurm/submit", str(experiment), *profile, *options, **environment)
+        ids = re.findall(r"^  job (\d+)$", printed, re.MULTILINE)
+        self.assertGreaterEqual(len(ids), 2, printed)
+        return ids
+
+    def job(self, job_id: str) -> JobState:
+        """A job as it is now; of an array, its worst task."""
+        states = []
+        for block in self.on_cluster("scontrol", "--oneliner", "show", "job", job_id).splitlines():
+            values = dict(re.findall(r"\b(JobState|ExitCode|Restarts)=(\S+)", block))
+            states.append(JobState(values["JobState"], int(values["ExitCode"].split(":")[0]), int(values["Restarts"])))
+        unfinished = [state for state in states if state.state not in FINAL_STATES]
+        return unfinished[0] if unfinished else max(states, key=lambda state: (state.state != "COMPLETED", state.exit_status))
+
+    def wait_for(self, condition, what: str, seconds: float = 120.0) -> None:
+        """Until condition() is true; fails with the logs if it does not come true."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > deadline:
+                logs = "\n".join(f"{path.name}:\n{path.read_text()}" for path in self.directory.glob("results/logs/*"))
+                queue = self.on_cluster("squeue", "--long")
+                self.fail(f"not within {seconds:.0f} s: {what}\n{queue}\n{logs}")
+            time.sleep(0.3)
+
+    def wait_for_end(self, job_id: str, seconds: float = 120.0) -> JobState:
+        """Until Slurm is done with the job."""
+        self.wait_for(lambda: self.job(job_id).state in FINAL_STATES, f"job {job_id} ended", seconds)
+        return self.job(job_id)
+
+    def run_directory(self, part: str) -> pathlib.Path:
+        """Where one job or array task writes."""
+        return self.directory / "results" / "parts" / part
+
+    def wait_for_rows(self, part: str, count: int) -> None:
+        """Until a run has measured something."""
+        samples = self.run_directory(part) / "samples.csv"
+        self.wait_for(lambda: len(read_rows(samples)) >= count, f"{count} rows in {samples}")
+
+    def log_of(self, job_id: str) -> list[str]:
+        """Lines of a job's log."""
+        (path,) = (self.directory / "results" / "logs").glob(f"*-{job_id}.log")
+        return path.read_text().splitlines()
+
+    def assert_complete(self, directory: pathlib.Path, cells: int, rounds: int, launches: int = 1) -> None:
+        """The run directory holds what an uninterrupted run does: every cell of every launch once, every round once."""
+        # A continued launch K has the id K + 1000 n.
+        cases = collections.Counter((int(row["launch"]) % 1000, row["case"]) for row in read_rows(directory / "cases.csv"))
+        self.assertEqual(len({case for _, case in cases}), cells, f"cases of {directory}: {sorted(cases)}")
+        self.assertEqual(len(cases), cells * launches)
+        self.assertEqual(set(cases.values()), {1}, "a cell was measured twice")
+        complete = {(row["launch"], row["case"]) for row in read_rows(directory / "cases.csv")}
+        found: dict[tuple[str, str], list[int]] = collections.defaultdict(list)
+        for row in read_rows(directory / "samples.csv"):
+            if (row["launch"], row["case"]) in complete and int(row["round"]) >= 0:
+                found[row["launch"], row["case"]].append(int(row["round"]))
+        self.assertEqual({key: sorted(values) for key, values in found.items()}, {key: list(range(rounds)) for key in complete})
+
+    def ranks_running(self) -> list[int]:
+        """Pids of this class's benchmark processes, seen from outside."""
+        mark = f"--experiment\0{self.directory}".encode()
+        binary = self.environment["ATTENTION_BINARY"].encode() + b"\0"
+        found = []
+        for entry in pathlib.Path("/proc").iterdir():
+            try:
+                line = (entry / "cmdline").read_bytes() if entry.name.isdigit() else b""
+            except OSError:
+                continue
+            if line.startswith(binary) and mark in line:
+                found.append(int(entry.name))
+        return found
