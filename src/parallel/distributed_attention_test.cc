@@ -18,6 +18,7 @@
 
 #include "src/base/counter_random.h"
 #include "src/base/error.h"
+#include "src/kernels/attention_kernel.h"
 #include "src/kernels/reference_backend.h"
 #include "src/parallel/attention_test_case.h"
 #include "src/parallel/covering_array.h"
@@ -41,6 +42,8 @@ struct Kernel {
 
 std::vector<Kernel> Kernels() {
   std::vector<Kernel> kernels = {{Isa::kScalar, &MakeReferenceBackend, 1}};
+  // One of them with two threads per rank.
+  for (Isa isa : SupportedIsas()) kernels.push_back({isa, &MakeAttentionKernel, isa == Isa::kSse4 ? 2 : 1});
   return kernels;
 }
 

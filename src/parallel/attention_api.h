@@ -1,0 +1,73 @@
+// Distributed attention as four plain functions: two strategies times two algorithms, over float arrays.
+//
+//   q       [batch, query_heads, tokens, head_dim]   row-major, float32
+//   k, v    [batch, kv_heads,    tokens, head_dim]   query head h reads KV head h / (query_heads / kv_heads)
+//   output  as q; softmax(q k^T / sqrt(head_dim)) v, with causal: over keys at or before the query's position
+//
+// headwise: `tokens` are all tokens; every rank passes the complete q, k, v and gets the complete output;
+// each
+//   computes its share of the heads.
+// sequence: every rank passes the rows of its own tokens (all heads) and gets their output; `tokens` in the
+// shape is
+//   still the length of the whole sequence. Which tokens a rank owns: attention_tokens_of_rank.
+//
+// All are collective over the communicator, which must have been given the same shape and options on every
+// rank. MPI must be initialised (MPI_THREAD_FUNNELED or more) and the calling thread be the one that did it.
+// On bad arguments every rank throws the same attention::Error. Each call plans and allocates anew; to call
+// often, keep a DistributedAttention (src/parallel/distributed_attention.h), which also offers every other
+// exchange and layout.
+#ifndef SRC_PARALLEL_ATTENTION_API_H_
+#define SRC_PARALLEL_ATTENTION_API_H_
+
+#include <mpi.h>
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "src/kernels/attention_types.h"
+#include "src/parallel/strategy.h"
+
+namespace attention {
+
+struct AttentionShape {
+  int64_t batch = 1;
+  int64_t query_heads = 1;
+  int64_t kv_heads = 1;  // divides query_heads
+  int64_t tokens = 0;    // of the whole sequence
+  int64_t head_dim = 128;
+  bool causal = false;
+};
+
+struct AttentionOptions {
+  int threads = 1;         // OpenMP threads of this rank
+  std::optional<Isa> isa;  // nothing: the widest of this CPU
+  // How sequence deals tokens. zigzag balances causal attention.
+  Sharding sharding = Sharding::kContiguous;
+};
+
+// One score matrix per head, exact softmax; outputs gathered.
+void attention_headwise_standard(const float* q, const float* k, const float* v, float* output,
+                                 const AttentionShape& shape, MPI_Comm communicator,
+                                 const AttentionOptions& options = {});
+// Tiles with a running softmax; outputs gathered.
+void attention_headwise_online_softmax(const float* q, const float* k, const float* v, float* output,
+                                       const AttentionShape& shape, MPI_Comm communicator,
+                                       const AttentionOptions& options = {});
+// K/V gathered from all ranks, then exact softmax over whole rows.
+void attention_sequence_standard(const float* q, const float* k, const float* v, float* output,
+                                 const AttentionShape& shape, MPI_Comm communicator,
+                                 const AttentionOptions& options = {});
+// K/V travel around a ring while the kernel computes.
+void attention_sequence_online_softmax(const float* q, const float* k, const float* v, float* output,
+                                       const AttentionShape& shape, MPI_Comm communicator,
+                                       const AttentionOptions& options = {});
+
+// The global positions of the rows that rank `rank` of `ranks` passes to the sequence functions, in storage
+// order.
+std::vector<int64_t> attention_tokens_of_rank(int64_t tokens, int ranks, int rank,
+                                              Sharding sharding = Sharding::kContiguous);
+
+}  // namespace attention
+
+#endif  // SRC_PARALLEL_ATTENTION_API_H_
