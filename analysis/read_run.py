@@ -92,6 +92,10 @@ class Case:
     factors: Mapping[str, str]  # by FACTOR_COLUMNS, canonical spelling
     counts: Mapping[str, float | None]  # by COUNT_METRICS
     work_gflop: float | None  # gflops x median time: the operations counted for this case
+    efficiency: float | None  # per cent of the FMA peak
+    peak_gflops: float | None
+    # Ends of the 95 % interval of the median time within this launch, over the median.
+    relative_interval: tuple[float, float]
     rounds: int
     oversubscribed: bool
     drift: float | None  # median of the second half of the samples over that of the first, minus 1
@@ -221,6 +225,9 @@ def _read_case(row: _Row) -> Case:
         factors=factors,
         counts={name: row.number(name) for name in COUNT_METRICS},
         work_gflop=None if rate is None or median is None else rate * median,
+        efficiency=row.number("pct_peak"),
+        peak_gflops=row.number("peak_gflops"),
+        relative_interval=_relative_interval(row),
         rounds=row.integer("rounds", minimum=0),
         oversubscribed=row.flag("oversubscribed"),
         drift=row.number("drift", negative=True),
@@ -232,13 +239,16 @@ def _read_case(row: _Row) -> Case:
     return case
 
 
+def _relative_interval(row: _Row) -> tuple[float, float]:
+    median, low, high = (row.number(name) for name in ("time_median_s", "time_low_s", "time_high_s"))
+    return (low / median, high / median) if median and low and high else (1.0, 1.0)
+
+
 def _has_drifted(row: _Row) -> bool:
     """Whether the halves of the cell differ by more than the 95 % interval of the median is wide."""
-    drift, median = row.number("drift", negative=True), row.number("time_median_s")
-    low, high = row.number("time_low_s"), row.number("time_high_s")
-    if drift is None or median is None or low is None or high is None:
-        return False
-    return abs(drift) * median > 2 * max(high - median, median - low)
+    drift = row.number("drift", negative=True)
+    low, high = _relative_interval(row)
+    return drift is not None and low < high and abs(drift) > 2 * max(high - 1, 1 - low)
 
 
 def _require_case_name(row: _Row, cell: str, case: str, variant: str) -> None:

@@ -111,7 +111,7 @@ def _cell_cases(
             "schema_version": 1, "launch": launch, "cell": name, "case": f"{name}/{variant}", "variant": variant,
             "strategy": strategy.split("(")[0], "algorithm": algorithm, **FACTORS, **cell.factors, "rounds": rounds,
             "time_median_s": median or "", "time_low_s": 0.99 * (median or 1), "time_high_s": 1.01 * (median or 1), "gflops": 1.0 / median if median else "", "comm_bytes_per_rank": 1 << 20,
-            "workspace_bytes": 1 << 22, "oversubscribed": "false", "drift": 0.001,
+            "workspace_bytes": 1 << 22, "pct_peak": 60.0 / (median or 1), "peak_gflops": 115.0, "oversubscribed": "false", "drift": 0.001,
             "status": cell.status.get(variant, "ok"), "message": "", **cell.case_values,
         })  # fmt: skip
     return cases

@@ -1,0 +1,73 @@
+"""What is drawn is what was measured, and the same data give the same file."""
+
+import contextlib
+import io
+import tempfile
+import unittest
+from pathlib import Path
+
+from analysis import figures, synthetic_run
+from analysis.read_run import Run, read_run
+from analysis.synthetic_run import HEADWISE, ORDER_CLAIM, SEQUENCE, STANDARD, Cell
+from analysis.verdicts import ClaimResult, Verdict, judge_run
+
+
+class FiguresTest(unittest.TestCase):
+    def setUp(self) -> None:
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.run_dir, self.output = Path(temporary.name) / "run", Path(temporary.name) / "figures"
+
+    def write(self, launches: int = 3, rounds: int = 20) -> tuple[Run, ClaimResult]:
+        cells = [
+            Cell({SEQUENCE: 1.0, HEADWISE: ratio, STANDARD: 1.5}, {"contract": contract, "causal": causal, "seq_len": n})
+            for contract in ("native", "replicated") for causal in ("true", "false")
+            for n, ratio in ((1024, 1.1), (512, 0.9))
+        ]  # fmt: skip
+        synthetic_run.write_run(self.run_dir, cells, [ORDER_CLAIM], launches=launches, rounds=rounds)
+        run = read_run(self.run_dir)
+        return run, judge_run(run)[0]
+
+    def test_ratios(self) -> None:
+        _, result = self.write()
+        panels = figures.ratio_panels(result, 0)
+        self.assertEqual({title: sorted(series) for title, series in panels.items()},
+                         {"native": ["causal", "full"], "replicated": ["causal", "full"]})  # fmt: skip
+        points = panels["native"]["causal"]
+        self.assertEqual([(p.x, p.verdict) for p in points], [(512, Verdict.CONTRADICTED), (1024, Verdict.HOLDS)])
+        for point, ratio in zip(points, (0.9, 1.1)):
+            self.assertTrue(point.low < point.y < point.high)
+            self.assertAlmostEqual(point.y, ratio, delta=0.01)
+
+    def test_open_intervals_are_not_drawn(self) -> None:
+        _, result = self.write(launches=1, rounds=3)
+        self.assertEqual(figures.ratio_panels(result, 0), {})
+        self.assertFalse(figures.draw_ratios(result, self.output))
+
+    def test_efficiency(self) -> None:
+        run, _ = self.write()
+        panels = figures.efficiency_panels(run.cases, "native")
+        self.assertEqual(list(panels), ["causal", "full"])
+        points = panels["causal"][STANDARD]  # 60 % over 1.5 s
+        self.assertEqual([p.x for p in points], [512, 1024])
+        self.assertTrue(all(abs(p.y - 40) < 1 and p.low < p.y < p.high for p in points), points)
+
+    def test_command_draws_the_same_file_twice(self) -> None:
+        self.write()
+        contents = []
+        for _ in range(2):
+            with contextlib.redirect_stdout(io.StringIO()):
+                self.assertEqual(figures.main([str(self.run_dir), str(self.output)]), 0)
+            contents.append({path.name: path.read_bytes() for path in self.output.iterdir()})
+        self.assertEqual(sorted(contents[0]), ["efficiency_native.svg", "efficiency_replicated.svg", "ratios_ordering.svg"])
+        self.assertEqual(contents[0], contents[1])
+
+    def test_refusal(self) -> None:
+        err = io.StringIO()
+        with contextlib.redirect_stderr(err):
+            self.assertEqual(figures.main([str(self.run_dir), str(self.output)]), 2)
+        self.assertEqual(err.getvalue().count("\n"), 1)
+
+
+if __name__ == "__main__":
+    unittest.main()
