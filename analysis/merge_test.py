@@ -11,7 +11,7 @@ import unittest
 from pathlib import Path
 from typing import Any
 
-import merge
+from analysis import merge
 
 _SAMPLES = ["schema_version", "launch", "cell", "case", "round", "time_s", "status"]
 _CASES = ["schema_version", "launch", "cell", "case", "status"]
@@ -118,8 +118,9 @@ class MergeTest(unittest.TestCase):
 
     def test_mixed_revisions(self) -> None:
         for key, value in (("git_revision", "s"), ("git_dirty", True), ("compiler", "clang")):
+            changed: dict[str, Any] = {key: value}
             with self.subTest(key):
-                first, second = self.part(f"1{key}", {(0, "x"): True}), self.part(f"2{key}", {(0, "y"): True}, **{key: value})
+                first, second = self.part(f"1{key}", {(0, "x"): True}), self.part(f"2{key}", {(0, "y"): True}, **changed)
                 self.refused(f"differ in {key}.*--allow-mixed-revisions", first, second)
         self.assertEqual(self.merge("--allow-mixed-revisions", first, second)[0], 0)
         manifest = json.loads((self.top / "out" / "manifest.json").read_text())
