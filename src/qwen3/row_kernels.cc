@@ -14,6 +14,7 @@
 
 HWY_BEFORE_NAMESPACE();
 namespace attention {
+namespace row_simd {  // the target namespaces are shared with other kernels
 namespace HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
@@ -100,6 +101,7 @@ const RowKernels& Table() {
 }
 
 }  // namespace HWY_NAMESPACE
+}  // namespace row_simd
 }  // namespace attention
 HWY_AFTER_NAMESPACE();
 
@@ -108,10 +110,10 @@ namespace attention {
 
 const RowKernels& GetRowKernels(Isa isa) {
   const int64_t supported = hwy::SupportedTargets();
-  if (isa == Isa::kScalar) return N_SCALAR::Table();
-  if (isa == Isa::kSse4 && (supported & HWY_SSE4) != 0) return N_SSE4::Table();
-  if (isa == Isa::kAvx2 && (supported & HWY_AVX2) != 0) return N_AVX2::Table();
-  if (isa == Isa::kAvx512 && (supported & HWY_AVX3) != 0) return N_AVX3::Table();
+  if (isa == Isa::kScalar) return row_simd::N_SCALAR::Table();
+  if (isa == Isa::kSse4 && (supported & HWY_SSE4) != 0) return row_simd::N_SSE4::Table();
+  if (isa == Isa::kAvx2 && (supported & HWY_AVX2) != 0) return row_simd::N_AVX2::Table();
+  if (isa == Isa::kAvx512 && (supported & HWY_AVX3) != 0) return row_simd::N_AVX3::Table();
   FailUsage("this CPU does not run ", Name(isa));
 }
 

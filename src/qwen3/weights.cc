@@ -55,6 +55,7 @@ PackedMatrix LoadMatrix(const TensorSource& source, const MatrixSlice& slice, Da
   matrix.Fill(
       [&](int64_t row, std::span<float> out) {
         std::fill(out.begin() + stored, out.end(), 0.0f);
+        if (stored == 0) return;  // a share of nothing but padding begins beyond the tensor
         read((slice.row_range.begin + row) * slice.columns + slice.column_range.begin,
              out.first(static_cast<size_t>(stored)));
       },

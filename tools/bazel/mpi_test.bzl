@@ -1,6 +1,6 @@
 """mpi_test: a gtest binary run under mpirun, one test target per rank count."""
 
-def mpi_test(name, ranks, srcs, deps, copts = [], linkopts = [], size = "medium", args = [], **kwargs):
+def mpi_test(name, ranks, srcs, deps, copts = [], linkopts = [], size = "medium", args = [], data = [], **kwargs):
     """Makes NAME_binary and, for each count in `ranks`, a test NAME_ranks_<count>, and a suite NAME.
 
     The binary must have its own main that initialises MPI (//src/mpi:mpi_test_main).
@@ -22,7 +22,7 @@ def mpi_test(name, ranks, srcs, deps, copts = [], linkopts = [], size = "medium"
             size = size,
             srcs = ["//tools/bazel:run_mpi_test.sh"],
             args = [str(count), "$(location :%s_binary)" % name] + args,
-            data = [":%s_binary" % name],
+            data = [":%s_binary" % name] + data,
             **kwargs
         )
     native.test_suite(name = name, tests = tests)
