@@ -78,6 +78,18 @@ TEST(CounterRandomTest, GaussianHasItsMoments) {
   EXPECT_NEAR(neighbour / n, 0, 5 / std::sqrt(n));
 }
 
+TEST(CounterRandomTest, FilledRowsEqualSingleValues) {
+  for (uint64_t begin : {0, 1, 6, 7}) {
+    for (size_t count : {0, 1, 2, 5, 8}) {
+      std::vector<float> row(count);
+      FillGaussian(3, 2, begin, row);
+      for (size_t i = 0; i < count; ++i) {
+        EXPECT_EQ(row[i], static_cast<float>(RandomGaussian(3, 2, begin + i))) << begin << " " << i;
+      }
+    }
+  }
+}
+
 TEST(CounterRandomTest, StreamsSeedsAndIndicesDiffer) {
   std::set<uint64_t> seen;
   for (uint64_t seed = 0; seed < 8; ++seed)

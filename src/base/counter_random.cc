@@ -35,4 +35,16 @@ double RandomGaussian(uint64_t seed, uint64_t stream, uint64_t index) {
   return radius * ((index & 1) == 0 ? std::cos(angle) : std::sin(angle));
 }
 
+void FillGaussian(uint64_t seed, uint64_t stream, uint64_t begin, std::span<float> out) {
+  size_t i = 0;
+  if ((begin & 1) != 0 && !out.empty()) out[i++] = static_cast<float>(RandomGaussian(seed, stream, begin));
+  for (; i + 1 < out.size(); i += 2) {
+    const double radius = std::sqrt(-2.0 * std::log(RandomUniform(seed, stream, begin + i)));
+    const double angle = 2.0 * std::numbers::pi * RandomUniform(seed, stream, begin + i + 1);
+    out[i] = static_cast<float>(radius * std::cos(angle));
+    out[i + 1] = static_cast<float>(radius * std::sin(angle));
+  }
+  if (i < out.size()) out[i] = static_cast<float>(RandomGaussian(seed, stream, begin + i));
+}
+
 }  // namespace attention

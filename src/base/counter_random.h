@@ -6,6 +6,7 @@
 #define SRC_BASE_COUNTER_RANDOM_H_
 
 #include <cstdint>
+#include <span>
 
 namespace attention {
 
@@ -18,6 +19,9 @@ double RandomUniform(uint64_t seed, uint64_t stream, uint64_t index);
 
 // Standard normal by Box-Muller; |value| < 9.
 double RandomGaussian(uint64_t seed, uint64_t stream, uint64_t index);
+
+// out[i] = RandomGaussian(seed, stream, begin + i), rounded to float; half the work of single calls.
+void FillGaussian(uint64_t seed, uint64_t stream, uint64_t begin, std::span<float> out);
 
 }  // namespace attention
 
