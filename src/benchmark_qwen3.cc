@@ -1,0 +1,172 @@
+// The one binary: options -> plan -> runs -> files. Everything it does lies in src/experiment.
+#include <mpi.h>
+
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "src/base/error.h"
+#include "src/experiment/build_info.h"
+#include "src/experiment/command_line.h"
+#include "src/experiment/experiment_file.h"
+#include "src/experiment/experiment_runner.h"
+#include "src/experiment/machine_info.h"
+#include "src/experiment/plan.h"
+#include "src/experiment/progress_display.h"
+#include "src/experiment/report.h"
+#include "src/experiment/stop_signal.h"
+#include "src/kernels/attention_kernel.h"
+#include "src/mpi/agreement.h"
+#include "src/mpi/communicator.h"
+#include "src/mpi/environment.h"
+
+namespace attention {
+namespace {
+
+constexpr size_t kMaximumFileBytes = size_t{1} << 20;
+
+// Only rank 0 speaks.
+void Print(const Communicator& world, const std::string& text) {
+  if (world.rank() != 0) return;
+  std::fputs(text.c_str(), stdout);
+  std::fflush(stdout);
+}
+
+// Cores of the node that this job may use, over its ranks there.
+int DefaultThreads(const Communicator& world) {
+  const Topology topology = DiscoverTopology(world);
+  size_t threads = 0;
+  for (const Node& node : topology.nodes) {
+    const size_t share = std::max<size_t>(1, node.cpus.size() / node.ranks.size());
+    threads = threads == 0 ? share : std::min(threads, share);
+  }
+  return static_cast<int>(threads);
+}
+
+// Rank 0 reads, the others are told: the file need not be on every node, and all see the same.
+ExperimentSpec ReadSpec(const Communicator& world, const CommandLine& line) {
+  if (line.one_off) return *line.one_off;
+  std::string text;
+  AgreeOnErrors(world, [&] {
+    if (world.rank() != 0) return;
+    text = line.experiment.empty() ? ReadRunConfig(line.resume)
+                                   : ReadTextFile(line.experiment, kMaximumFileBytes);
+  });
+  text = world.Broadcast(text, 0);
+  const std::string name =
+      line.experiment.empty() ? line.resume + "/manifest.json (config)" : line.experiment;
+  return ParseExperiment(text, name);
+}
+
+nlohmann::json BuildRecord() {
+  const BuildInfo build = ThisBuild();
+  return {{"git_revision", build.git_revision},
+          {"git_dirty", build.git_dirty},
+          {"compiler", build.compiler},
+          {"flags", build.flags}};
+}
+
+std::string VersionText() {
+  const BuildInfo build = ThisBuild();
+  return "benchmark_qwen3, revision " + build.git_revision +
+         (build.git_dirty ? " with uncommitted changes" : "") + "\n" + build.compiler + ", " + build.flags +
+         "\n";
+}
+
+// results/NAME/TIME, the same on every rank.
+std::string DefaultDirectory(const Communicator& world, const std::string& name) {
+  std::string time = UtcTime();
+  std::erase_if(time, [](char c) { return c == '-' || c == ':'; });
+  return world.Broadcast("results/" + name + "/" + time, 0);
+}
+
+std::optional<RunDirectory::Options> DirectoryOptions(const Communicator& world, const CommandLine& line,
+                                                      const ExperimentSpec& spec) {
+  RunDirectory::Options options;
+  options.resume = !line.resume.empty();
+  options.path = options.resume ? line.resume : line.output;
+  options.launch = line.launch;
+  options.build_info = BuildRecord();
+  if (options.path.empty()) {
+    if (line.one_off) return std::nullopt;
+    options.path = DefaultDirectory(world, spec.name);
+  }
+  return options;
+}
+
+ExitStatus RunPlan(const Communicator& world, const CommandLine& line, const ExperimentSpec& spec,
+                   const Plan& plan) {
+  RunOptions options;
+  options.cell.backend = MakeAttentionKernel;
+  options.cell.launch = line.launch;
+  options.directory = DirectoryOptions(world, line, spec);
+  std::unique_ptr<ProgressDisplay> display;
+  if (world.rank() == 0) display = std::make_unique<ProgressDisplay>();
+  options.progress = [&](const std::string& text) { display->Show(text); };
+  CatchStopSignals();
+  const RunSummary summary = RunExperiment(world, spec, plan, options);
+  display.reset();
+  Print(world, ResultReport(summary.rows));
+  if (options.directory) Print(world, "\nresults in " + options.directory->path + "\n");
+  if (summary.cells_resumed > 0) {
+    Print(world,
+          internal::Concatenate(summary.cells_resumed, " cells were complete from an earlier attempt\n"));
+  }
+  if (summary.stopped && options.directory) {
+    Print(world, "stopped by a signal; --resume " + options.directory->path + " goes on\n");
+  }
+  return summary.exit_status();
+}
+
+ExitStatus Run(const Communicator& world, const std::vector<std::string>& arguments) {
+  const int default_threads = DefaultThreads(world);
+  const CommandLine line = ParseCommandLine(arguments, default_threads, world.size());
+  for (const std::string& note : line.notes) {
+    if (world.rank() == 0) std::fprintf(stderr, "%s\n", note.c_str());
+  }
+  switch (line.mode) {
+    case CommandLine::Mode::kHelp:
+      Print(world, HelpText());
+      return ExitStatus::kOk;
+    case CommandLine::Mode::kVersion:
+      Print(world, VersionText());
+      return ExitStatus::kOk;
+    case CommandLine::Mode::kList:
+      Print(world, ListReport());
+      return ExitStatus::kOk;
+    default:
+      break;
+  }
+  const ExperimentSpec spec = ReadSpec(world, line);
+  const Plan plan = MakePlan(spec, {BestIsa()});
+  if (line.mode == CommandLine::Mode::kPrintGeometry) {
+    Print(world, internal::Concatenate("name ", spec.name, "\nranks ", plan.max_ranks, "\nlaunches ",
+                                       spec.launches, "\n"));
+    return ExitStatus::kOk;
+  }
+  if (line.mode == CommandLine::Mode::kDryRun) {
+    Print(world, PlanReport(spec, plan));
+    return ExitStatus::kOk;
+  }
+  return RunPlan(world, line, spec, plan);
+}
+
+}  // namespace
+}  // namespace attention
+
+int main(int argc, char** argv) {
+  using attention::Error;
+  attention::MpiEnvironment environment(&argc, &argv);
+  const attention::Communicator world(MPI_COMM_WORLD);
+  const std::vector<std::string> arguments(argv + 1, argv + argc);
+  attention::ExitStatus status = attention::ExitStatus::kCaseFailed;
+  try {
+    // Whatever goes wrong on one rank ends all of them, in order.
+    attention::AgreeOnErrors(world, [&] { status = attention::Run(world, arguments); });
+  } catch (const Error& error) {
+    if (world.rank() == 0) std::fprintf(stderr, "benchmark_qwen3: %s\n", error.what());
+    status = error.status();
+  }
+  return static_cast<int>(status);
+}

@@ -1,0 +1,120 @@
+#include "src/experiment/case_cost.h"
+
+#include <algorithm>
+
+#include "src/base/aligned_buffer.h"
+
+namespace attention {
+namespace {
+
+int64_t TensorBytes(int64_t batch, int64_t heads, int64_t tokens, int64_t head_dim, size_t element) {
+  const int64_t rows =
+      CheckedProduct(CheckedProduct(batch, heads, "batch x heads"), tokens, "batch x heads x tokens");
+  return CheckedProduct(rows, CheckedProduct(head_dim, static_cast<int64_t>(element), "row bytes"),
+                        "tensor bytes");
+}
+
+int64_t CeilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// Sizes of the whole tensors.
+struct Bytes {
+  int64_t query = 0;
+  int64_t key_value = 0;  // both
+  int64_t output = 0;
+  int64_t states = 0;  // float32 o, m, l of every query row
+};
+
+Bytes TotalBytes(const AttentionProblem& p) {
+  const size_t element = SizeOf(p.data_type);
+  Bytes bytes;
+  bytes.query = TensorBytes(p.batch, p.query_heads, p.query_tokens, p.head_dim, element);
+  bytes.key_value =
+      CheckedProduct(2, TensorBytes(p.batch, p.kv_heads, p.kv_tokens, p.head_dim, element), "K and V");
+  bytes.output = TensorBytes(p.batch, p.query_heads, p.query_tokens, p.head_dim, sizeof(float));
+  bytes.states = TensorBytes(p.batch, p.query_heads, p.query_tokens, p.head_dim + 2, sizeof(float));
+  return bytes;
+}
+
+// Mean payload a rank sends; (P-1)/P of what it holds goes to each of the others, or once round the ring.
+double CommBytesPerRank(const Cell& cell, const Variant& variant, const Bytes& total) {
+  const double ranks = cell.ranks;
+  if (cell.ranks == 1) return 0;
+  const double to_all_others = (ranks - 1) / ranks;
+  const double output_gather =
+      variant.strategy == ParallelStrategy::kSequence && cell.contract == Contract::kReplicated
+          ? total.output * to_all_others
+          : 0;
+  switch (variant.exchange) {
+    case Exchange::kNone:
+      return 0;
+    case Exchange::kAllgather:
+      return variant.strategy == ParallelStrategy::kHeadwise
+                 ? total.output * to_all_others
+                 : total.key_value * to_all_others + output_gather;
+    case Exchange::kRing:
+      return total.key_value * to_all_others + output_gather;
+    case Exchange::kAllToAll:
+      return (total.query + static_cast<double>(total.key_value) + total.output) / ranks * to_all_others;
+    case Exchange::kMerge:
+      return (total.query + static_cast<double>(total.states)) * to_all_others + output_gather;
+  }
+  return 0;
+}
+
+int64_t MemoryBytesPerRank(const Cell& cell, const Variant& variant, const Bytes& total) {
+  const AttentionProblem& p = cell.problem;
+  const bool everywhere =
+      cell.contract == Contract::kReplicated || variant.strategy == ParallelStrategy::kHeadwise;
+  const int64_t share = cell.ranks;
+  int64_t bytes = everywhere ? total.query + total.key_value + total.output
+                             : CeilDivide(total.query + total.key_value + total.output, share);
+  // Buffers of the exchange: two K/V blocks in flight, or everything gathered.
+  if (cell.ranks > 1) {
+    bytes += variant.exchange == Exchange::kAllgather || variant.exchange == Exchange::kAllToAll
+                 ? total.key_value + CeilDivide(total.output, share)
+                 : CeilDivide(2 * total.key_value + total.states, share);
+  }
+  if (variant.algorithm == AttentionAlgorithm::kStandard) {
+    const int64_t rows =
+        variant.strategy == ParallelStrategy::kSequence ? CeilDivide(p.query_tokens, share) : p.query_tokens;
+    bytes += CheckedProduct(CheckedProduct(rows, p.kv_tokens, "scores"), sizeof(float), "score bytes");
+  }
+  return bytes;
+}
+
+}  // namespace
+
+double AssumedCoreGflops(Isa isa) {
+  switch (isa) {
+    case Isa::kScalar:
+      return 4;
+    case Isa::kSse4:
+      return 20;
+    case Isa::kAvx2:
+      return 50;
+    case Isa::kAvx512:
+      return 90;
+  }
+  return 1;
+}
+
+void EstimateCosts(Cell& cell, const MeasureOptions& measure) {
+  const AttentionProblem& p = cell.problem;
+  const Bytes total = TotalBytes(p);
+  cell.flops = 4.0 * p.batch * p.query_heads * p.head_dim * VisiblePairs(p);
+  cell.minimum_bytes = static_cast<double>(total.query) + total.key_value + total.output;
+  const double rate = AssumedCoreGflops(cell.isa) * 1e9 * cell.ranks * cell.threads;
+  // A sample is up to three runs (all, compute alone, exchange alone) and a warm-up; setting up costs a few.
+  const int rounds = measure.rounds > 0 ? measure.rounds : measure.pilot_rounds + 30;
+  const double run_seconds = std::max(cell.flops / rate, 2e-5) + 2e-3;
+  double seconds = 0;
+  for (Case& made : cell.cases) {
+    made.comm_bytes_per_rank = static_cast<int64_t>(CommBytesPerRank(cell, made.variant, total));
+    made.memory_bytes_per_rank = MemoryBytesPerRank(cell, made.variant, total);
+    seconds += run_seconds * rounds * (cell.ranks > 1 && measure.measure_parts ? 3 : 2);
+  }
+  const double set_up = cell.minimum_bytes / sizeof(float) * 20e-9 * cell.cases.size() + 0.05;
+  cell.seconds_estimate = std::min(seconds, measure.max_seconds_per_cell) + set_up;
+}
+
+}  // namespace attention

@@ -1,0 +1,55 @@
+#include "src/experiment/workload.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "src/base/error.h"
+#include "src/experiment/input_data.h"
+#include "src/mpi/agreement.h"
+
+namespace attention {
+namespace {
+
+// Local storage of a shard, head-major.
+TensorView Allocate(AlignedBuffer& buffer, const AttentionProblem& problem, const TensorShard& shard,
+                    DataType type) {
+  const TensorShape shape{problem.batch, shard.head_count, shard.local_tokens(), problem.head_dim};
+  const int64_t rows =
+      CheckedProduct(CheckedProduct(shape.batch, shape.heads, "shard"), shape.tokens, "shard");
+  const int64_t row_bytes = shape.head_dim * static_cast<int64_t>(SizeOf(type));
+  buffer = AlignedBuffer(static_cast<size_t>(CheckedProduct(rows, row_bytes, "shard bytes")));
+  return HeadMajorView(buffer.data(), type, shape);
+}
+
+}  // namespace
+
+Workload::Workload(Communicator& communicator, const Cell& cell, const Case& made, BackendFactory backend) {
+  if (cell.scope != Scope::kAttention) FailUsage("scope ", Name(cell.scope), " cannot be run yet");
+  ExecutionOptions options;
+  options.isa = cell.isa;
+  options.threads = cell.threads;
+  options.backend = backend;
+  attention_ = DistributedAttention::Create(communicator, cell.problem, made.variant, cell.contract, options);
+  AgreeOnErrors(communicator, [&] {
+    const TensorShard& query = attention_->query_shard();
+    const TensorShard& keys = attention_->key_value_shard();
+    q_ = Allocate(q_buffer_, cell.problem, query, cell.problem.data_type);
+    k_ = Allocate(k_buffer_, cell.problem, keys, cell.problem.data_type);
+    v_ = Allocate(v_buffer_, cell.problem, keys, cell.problem.data_type);
+    output_ = Allocate(output_buffer_, cell.problem, attention_->output_shard(), DataType::kFloat32);
+    const InputData data(cell.problem, cell.data, cell.seed);
+    data.FillQuery(q_, 0, query.head_begin, query.segments);
+    data.FillKey(k_, 0, keys.head_begin, keys.segments);
+    data.FillValue(v_, 0, keys.head_begin, keys.segments);
+  });
+}
+
+void Workload::PoisonOutput() {
+  std::ranges::fill(output_buffer_.As<float>(), std::numeric_limits<float>::quiet_NaN());
+}
+
+int64_t Workload::input_bytes() const {
+  return static_cast<int64_t>(q_buffer_.size_bytes() + k_buffer_.size_bytes() + v_buffer_.size_bytes());
+}
+
+}  // namespace attention
