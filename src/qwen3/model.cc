@@ -1,0 +1,286 @@
+#include "src/qwen3/model.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "src/base/error.h"
+#include "src/mpi/agreement.h"
+#include "src/mpi/request_set.h"
+#include "src/qwen3/rank_collectives.h"
+
+namespace attention {
+namespace {
+
+// Ids travel as floats beside their logits.
+constexpr int64_t kMaxVocabulary = int64_t{1} << 24;
+
+}  // namespace
+
+IndexRange Qwen3Model::VocabularyPanels(int rank) const {
+  return BalancedRange(PanelCount(config_.vocabulary_size), communicator_->size(), rank);
+}
+
+IndexRange Qwen3Model::Vocabulary(int rank) const {
+  const IndexRange panels = VocabularyPanels(rank);
+  return {std::min(panels.begin * kPanelOutputs, config_.vocabulary_size),
+          std::min(panels.end * kPanelOutputs, config_.vocabulary_size)};
+}
+
+bool Qwen3Model::deals_tokens() const {
+  return options_.variant.strategy == ParallelStrategy::kSequence && shape_.phase == Phase::kPrefill;
+}
+
+Qwen3Model::Qwen3Model(Communicator& communicator, const Qwen3Config& config, const TensorSource& source,
+                       const ModelOptions& options)
+    : communicator_(&communicator),
+      config_(config),
+      options_(options),
+      rotary_(options.max_tokens, config.head_dim, config.rope_theta) {
+  AgreeOnErrors(communicator, [&] {
+    Require(options.batch >= 1 && options.max_tokens >= 1, "model: batch ", options.batch, ", max tokens ",
+            options.max_tokens);
+    Require(config.vocabulary_size >= 1 && config.vocabulary_size <= kMaxVocabulary, "model: vocabulary of ",
+            config.vocabulary_size);
+    const int ranks = communicator.size(), rank = communicator.rank(), threads = options.execution.threads;
+    const ParallelStrategy strategy = options.variant.strategy;
+    const WeightShare share = StoredWeights(config, strategy, ranks, rank);
+    const IndexRange vocabulary = Vocabulary(rank);
+    const auto load_rows = [&](const char* name) {
+      return LoadMatrix(
+          source, {name, config.vocabulary_size, config.hidden_size, vocabulary, {0, config.hidden_size}},
+          options.weight_type, threads);
+    };
+    embedding_ = load_rows("model.embed_tokens.weight");
+    if (!config.tied_embeddings) lm_head_ = load_rows("lm_head.weight");
+    final_norm_ = LoadVector(source, "model.norm.weight", config.hidden_size);
+    for (int64_t layer = 0; layer < config.layers; ++layer) {
+      layers_.emplace_back(source, "model.layers." + std::to_string(layer) + ".", config, share,
+                           options.weight_type, threads);
+      caches_.emplace_back(options.batch, share.heads.kv.size(),
+                           CacheTokens(strategy, options.max_tokens, ranks), config.head_dim);
+      if (options.progress) options.progress(layer + 1, config.layers);
+    }
+  });
+}
+
+void Qwen3Model::PrepareStep(const StepShape& shape) {
+  if (step_ == nullptr || !(shape == shape_)) {
+    step_.reset();
+    step_ = std::make_unique<DecoderStep>(*communicator_, config_, options_.variant, options_.execution,
+                                          rotary_, shape);
+    shape_ = shape;
+  }
+  hidden_.resize(static_cast<size_t>(step_->rows() * config_.hidden_size));
+}
+
+void Qwen3Model::Embed(std::span<const int64_t> ids) {
+  const int64_t hidden = config_.hidden_size, rows = static_cast<int64_t>(ids.size());
+  const IndexRange own = Vocabulary(communicator_->rank());
+  std::vector<float> embedded(static_cast<size_t>(rows * hidden), 0.0f);
+  for (int64_t row = 0; row < rows; ++row) {
+    const int64_t id = ids[static_cast<size_t>(row)];
+    Require(id >= 0 && id < config_.vocabulary_size, "token id ", id, " is not in the vocabulary of ",
+            config_.vocabulary_size);
+    if (id < own.begin || id >= own.end) continue;
+    embedding_.ReadRow(id - own.begin, {embedded.data() + row * hidden, static_cast<size_t>(hidden)});
+  }
+  // Every row is nonzero on one rank only: the sum is exact.
+  RankSum(*communicator_, rows * hidden).Run(embedded.data(), rows * hidden);
+  const int64_t tokens = rows / options_.batch, local = TokenCount(step_->tokens());
+  if (!deals_tokens()) {
+    std::copy(embedded.begin(), embedded.end(), hidden_.begin());
+    return;
+  }
+  for (int64_t b = 0; b < options_.batch; ++b) {
+    for (const TokenSegment& segment : step_->tokens()) {
+      std::copy_n(embedded.data() + (b * tokens + segment.global_begin) * hidden, segment.length * hidden,
+                  hidden_.data() + (b * local + segment.local_begin) * hidden);
+    }
+  }
+}
+
+void Qwen3Model::Run(std::span<const int64_t> ids) {
+  Embed(ids);
+  for (size_t layer = 0; layer < layers_.size(); ++layer) {
+    step_->Layer(layers_[layer].view(), caches_[layer], hidden_.data());
+  }
+}
+
+void Qwen3Model::Prefill(std::span<const int64_t> ids) {
+  const int64_t count = static_cast<int64_t>(ids.size()), tokens = count / options_.batch;
+  Require(count > 0 && count == tokens * options_.batch && tokens <= options_.max_tokens, "prefill: ", count,
+          " ids for batch ", options_.batch, " and at most ", options_.max_tokens, " tokens");
+  PrepareStep({options_.batch, tokens, tokens, Phase::kPrefill, true});
+  Run(ids);
+  tokens_ = tokens;
+}
+
+void Qwen3Model::Decode(std::span<const int64_t> ids) {
+  Require(static_cast<int64_t>(ids.size()) == options_.batch && tokens_ > 0 && tokens_ < options_.max_tokens,
+          "decode: ", ids.size(), " ids for batch ", options_.batch, " after ", tokens_, " of at most ",
+          options_.max_tokens, " tokens");
+  if (deals_tokens()) BalanceCache();
+  PrepareStep({options_.batch, 1, tokens_ + 1, Phase::kDecode, true});
+  Run(ids);
+  ++tokens_;
+}
+
+// A zigzag prompt may leave a token too many on the last ranks and one too few on the first, compared with
+// the balanced share that decoding counts on. Which tokens a rank has does not matter to a decoded one, so
+// the last local token of each rank with one too many moves to the next with one too few.
+void Qwen3Model::BalanceCache() {
+  const int size = communicator_->size(), rank = communicator_->rank();
+  const auto held = [&](int r) {
+    return TokenCount(ShareOfTokens(tokens_, options_.variant.sharding, size, r));
+  };
+  const auto wanted = [&](int r) { return BalancedRange(tokens_, size, r).size(); };
+  int receiver = 0;
+  for (int sender = 0; sender < size; ++sender) {
+    if (held(sender) <= wanted(sender)) continue;
+    while (held(receiver) >= wanted(receiver)) ++receiver;
+    RequestSet requests(*communicator_);
+    for (KeyValueCache& cache : caches_) {
+      if (rank == sender) {
+        requests.Send(
+            {cache.keys().SliceTokens(held(sender) - 1, 1), cache.values().SliceTokens(held(sender) - 1, 1)},
+            receiver);
+      }
+      if (rank == receiver) {
+        requests.Receive(
+            {cache.keys().SliceTokens(held(receiver), 1), cache.values().SliceTokens(held(receiver), 1)},
+            sender);
+      }
+    }
+    requests.Wait("balancing the K/V cache", sender);
+    ++receiver;
+  }
+}
+
+std::vector<float> Qwen3Model::LastHidden() {
+  const int64_t hidden = config_.hidden_size, local = TokenCount(step_->tokens());
+  std::vector<float> last(static_cast<size_t>(options_.batch * hidden));
+  int owner = -1;
+  if (deals_tokens()) {
+    for (int r = 0; r < communicator_->size(); ++r) {
+      const TokenSegments share =
+          ShareOfTokens(shape_.query_tokens, options_.variant.sharding, communicator_->size(), r);
+      if (!share.empty() && share.back().global_begin + share.back().length == shape_.query_tokens) owner = r;
+    }
+  }
+  if (owner == -1 || owner == communicator_->rank()) {
+    for (int64_t b = 0; b < options_.batch; ++b) {
+      std::copy_n(hidden_.data() + ((b + 1) * local - 1) * hidden, hidden, last.data() + b * hidden);
+    }
+  }
+  if (owner != -1) BroadcastFloats(*communicator_, owner, last.data(), options_.batch * hidden);
+  return last;
+}
+
+void Qwen3Model::OwnLogits(const std::vector<float>& hidden, int64_t rows, std::vector<float>& logits) {
+  const int64_t width = config_.hidden_size;
+  std::vector<float> normed(hidden.size());
+  step_->Norm(hidden.data(), final_norm_, rows, normed.data());
+  logits.resize(static_cast<size_t>(rows * config_.vocabulary_size));
+  Linear linear(options_.execution.isa, options_.execution.threads, rows, width);
+  const PackedMatrix& head = config_.tied_embeddings ? embedding_ : lm_head_;
+  linear.Run({normed.data(), rows, width}, head.view(), Store::kOverwrite,
+             {logits.data() + Vocabulary(communicator_->rank()).begin, rows, config_.vocabulary_size});
+}
+
+std::vector<float> Qwen3Model::LastTokenLogits() {
+  std::vector<float> logits;
+  OwnLogits(LastHidden(), options_.batch, logits);
+  GatherColumns(*communicator_, {logits.data(), options_.batch, config_.vocabulary_size},
+                [&](int rank) { return Vocabulary(rank); });
+  return logits;
+}
+
+std::vector<float> Qwen3Model::AllTokenLogits() {
+  const int64_t rows = options_.batch * shape_.query_tokens;
+  std::vector<float> whole;
+  if (deals_tokens()) {
+    whole.resize(static_cast<size_t>(rows * config_.hidden_size));
+    GatherTokens(*communicator_,
+                 {options_.batch, shape_.query_tokens, config_.hidden_size, options_.variant.sharding},
+                 hidden_.data(), whole.data());
+  } else {
+    whole = hidden_;
+  }
+  std::vector<float> logits;
+  OwnLogits(whole, rows, logits);
+  GatherColumns(*communicator_, {logits.data(), rows, config_.vocabulary_size},
+                [&](int rank) { return Vocabulary(rank); });
+  return logits;
+}
+
+std::vector<int64_t> Qwen3Model::GreedyNextTokens() {
+  const int size = communicator_->size(), rank = communicator_->rank();
+  const IndexRange own = Vocabulary(rank);
+  std::vector<float> logits;
+  OwnLogits(LastHidden(), options_.batch, logits);
+  // Each rank's best logit and its id, gathered.
+  std::vector<float> best(static_cast<size_t>(options_.batch * 2 * size), 0.0f);
+  for (int64_t b = 0; b < options_.batch && own.size() > 0; ++b) {
+    const float* row = logits.data() + b * config_.vocabulary_size;
+    const float* largest = std::max_element(row + own.begin, row + own.end);
+    best[b * 2 * size + 2 * rank] = *largest;
+    best[b * 2 * size + 2 * rank + 1] = static_cast<float>(largest - row);
+  }
+  GatherColumns(*communicator_, {best.data(), options_.batch, int64_t{2} * size}, [](int r) {
+    return IndexRange{2 * r, 2 * r + 2};
+  });
+  std::vector<int64_t> tokens;
+  for (int64_t b = 0; b < options_.batch; ++b) {
+    int winner = 0;  // rank 0 always has some of the vocabulary
+    for (int r = 1; r < size; ++r) {
+      if (Vocabulary(r).size() > 0 && best[b * 2 * size + 2 * r] > best[b * 2 * size + 2 * winner])
+        winner = r;
+    }
+    tokens.push_back(static_cast<int64_t>(best[b * 2 * size + 2 * winner + 1]));
+  }
+  return tokens;
+}
+
+std::vector<int64_t> Qwen3Model::Generate(std::span<const int64_t> prompt, int64_t count) {
+  std::vector<int64_t> generated(static_cast<size_t>(options_.batch * count));
+  Prefill(prompt);
+  for (int64_t i = 0; i < count; ++i) {
+    const std::vector<int64_t> next = GreedyNextTokens();
+    for (int64_t b = 0; b < options_.batch; ++b) generated[b * count + i] = next[b];
+    if (i + 1 < count) Decode(next);
+  }
+  return generated;
+}
+
+int64_t Qwen3Model::weight_bytes_per_token() const {
+  const int64_t ranks = communicator_->size();
+  // Under sequence a decode step reads its slice of the whole weights.
+  const int64_t share = options_.variant.strategy == ParallelStrategy::kSequence ? ranks : 1;
+  int64_t bytes = 0;
+  for (const LayerStorage& layer : layers_) {
+    const LayerWeights weights = layer.view();
+    bytes += weights.attention.qkv.weight_bytes() + weights.attention.o.weight_bytes() +
+             weights.mlp.gate_up.weight_bytes() + weights.mlp.down.weight_bytes();
+  }
+  const PackedMatrix& head = config_.tied_embeddings ? embedding_ : lm_head_;
+  return bytes / share + head.view().weight_bytes();
+}
+
+int64_t Qwen3Model::cache_bytes_per_token() const {
+  const int ranks = communicator_->size(), rank = communicator_->rank();
+  const bool headwise = options_.variant.strategy == ParallelStrategy::kHeadwise;
+  const WeightShare share = StoredWeights(config_, options_.variant.strategy, ranks, rank);
+  const int64_t own_tokens = headwise ? tokens_ : BalancedRange(tokens_, ranks, rank).size();
+  return config_.layers * options_.batch * 2 * share.heads.kv.size() * own_tokens * config_.head_dim *
+         static_cast<int64_t>(sizeof(float));
+}
+
+size_t Qwen3Model::memory_bytes() const {
+  size_t bytes = embedding_.size_bytes() + lm_head_.size_bytes() + hidden_.size() * sizeof(float);
+  for (const LayerStorage& layer : layers_) bytes += layer.size_bytes();
+  for (const KeyValueCache& cache : caches_) bytes += cache.size_bytes();
+  return bytes + (step_ != nullptr ? step_->workspace_bytes() : 0);
+}
+
+}  // namespace attention
