@@ -70,6 +70,14 @@ class Interrupted(SlurmTestCase):
         self.assertGreaterEqual(state.restarts, 1)
         self.assert_as_uninterrupted()
 
+    def test_a_time_limit_too_short_for_any_cell_does_not_requeue_forever(self) -> None:
+        jobs = self.submit(
+            self.experiment(experiment_text(30.0)), "--nodes", "2", "--time", "1", "--", "--signal=B:USR1@40"
+        )
+        state = self.wait_for_end(jobs[0], seconds=300)
+        self.assertEqual((state.state, state.exit_status, state.restarts), ("FAILED", 3, 1))
+        self.assertRegex(self.log_of(jobs[0])[-1], "not one cell more .* give more --time")
+
     def test_node_set_down(self) -> None:
         job = self.start()
         self.on_cluster("scontrol", "update", "nodename=node1", "state=down", "reason=test")
@@ -125,6 +133,12 @@ class Refused(SlurmTestCase):
 
     def test_missing_profile(self) -> None:
         self.assert_refused("profile /no/such.env is not readable", ATTENTION_PROFILE="/no/such.env")
+
+    def test_ranks_without_cores(self) -> None:
+        # Four CPUs in Slurm's eyes, fewer in truth.
+        cores = max(1, len(os.sched_getaffinity(0)) // 4)
+        if cores < 4:
+            self.assert_refused("affinity: .*(ranks on node0 share|overlap).*(ask for|let each)", "--ntasks=4")
 
     def test_failing_module_in_the_profile(self) -> None:
         profile = self.directory / "profile.env"
