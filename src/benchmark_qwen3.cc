@@ -1,6 +1,7 @@
 // The one binary: options -> plan -> runs -> files. Everything it does lies in src/experiment.
 #include <mpi.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <string>
@@ -20,6 +21,7 @@
 #include "src/mpi/agreement.h"
 #include "src/mpi/communicator.h"
 #include "src/mpi/environment.h"
+#include "src/qwen3/verify.h"
 
 namespace attention {
 namespace {
@@ -119,7 +121,18 @@ ExitStatus RunPlan(const Communicator& world, const CommandLine& line, const Exp
   return summary.exit_status();
 }
 
-ExitStatus Run(const Communicator& world, const std::vector<std::string>& arguments) {
+ExitStatus RunVerify(Communicator& world, const CommandLine& line) {
+  VerifyRequest request = line.verify_request;
+  if (request.isas.empty()) request.isas = SupportedIsas();
+  request.backend = MakeAttentionKernel;
+  const std::vector<VerifyResult> results = VerifyFile(world, line.verify, request, nullptr);
+  Print(world, VerifyReport(line.verify, results));
+  const bool passed =
+      std::all_of(results.begin(), results.end(), [](const VerifyResult& result) { return result.passed; });
+  return passed ? ExitStatus::kOk : ExitStatus::kCaseFailed;
+}
+
+ExitStatus Run(Communicator& world, const std::vector<std::string>& arguments) {
   const int default_threads = DefaultThreads(world);
   const CommandLine line = ParseCommandLine(arguments, default_threads, world.size());
   for (const std::string& note : line.notes) {
@@ -135,6 +148,8 @@ ExitStatus Run(const Communicator& world, const std::vector<std::string>& argume
     case CommandLine::Mode::kList:
       Print(world, ListReport());
       return ExitStatus::kOk;
+    case CommandLine::Mode::kVerify:
+      return RunVerify(world, line);
     default:
       break;
   }
@@ -158,7 +173,7 @@ ExitStatus Run(const Communicator& world, const std::vector<std::string>& argume
 int main(int argc, char** argv) {
   using attention::Error;
   attention::MpiEnvironment environment(&argc, &argv);
-  const attention::Communicator world(MPI_COMM_WORLD);
+  attention::Communicator world(MPI_COMM_WORLD);
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   attention::ExitStatus status = attention::ExitStatus::kCaseFailed;
   try {

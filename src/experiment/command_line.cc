@@ -9,6 +9,7 @@
 #include "src/experiment/experiment_file.h"
 #include "src/experiment/spelling.h"
 #include "src/experiment/yaml_reader.h"
+#include "src/kernels/attention_kernel.h"
 
 namespace attention {
 namespace {
@@ -76,8 +77,11 @@ po::options_description OneOffOptions() {
 
 po::options_description OtherOptions() {
   po::options_description options("Other");
-  options.add_options()("list", "ISAs of this machine, models, valid combinations")("version", "")("help",
-                                                                                                   "");
+  options.add_options()("verify", po::value<std::string>(),
+                        "check an attention block or layer against a safetensors file made elsewhere: every "
+                        "variant and ISA, or those named by --parallel-strategy, --exchange, --sharding, "
+                        "--attention-algo, --isa; with --threads")(
+      "list", "ISAs of this machine, models, valid combinations")("version", "")("help", "");
   return options;
 }
 
@@ -247,6 +251,34 @@ ExperimentSpec OneOff(Values& values, int default_threads, int ranks, std::vecto
   return spec;
 }
 
+// What --verify runs: whatever is not named runs in every valid form.
+VerifyRequest VerifyOptions(const Values& values, int default_threads) {
+  static constexpr std::string_view kAllowed[] = {
+      "verify", "parallel-strategy", "exchange", "sharding", "attention-algo", "isa", "threads"};
+  for (const auto& [option, value] : values) {
+    if (std::find(std::begin(kAllowed), std::end(kAllowed), option) == std::end(kAllowed)) {
+      FailUsage("--", option, " means nothing with --verify");
+    }
+  }
+  VerifyRequest request;
+  const auto read = [&](const char* option, auto convert, auto& target) {
+    const auto found = values.find(option);
+    if (found != values.end()) target = ForOption(option, [&] { return convert(found->second); });
+  };
+  read("parallel-strategy", StrategyFromText, request.strategy);
+  read("exchange", ExchangeFromText, request.exchange);
+  read("sharding", ShardingFromText, request.sharding);
+  read("attention-algo", AlgorithmFromText, request.algorithm);
+  const auto isa = values.find("isa");
+  if (isa != values.end()) {
+    const std::string text =
+        ForOption("isa", [&] { return CanonicalAxisValue(*FindAxis("isa"), isa->second); });
+    request.isas = {text == "auto" ? BestIsa() : *ParseIsa(text)};
+  }
+  request.threads = static_cast<int>(IntegerOption(values, "threads", 1, 4096, default_threads));
+  return request;
+}
+
 void RefuseWithFile(const Values& values) {
   const std::vector<std::string> names = OptionNames(OneOffOptions());
   for (const auto& [option, value] : values) {
@@ -270,6 +302,12 @@ CommandLine ParseCommandLine(const std::vector<std::string>& arguments, int defa
     line.mode = given("help")      ? CommandLine::Mode::kHelp
                 : given("version") ? CommandLine::Mode::kVersion
                                    : CommandLine::Mode::kList;
+    return line;
+  }
+  if (given("verify")) {
+    line.mode = CommandLine::Mode::kVerify;
+    line.verify = path("verify");
+    line.verify_request = VerifyOptions(values, default_threads);
     return line;
   }
   line.experiment = path("experiment");
@@ -296,6 +334,7 @@ std::string HelpText() {
           "  mpirun -np 2 benchmark_qwen3 --parallel-strategy sequence --attention-algo online_softmax\n"
           "  mpirun -np 2 benchmark_qwen3 --experiment experiments/smoke.yaml\n"
           "  benchmark_qwen3 --experiment experiments/ordering.yaml --dry-run\n"
+          "  mpirun -np 2 benchmark_qwen3 --verify block.safetensors\n"
           "  benchmark_qwen3 --list\n\n"
        << ExperimentOptions() << "\n"
        << OneOffOptions() << "\n"

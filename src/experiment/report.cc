@@ -157,6 +157,19 @@ std::string ResultReport(const std::vector<CaseRow>& rows) {
   return text + (failures.empty() ? "" : "\n" + failures);
 }
 
+std::string VerifyReport(const std::string& file, const std::vector<VerifyResult>& results) {
+  TextTable table({"variant", "isa", "max_abs_err", "rel_l2_err", "tolerance", "result"});
+  size_t passed = 0;
+  for (const VerifyResult& result : results) {
+    passed += result.passed ? 1 : 0;
+    const std::string verdict = result.passed ? "ok" : result.non_finite > 0 ? "not finite" : "wrong";
+    table.AddRow({Name(result.variant), std::string(Name(result.isa)), FormatSignificant(result.max_abs_err),
+                  FormatSignificant(result.rel_l2_err), FormatSignificant(result.tolerance), verdict});
+  }
+  return internal::Concatenate(table.ToString(), file, ": ", passed, " of ", results.size(),
+                               " within tolerance\n");
+}
+
 std::string ListReport() {
   std::string text = "ISAs of this machine:";
   for (Isa isa : SupportedIsas()) text += " " + std::string(Name(isa));

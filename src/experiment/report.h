@@ -8,6 +8,7 @@
 #include "src/experiment/experiment_spec.h"
 #include "src/experiment/plan.h"
 #include "src/experiment/results.h"
+#include "src/qwen3/verify.h"
 
 namespace attention {
 
@@ -17,6 +18,9 @@ std::string PlanReport(const ExperimentSpec& spec, const Plan& plan);
 // Time, GFLOP/s, per cent of the measured FMA peak, exposed communication and error of each case; failures
 // below, a line each.
 std::string ResultReport(const std::vector<CaseRow>& rows);
+
+// Error against a file made elsewhere, a row per variant and ISA.
+std::string VerifyReport(const std::string& file, const std::vector<VerifyResult>& results);
 
 // ISAs of this machine, models, valid combinations.
 std::string ListReport();

@@ -84,7 +84,7 @@ Qwen3Config Qwen3Config::FromShape(const ModelShape& shape) {
 }
 
 Qwen3Config Qwen3Config::FromFile(const std::string& path) {
-  const nlohmann::json json = ParseStrictJson(ReadTextFile(path, kMaxConfigBytes), path);
+  const nlohmann::json json = ParseStrictJson(ReadWholeFile(path, kMaxConfigBytes), path);
   if (!json.is_object()) FailUsage(path, ": expected a JSON object");
   RefuseUnsupported(json, path);
   Qwen3Config config;

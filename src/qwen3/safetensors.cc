@@ -290,7 +290,7 @@ Checkpoint Checkpoint::Open(const std::string& path) {
 }
 
 void Checkpoint::OpenIndex(const std::string& index_path) {
-  const nlohmann::json index = ParseStrictJson(ReadTextFile(index_path, kMaxIndexBytes), index_path);
+  const nlohmann::json index = ParseStrictJson(ReadWholeFile(index_path, kMaxIndexBytes), index_path);
   if (!index.is_object() || !index.contains("weight_map") || !index["weight_map"].is_object()) {
     FailUsage(index_path, ": expected an object with a weight_map of tensor names to file names");
   }

@@ -62,7 +62,7 @@ nlohmann::json ParseStrictJson(std::string_view text, const std::string& where) 
   return nlohmann::json::parse(text.begin(), text.end());
 }
 
-std::string ReadTextFile(const std::string& path, int64_t max_bytes) {
+std::string ReadWholeFile(const std::string& path, int64_t max_bytes) {
   std::ifstream file(path, std::ios::binary);
   if (!file) FailUsage(path, ": cannot be opened for reading");
   std::string text;

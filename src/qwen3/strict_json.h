@@ -17,7 +17,7 @@ inline constexpr int kMaxJsonDepth = 32;
 nlohmann::json ParseStrictJson(std::string_view text, const std::string& where);
 
 // The whole of a text file; Error naming it if it cannot be read or is longer than `max_bytes`.
-std::string ReadTextFile(const std::string& path, int64_t max_bytes);
+std::string ReadWholeFile(const std::string& path, int64_t max_bytes);
 
 // A whole number >= 0 that fits int64_t; nothing if `value` is anything else (a float, a string, negative).
 std::optional<int64_t> AsCount(const nlohmann::json& value);
