@@ -94,6 +94,14 @@ std::vector<std::string> OptionNames(const po::options_description& options) {
 Values ParseOptions(const std::vector<std::string>& arguments) {
   po::options_description all;
   all.add(ExperimentOptions()).add(OneOffOptions()).add(OtherOptions());
+  // Said here, because the library's own complaints about these are less of a help.
+  const std::vector<std::string> names = OptionNames(all);
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    const std::string name = arguments[i].substr(0, arguments[i].find('='));
+    if (name.rfind("--", 0) == 0 && std::find(names.begin(), names.end(), name) == names.end()) {
+      FailUsage("unknown option '", name.substr(0, 60), "'", DidYouMean(name, names), " (see --help)");
+    }
+  }
   namespace style = po::command_line_style;
   const int kStyle = style::allow_long | style::long_allow_adjacent | style::long_allow_next;
   Values values;
@@ -102,18 +110,13 @@ Values ParseOptions(const std::vector<std::string>& arguments) {
                                           .options(all)
                                           .positional(po::positional_options_description())
                                           .style(kStyle)
-                                          .allow_unregistered()
                                           .run();
     for (const auto& option : parsed.options) {
-      if (option.unregistered || option.string_key.empty()) {
-        const std::string given = option.original_tokens.empty() ? "" : option.original_tokens.front();
-        const std::string name = given.substr(0, given.find('='));
-        FailUsage("unknown option '", name.substr(0, 60), "'", DidYouMean(name, OptionNames(all)),
-                  " (see --help)");
-      }
       if (values.count(option.string_key) > 0) FailUsage("--", option.string_key, " is given twice");
       values[option.string_key] = option.value.empty() ? "" : option.value.front();
     }
+  } catch (const po::too_many_positional_options_error&) {
+    FailUsage("every argument is an option, such as --experiment FILE; found one without '--' (see --help)");
   } catch (const po::error& error) {
     FailUsage(error.what(), " (see --help)");
   }
