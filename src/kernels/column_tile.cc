@@ -4,17 +4,21 @@
 
 namespace attention {
 
-BlockMask MaskOfBlock(const ColumnTile& tile, bool causal, int64_t begin, int64_t end, int64_t key_begin,
-                      int64_t keys) {
-  return {VisibleKeys(causal, tile.Position(end - 1), key_begin, keys),
-          VisibleKeys(causal, tile.Position(begin), key_begin, keys)};
-}
-
-void FillLimits(const ColumnTile& tile, bool causal, int64_t begin, int64_t end, int64_t width,
-                int64_t key_begin, int64_t keys, int32_t* limits) {
-  for (int64_t i = 0; i < width; ++i) {
-    const int64_t column = std::min(begin + i, end - 1);
-    limits[i] = static_cast<int32_t>(VisibleKeys(causal, tile.Position(column), key_begin, keys) - 1);
+void MaskBlock(const ColumnTile& tile, bool causal, int64_t begin, int vectors, const TileKernels& kernels,
+               int64_t key_begin, int64_t keys, BlockMask& mask) {
+  const auto seen_by = [&](int64_t column) {
+    return VisibleKeys(causal, tile.Position(std::min(column, tile.columns() - 1)), key_begin, keys);
+  };
+  const int64_t width = static_cast<int64_t>(vectors) * kernels.lanes;
+  mask.visible = seen_by(begin + width - 1);
+  mask.unmasked = seen_by(begin);
+  mask.masked = mask.unmasked < RoundUp(mask.visible, kernels.tile_rows);
+  if (!mask.masked) return;
+  for (int64_t i = 0; i < width; ++i) mask.limits[i] = static_cast<int32_t>(seen_by(begin + i) - 1);
+  for (int j = 0; j < vectors; ++j) {
+    const int64_t last_limit = mask.limits[(j + 1) * kernels.lanes - 1];
+    mask.vector_keys[j] =
+        static_cast<int32_t>(std::min(RoundUp(last_limit + 1, kernels.tile_rows), mask.visible));
   }
 }
 

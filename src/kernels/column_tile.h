@@ -9,6 +9,7 @@
 
 #include "src/base/tensor_view.h"
 #include "src/kernels/step_layout.h"
+#include "src/kernels/tile_kernels.h"
 
 namespace attention {
 
@@ -25,16 +26,22 @@ struct ColumnTile {
   int64_t last_position() const { return rows.global_begin + rows.rows - 1; }
 };
 
-// Which of `keys` keys, the first one at global position key_begin, the columns [begin, end) see.
+// Which of `keys` keys, the first one at global position key_begin, a block of columns sees.
 struct BlockMask {
   int64_t visible = 0;   // leading keys that some column sees
   int64_t unmasked = 0;  // leading keys that every column sees
+  // See ScoreArguments; filled only where some column does not see all of `visible`, or where `visible` does
+  // not fill its last tile.
+  bool masked = false;
+  alignas(64) int32_t limits[kMaxBlockColumns];
+  int32_t vector_keys[kMaxBlockVectors];
+
+  const int32_t* vector_keys_or_null() const { return masked ? vector_keys : nullptr; }
 };
-BlockMask MaskOfBlock(const ColumnTile& tile, bool causal, int64_t begin, int64_t end, int64_t key_begin,
-                      int64_t keys);
-// limits[i] for ScoreArguments, i in [0, width): columns beyond `end` get the last column's.
-void FillLimits(const ColumnTile& tile, bool causal, int64_t begin, int64_t end, int64_t width,
-                int64_t key_begin, int64_t keys, int32_t* limits);
+
+// A block: `vectors` vectors of columns from `begin` on; columns beyond the tile count as its last one.
+void MaskBlock(const ColumnTile& tile, bool causal, int64_t begin, int vectors, const TileKernels& kernels,
+               int64_t key_begin, int64_t keys, BlockMask& mask);
 
 // rows[i] = first element of column begin + i in the view, null for i beyond the tile; i in [0, width).
 template <typename View, typename Pointer>

@@ -55,12 +55,13 @@ class ExactSoftmax : public AttentionBackend {
   // Calls function(batch, group) with V packed, by all threads of a parallel region together.
   template <typename Function>
   void ForEachGroup(const AttentionStep& step, const Progress& progress, Function function) {
-    const int64_t chunks = phases_.PackChunks(step);
+    const int64_t chunks = phases_.values().Chunks(step);
+    const int64_t last_position = LastPosition(step.query);
     for (int64_t b = 0; b < config_.batch; ++b) {
       for (const HeadGroup& group : groups_) {
 #pragma omp for schedule(dynamic)
         for (int64_t chunk = 0; chunk < chunks; ++chunk) {
-          phases_.Pack(step, b, group.kv_head, chunk, values_);
+          phases_.values().Pack(step, b, group.kv_head, chunk, last_position, values_);
           progress();
         }
         function(b, group);
@@ -86,9 +87,8 @@ class ExactSoftmax : public AttentionBackend {
       scratch.factors = workspace.Take<float>(width);
       scratch.ones = workspace.Take<float>(width);
       scratch.flags = workspace.Take<float>(width);
-      scratch.limits = workspace.Take<int32_t>(width);
     }
-    values_ = workspace.Take<float>(phases_.values_size());
+    values_ = workspace.Take<float>(phases_.values().size());
     for (ScorePanel& panel : panels_) {
       panel.maximum = workspace.Take<float>(width);
       panel.sum = workspace.Take<float>(width);

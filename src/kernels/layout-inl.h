@@ -7,6 +7,7 @@
 #define SRC_KERNELS_LAYOUT_INL_H_
 #endif
 
+#include "hwy/cache_control.h"
 #include "src/kernels/simd_base-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -17,65 +18,54 @@ constexpr int64_t kMaxHeadDim = 256;
 
 HWY_INLINE int64_t RoundUpToTileRows(int64_t n) { return (n + kTileRows - 1) / kTileRows * kTileRows; }
 
+// The kLanes x kLanes matrix in `a` (a[r] is row r), transposed in registers: 4x4 blocks change places, then
+// each is transposed inside its 128 bits.
+HWY_INLINE void TransposeSquare(FloatVec (&a)[kLanes]) {
 #if HWY_TARGET != HWY_SCALAR
-using QuadTag = hn::FixedTag<float, 4>;
-
-// Vector whose 128-bit block b is the four floats at rows[4 * b] + d.
-HWY_INLINE FloatVec GatherQuads(const float* const* rows, int64_t d) {
-  const QuadTag quad;
-  const auto b0 = hn::LoadU(quad, rows[0] + d);
-#if HWY_TARGET <= HWY_AVX2
-  const hn::FixedTag<float, 8> oct;
-  const auto low = hn::Combine(oct, hn::LoadU(quad, rows[4] + d), b0);
-#if HWY_TARGET <= HWY_AVX3
-  const auto high = hn::Combine(oct, hn::LoadU(quad, rows[12] + d), hn::LoadU(quad, rows[8] + d));
-  return hn::Combine(FloatTag(), high, low);
-#else
-  return low;
-#endif
-#else
-  return b0;
-#endif
-}
-
-// The reverse: block b goes to rows[4 * b] + d.
-HWY_INLINE void ScatterQuads(FloatVec v, float* const* rows, int64_t d) {
-  const QuadTag quad;
-#if HWY_TARGET <= HWY_AVX2
-#if HWY_TARGET <= HWY_AVX3
-  const auto low = hn::LowerHalf(v);
-  const auto high = hn::UpperHalf(hn::FixedTag<float, 8>(), v);
-  hn::StoreU(hn::LowerHalf(high), quad, rows[8] + d);
-  hn::StoreU(hn::UpperHalf(quad, high), quad, rows[12] + d);
-#else
-  const auto low = v;
-#endif
-  hn::StoreU(hn::LowerHalf(low), quad, rows[0] + d);
-  hn::StoreU(hn::UpperHalf(quad, low), quad, rows[4] + d);
-#else
-  hn::StoreU(v, quad, rows[0] + d);
-#endif
-}
-
-// 4x4 transposition inside each 128-bit block; its own inverse.
-HWY_INLINE void TransposeQuads(FloatVec (&a)[4]) {
   const FloatTag df;
-  const FloatVec t0 = hn::InterleaveLower(df, a[0], a[2]), t1 = hn::InterleaveLower(df, a[1], a[3]);
-  const FloatVec t2 = hn::InterleaveUpper(df, a[0], a[2]), t3 = hn::InterleaveUpper(df, a[1], a[3]);
-  a[0] = hn::InterleaveLower(df, t0, t1);
-  a[1] = hn::InterleaveUpper(df, t0, t1);
-  a[2] = hn::InterleaveLower(df, t2, t3);
-  a[3] = hn::InterleaveUpper(df, t2, t3);
+#if HWY_TARGET <= HWY_AVX3
+  ATTENTION_UNROLL
+  for (int i = 0; i < 4; ++i) {
+    const __m512 low01 = _mm512_shuffle_f32x4(a[i].raw, a[4 + i].raw, 0x44);
+    const __m512 high01 = _mm512_shuffle_f32x4(a[i].raw, a[4 + i].raw, 0xEE);
+    const __m512 low23 = _mm512_shuffle_f32x4(a[8 + i].raw, a[12 + i].raw, 0x44);
+    const __m512 high23 = _mm512_shuffle_f32x4(a[8 + i].raw, a[12 + i].raw, 0xEE);
+    a[i] = FloatVec{_mm512_shuffle_f32x4(low01, low23, 0x88)};
+    a[4 + i] = FloatVec{_mm512_shuffle_f32x4(low01, low23, 0xDD)};
+    a[8 + i] = FloatVec{_mm512_shuffle_f32x4(high01, high23, 0x88)};
+    a[12 + i] = FloatVec{_mm512_shuffle_f32x4(high01, high23, 0xDD)};
+  }
+#elif HWY_TARGET <= HWY_AVX2
+  ATTENTION_UNROLL
+  for (int i = 0; i < 4; ++i) {
+    const FloatVec low = hn::ConcatLowerLower(df, a[4 + i], a[i]);
+    a[4 + i] = hn::ConcatUpperUpper(df, a[4 + i], a[i]);
+    a[i] = low;
+  }
+#endif
+  ATTENTION_UNROLL
+  for (int i = 0; i < kLanes; i += 4) {
+    const FloatVec t0 = hn::InterleaveLower(df, a[i], a[i + 2]),
+                   t1 = hn::InterleaveLower(df, a[i + 1], a[i + 3]);
+    const FloatVec t2 = hn::InterleaveUpper(df, a[i], a[i + 2]),
+                   t3 = hn::InterleaveUpper(df, a[i + 1], a[i + 3]);
+    a[i] = hn::InterleaveLower(df, t0, t1);
+    a[i + 1] = hn::InterleaveUpper(df, t0, t1);
+    a[i + 2] = hn::InterleaveLower(df, t2, t3);
+    a[i + 3] = hn::InterleaveUpper(df, t2, t3);
+  }
+#else
+  (void)a;
+#endif
 }
-#endif  // HWY_TARGET != HWY_SCALAR
 
 // See TileKernels::pack_columns.
 HWY_INLINE void PackColumns(const float* const* rows, int64_t head_dim, int vectors, float factor,
                             float* columns) {
-  static constexpr float kZeros[kMaxHeadDim] = {};
+  alignas(64) static constexpr float kZeros[kMaxHeadDim] = {};
   const FloatTag df;
   const int64_t width = static_cast<int64_t>(vectors) * kLanes;
-  [[maybe_unused]] const FloatVec scale = hn::Set(df, factor);
+  const FloatVec scale = hn::Set(df, factor);
   for (int j = 0; j < vectors; ++j) {
     const float* row[kLanes];
     for (int c = 0; c < kLanes; ++c) {
@@ -84,16 +74,22 @@ HWY_INLINE void PackColumns(const float* const* rows, int64_t head_dim, int vect
     }
     float* to = columns + j * kLanes;
     int64_t d = 0;
-#if HWY_TARGET != HWY_SCALAR
-    for (; d + 4 <= head_dim; d += 4) {
-      FloatVec a[4];
+    for (; d + kLanes <= head_dim; d += kLanes) {
+      FloatVec a[kLanes];
       ATTENTION_UNROLL
-      for (int i = 0; i < 4; ++i) a[i] = GatherQuads(row + i, d);
-      TransposeQuads(a);
+      for (int c = 0; c < kLanes; ++c) {
+        // The next vector's rows come into cache meanwhile: so many short streams are too many for the
+        // hardware.
+        if (kLanes > 1) {
+          const float* ahead = rows[(j + 1) * kLanes + c];
+          if (ahead != nullptr) hwy::Prefetch(ahead + d);
+        }
+        a[c] = hn::LoadU(df, row[c] + d);
+      }
+      TransposeSquare(a);
       ATTENTION_UNROLL
-      for (int i = 0; i < 4; ++i) hn::Store(hn::Mul(a[i], scale), df, to + (d + i) * width);
+      for (int i = 0; i < kLanes; ++i) hn::Store(hn::Mul(a[i], scale), df, to + (d + i) * width);
     }
-#endif
     for (; d < head_dim; ++d) {
       for (int c = 0; c < kLanes; ++c) to[d * width + c] = row[c][d] * factor;
     }
@@ -101,38 +97,51 @@ HWY_INLINE void PackColumns(const float* const* rows, int64_t head_dim, int vect
   }
 }
 
+// Whole cache lines past the caches: nobody reads them soon. kLanes floats; other sizes and places as usual.
+HWY_INLINE void StoreRowPart(FloatVec v, bool stream, float* to) {
+  const FloatTag df;
+#if HWY_TARGET <= HWY_AVX3
+  if (stream) {
+    hn::Stream(v, df, to);
+    return;
+  }
+#endif
+  (void)stream;
+  hn::StoreU(v, df, to);
+}
+
 // See TileKernels::unpack_columns.
 HWY_INLINE void UnpackColumns(const float* o, int64_t head_dim, int vectors, const float* factors,
-                              float* const* rows) {
+                              float* const* rows, bool stream) {
   const FloatTag df;
   const int64_t width = static_cast<int64_t>(vectors) * kLanes;
   float padding_row[kMaxHeadDim];
   for (int j = 0; j < vectors; ++j) {
     float* row[kLanes];
+    bool streamed[kLanes];
     for (int c = 0; c < kLanes; ++c) {
       float* given = rows[j * kLanes + c];
       row[c] = given != nullptr ? given : padding_row;
+      streamed[c] = stream && given != nullptr && reinterpret_cast<uintptr_t>(given) % 64 == 0;
     }
     const float* from = o + j * kLanes;
     const FloatVec factor = hn::Load(df, factors + j * kLanes);
     int64_t d = 0;
-#if HWY_TARGET != HWY_SCALAR
-    for (; d + 4 <= head_dim; d += 4) {
-      FloatVec a[4];
+    for (; d + kLanes <= head_dim; d += kLanes) {
+      FloatVec a[kLanes];
       ATTENTION_UNROLL
-      for (int i = 0; i < 4; ++i) a[i] = hn::Mul(hn::Load(df, from + (d + i) * width), factor);
-      TransposeQuads(a);
+      for (int i = 0; i < kLanes; ++i) a[i] = hn::Mul(hn::Load(df, from + (d + i) * width), factor);
+      TransposeSquare(a);
       ATTENTION_UNROLL
-      for (int i = 0; i < 4; ++i) ScatterQuads(a[i], row + i, d);
+      for (int c = 0; c < kLanes; ++c) StoreRowPart(a[c], streamed[c], row[c] + d);
     }
-#endif
     for (; d < head_dim; ++d) {
-      const FloatVec value = hn::Mul(hn::Load(df, from + d * width), factor);
       HWY_ALIGN float lanes[kLanes];
-      hn::Store(value, df, lanes);
+      hn::Store(hn::Mul(hn::Load(df, from + d * width), factor), df, lanes);
       for (int c = 0; c < kLanes; ++c) row[c][d] = lanes[c];
     }
   }
+  if (stream) hwy::FlushStream();
 }
 
 // See TileKernels::flag_non_finite. 0 * x is 0 for finite x only.

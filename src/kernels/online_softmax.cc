@@ -16,16 +16,15 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <cmath>
 #include <limits>
 #include <numbers>
 #include <vector>
 
 #include "src/base/aligned_buffer.h"
-#include "src/base/error.h"
-#include "src/kernels/cache_sizes.h"
 #include "src/kernels/column_tile.h"
+#include "src/kernels/group_pipeline.h"
+#include "src/kernels/packed_values.h"
 #include "src/kernels/row_repair.h"
 #include "src/kernels/step_layout.h"
 #include "src/kernels/tile_kernels.h"
@@ -44,11 +43,9 @@ struct Worker {
   float* m = nullptr;
   float* l = nullptr;
   float* scores = nullptr;
-  float* values = nullptr;
   float* new_m = nullptr;  // [W], as the next two
   float* rescale = nullptr;
   float* flags = nullptr;
-  int32_t* limits = nullptr;
 };
 
 class OnlineSoftmax : public AttentionBackend {
@@ -58,9 +55,12 @@ class OnlineSoftmax : public AttentionBackend {
         kernels_(GetTileKernels(config.isa)),
         groups_(MakeHeadGroups(config)),
         tiles_(OnlineSoftmaxTiles(config, kernels_, LargestGroup(groups_))),
+        row_granule_(std::max<int64_t>(1, kernels_.block_columns() / LargestGroup(groups_))),
         tile_columns_(RoundUp(tiles_.q_block * LargestGroup(groups_), kernels_.block_columns())),
         padded_head_dim_(RoundUp(config.head_dim, kernels_.tile_rows)),
-        panel_stride_(PanelStride(tiles_.kv_block, kernels_.tile_rows)),
+        packed_values_(config_, kernels_, tiles_.kv_block),
+        pipeline_(config.batch * static_cast<int64_t>(groups_.size())),
+        values_(std::min(GroupPipeline::kBuffers, config.batch * static_cast<int64_t>(groups_.size()))),
         workers_(config.threads) {
     Workspace sizes;
     LayOut(sizes);
@@ -75,21 +75,26 @@ class OnlineSoftmax : public AttentionBackend {
 
   void Accumulate(const AttentionStep& step) override {
     CheckStep(config_, step);
-    const int64_t blocks = CountRowBlocks(step.query.segments, tiles_.q_block);
+    const RowBlocks blocks(step.query.segments, tiles_.q_block, row_granule_);
     const int64_t groups = static_cast<int64_t>(groups_.size());
-    const int64_t tiles = config_.batch * groups * blocks;
-    std::atomic<int64_t> next{0};
+    const int64_t last_position = LastPosition(step.query);
+    pipeline_.Reset(packed_values_.Chunks(step), blocks.count());
 #pragma omp parallel num_threads(config_.threads) if (config_.threads > 1)
     {
       Worker& worker = workers_[omp_get_thread_num()];
       const Progress progress = omp_get_thread_num() == 0 ? step.progress : Progress{};
-      for (int64_t i = next++; i < tiles; i = next++) {
-        const HeadGroup& group = groups_[i / blocks % groups];
-        const int64_t block = config_.causal ? blocks - 1 - i % blocks : i % blocks;
-        const ColumnTile tile{i / blocks / groups, group.first_head, group.heads,
-                              GetRowBlock(step.query.segments, tiles_.q_block, block)};
-        RunTile(step, tile, group.kv_head, progress, worker);
-      }
+      pipeline_.Run(
+          [&](int64_t unit, int64_t chunk, int64_t buffer) {
+            packed_values_.Pack(step, unit / groups, groups_[unit % groups].kv_head, chunk, last_position,
+                                values_[buffer]);
+            progress();
+          },
+          [&](int64_t unit, int64_t index, int64_t buffer) {
+            const HeadGroup& group = groups_[unit % groups];
+            const ColumnTile tile{unit / groups, group.first_head, group.heads,
+                                  blocks.Get(config_.causal ? blocks.count() - 1 - index : index)};
+            RunTile(step, tile, group.kv_head, values_[buffer], progress, worker);
+          });
     }
     step.progress();
   }
@@ -103,12 +108,11 @@ class OnlineSoftmax : public AttentionBackend {
       worker.m = workspace.Take<float>(tile_columns_);
       worker.l = workspace.Take<float>(tile_columns_);
       worker.scores = workspace.Take<float>(RoundUp(tiles_.kv_block, kernels_.tile_rows) * width);
-      worker.values = workspace.Take<float>(padded_head_dim_ / kernels_.tile_rows * panel_stride_);
       worker.new_m = workspace.Take<float>(width);
       worker.rescale = workspace.Take<float>(width);
       worker.flags = workspace.Take<float>(width);
-      worker.limits = workspace.Take<int32_t>(width);
     }
+    for (float*& values : values_) values = workspace.Take<float>(packed_values_.size());
   }
 
   // A block of columns of a tile.
@@ -118,53 +122,65 @@ class OnlineSoftmax : public AttentionBackend {
     int vectors = 0;
     int64_t width = 0;
   };
+  // The tile's last columns: four vectors are taken as two and two, not as three and one (a single vector per
+  // broadcast is bound by loads).
   Block GetBlock(const ColumnTile& tile, int64_t begin) const {
-    Block block{begin, std::min<int64_t>(begin + kernels_.block_columns(), tile.columns()), 0, 0};
-    block.vectors = static_cast<int>(CeilDivide(block.end - block.begin, kernels_.lanes));
+    const int64_t left = CeilDivide(tile.columns() - begin, kernels_.lanes);
+    Block block;
+    block.vectors = static_cast<int>(
+        left == 4 && kernels_.tile_vectors == 3 ? 2 : std::min<int64_t>(left, kernels_.tile_vectors));
     block.width = static_cast<int64_t>(block.vectors) * kernels_.lanes;
+    block.begin = begin;
+    block.end = std::min(begin + block.width, tile.columns());
     return block;
   }
-
-  void RunTile(const AttentionStep& step, const ColumnTile& tile, int64_t kv_head, const Progress& progress,
-               Worker& worker) {
-    for (int64_t c = 0; c < tile.columns(); c += kernels_.block_columns()) {
-      LoadBlock(step, tile, GetBlock(tile, c), worker);
+  template <typename Function>
+  void ForEachBlock(const ColumnTile& tile, Function function) const {
+    for (int64_t c = 0; c < tile.columns();) {
+      const Block block = GetBlock(tile, c);
+      function(block);
+      c = block.end;
     }
+  }
+
+  void RunTile(const AttentionStep& step, const ColumnTile& tile, int64_t kv_head, const float* values,
+               const Progress& progress, Worker& worker) {
+    ForEachBlock(tile, [&](const Block& block) { LoadBlock(step, tile, block, worker); });
+    bool fresh = step.first;  // no o yet
+    int64_t segment_key = 0;
     for (const TokenSegment& segment : step.key_value.segments) {
       const int64_t seen =
           VisibleKeys(config_.causal, tile.last_position(), segment.global_begin, segment.length);
       for (int64_t begin = 0; begin < seen; begin += tiles_.kv_block) {
         const TokenSegment keys{segment.local_begin + begin, segment.global_begin + begin,
                                 std::min(tiles_.kv_block, seen - begin)};
-        kernels_.pack_values(step.key_value.v.Row<float>(tile.batch, kv_head, keys.local_begin),
-                             step.key_value.v.token_stride, keys.length, config_.head_dim, panel_stride_,
-                             worker.values);
-        for (int64_t c = 0; c < tile.columns(); c += kernels_.block_columns()) {
-          MeetKeys(step, tile, GetBlock(tile, c), kv_head, keys, worker);
+        const float* tile_values = packed_values_.At(values, segment_key + begin);
+        ForEachBlock(tile, [&](const Block& block) {
+          MeetKeys(step, tile, block, kv_head, keys, tile_values, fresh, worker);
           progress();
-        }
+        });
+        fresh = false;
       }
+      segment_key += segment.length;
     }
-    for (int64_t c = 0; c < tile.columns(); c += kernels_.block_columns()) {
-      StoreBlock(step, tile, GetBlock(tile, c), worker);
-    }
+    if (fresh) std::fill_n(worker.o, padded_head_dim_ * tile_columns_, 0.0f);
+    ForEachBlock(tile, [&](const Block& block) { StoreBlock(step, tile, block, worker); });
     progress();
   }
 
   // Transposed queries, and the state the block starts from.
   void LoadBlock(const AttentionStep& step, const ColumnTile& tile, const Block& block, Worker& worker) {
     std::array<const float*, kMaxBlockColumns> rows;
-    ColumnRows(step.query.q, tile, block.begin, block.width, rows.data());
+    ColumnRows(step.query.q, tile, block.begin, block.width + kernels_.lanes, rows.data());
     const int64_t offset = block.begin * padded_head_dim_;
     kernels_.pack_columns(rows.data(), config_.head_dim, block.vectors, Base2Scale(config_),
                           worker.q + offset);
     if (step.first) {
       std::fill_n(worker.m + block.begin, block.width, kMinusInfinity);
       std::fill_n(worker.l + block.begin, block.width, 0.0f);
-      std::fill_n(worker.o + offset, padded_head_dim_ * block.width, 0.0f);
-      return;
+      return;  // the first weighted sum overwrites o
     }
-    ColumnRows(step.state.o, tile, block.begin, block.width, rows.data());
+    ColumnRows(step.state.o, tile, block.begin, block.width + kernels_.lanes, rows.data());
     kernels_.pack_columns(rows.data(), config_.head_dim, block.vectors, 1.0f, worker.o + offset);
     for (int64_t c = block.begin; c < block.begin + block.width; ++c) {
       if (c < block.end) {
@@ -179,13 +195,13 @@ class OnlineSoftmax : public AttentionBackend {
   }
 
   void MeetKeys(const AttentionStep& step, const ColumnTile& tile, const Block& block, int64_t kv_head,
-                const TokenSegment& keys, Worker& worker) {
-    const BlockMask mask =
-        MaskOfBlock(tile, config_.causal, block.begin, block.end, keys.global_begin, keys.length);
-    if (mask.visible == 0) return;
-    if (mask.unmasked < RoundUp(mask.visible, kernels_.tile_rows)) {
-      FillLimits(tile, config_.causal, block.begin, block.end, block.width, keys.global_begin, mask.visible,
-                 worker.limits);
+                const TokenSegment& keys, const float* values, bool fresh, Worker& worker) {
+    BlockMask mask;
+    MaskBlock(tile, config_.causal, block.begin, block.vectors, kernels_, keys.global_begin, keys.length,
+              mask);
+    if (mask.visible == 0) {
+      if (fresh) std::fill_n(worker.o + block.begin * padded_head_dim_, padded_head_dim_ * block.width, 0.0f);
+      return;
     }
     const int64_t offset = block.begin * padded_head_dim_;
     float* m = worker.m + block.begin;
@@ -195,21 +211,28 @@ class OnlineSoftmax : public AttentionBackend {
                      .k_stride = step.key_value.k.token_stride,
                      .keys = mask.visible,
                      .unmasked_keys = mask.unmasked,
-                     .limits = worker.limits,
+                     .limits = mask.limits,
+                     .vector_keys = mask.vector_keys_or_null(),
                      .q = worker.q + offset,
                      .head_dim = config_.head_dim,
                      .vectors = block.vectors,
                      .scores = worker.scores,
                      .maximum = worker.new_m});
     kernels_.move_maximum(block.vectors, worker.new_m, m, l, worker.rescale);
-    kernels_.exponentials(worker.scores, mask.visible, block.vectors, m, l);
+    kernels_.exponentials({.scores = worker.scores,
+                           .keys = mask.visible,
+                           .vector_keys = mask.vector_keys_or_null(),
+                           .vectors = block.vectors,
+                           .maximum = m,
+                           .sum = l});
     kernels_.weighted_sum({.scores = worker.scores,
                            .keys = mask.visible,
-                           .values = worker.values,
-                           .panel_stride = panel_stride_,
+                           .vector_keys = mask.vector_keys_or_null(),
+                           .values = values,
+                           .panel_stride = packed_values_.stride(),
                            .head_dim = config_.head_dim,
                            .vectors = block.vectors,
-                           .rescale = worker.rescale,
+                           .rescale = fresh ? nullptr : worker.rescale,
                            .o = worker.o + offset});
   }
 
@@ -225,7 +248,8 @@ class OnlineSoftmax : public AttentionBackend {
       factors[i] = !step.last ? 1.0f : (l[i] == 0.0f ? 0.0f : 1.0f / l[i]);
       if (std::isnan(worker.flags[i])) rows[i] = nullptr;
     }
-    kernels_.unpack_columns(o, config_.head_dim, block.vectors, factors, rows.data());
+    kernels_.unpack_columns(o, config_.head_dim, block.vectors, factors, rows.data(),
+                            step.first && step.last);
     for (int64_t c = block.begin; c < block.end; ++c) {
       const int64_t head = tile.Head(c), row = tile.LocalRow(c);
       if (rows[c - block.begin] == nullptr) {
@@ -242,9 +266,12 @@ class OnlineSoftmax : public AttentionBackend {
   const TileKernels& kernels_;
   std::vector<HeadGroup> groups_;
   TileSizes tiles_;
+  int64_t row_granule_;  // rows of one block of columns
   int64_t tile_columns_;
   int64_t padded_head_dim_;
-  int64_t panel_stride_;
+  PackedValues packed_values_;
+  GroupPipeline pipeline_;
+  std::vector<float*> values_;  // buffers of the pipeline
   std::vector<Worker> workers_;
   AlignedBuffer workspace_;
 };

@@ -16,32 +16,10 @@ PanelPhases::PanelPhases(const BackendConfig& config, const TileKernels& kernels
       kernels_(kernels),
       keys_per_chunk_(tiles.kv_block),
       padded_head_dim_(RoundUp(config.head_dim, kernels.tile_rows)),
-      values_stride_(PanelStride(std::max<int64_t>(1, config.max_kv_tokens), kernels.tile_rows)) {}
+      values_(config, kernels, tiles.kv_block) {}
 
 int64_t PanelPhases::panel_size() const {
   return RoundUp(config_.max_kv_tokens + kernels_.tile_rows, kernels_.tile_rows) * kernels_.block_columns();
-}
-
-int64_t PanelPhases::PackChunks(const AttentionStep& step) const {
-  return CountRowBlocks(step.key_value.segments, keys_per_chunk_);
-}
-
-void PanelPhases::Pack(const AttentionStep& step, int64_t batch, int64_t kv_head, int64_t chunk,
-                       float* values) const {
-  int64_t values_row = 0;
-  for (const TokenSegment& segment : step.key_value.segments) {
-    const int64_t chunks = CeilDivide(segment.length, keys_per_chunk_);
-    if (chunk < chunks) {
-      const int64_t begin = chunk * keys_per_chunk_;
-      kernels_.pack_values(step.key_value.v.Row<float>(batch, kv_head, segment.local_begin + begin),
-                           step.key_value.v.token_stride, std::min(keys_per_chunk_, segment.length - begin),
-                           config_.head_dim, values_stride_,
-                           values + (values_row + begin) * kernels_.tile_rows);
-      return;
-    }
-    chunk -= chunks;
-    values_row += segment.length;
-  }
 }
 
 int PanelPhases::Vectors(const ColumnTile& tile) const {
@@ -70,22 +48,19 @@ void PanelPhases::Scores(const AttentionStep& step, const ColumnTile& tile, int6
   const int vectors = Vectors(tile);
   const int64_t width = static_cast<int64_t>(vectors) * kernels_.lanes;
   std::array<const float*, kMaxBlockColumns> rows;
-  ColumnRows(step.query.q, tile, 0, width, rows.data());
+  ColumnRows(step.query.q, tile, 0, width + kernels_.lanes, rows.data());
   kernels_.pack_columns(rows.data(), config_.head_dim, vectors, Base2Scale(config_), scratch.q);
   std::fill_n(panel.maximum, width, -std::numeric_limits<float>::infinity());
   ForEachChunk(step, tile, [&](const TokenSegment& keys, int64_t panel_row, int64_t) {
-    const BlockMask mask =
-        MaskOfBlock(tile, config_.causal, 0, tile.columns(), keys.global_begin, keys.length);
-    if (mask.unmasked < RoundUp(mask.visible, kernels_.tile_rows)) {
-      FillLimits(tile, config_.causal, 0, tile.columns(), width, keys.global_begin, keys.length,
-                 scratch.limits);
-    }
+    BlockMask mask;
+    MaskBlock(tile, config_.causal, 0, vectors, kernels_, keys.global_begin, keys.length, mask);
     // The last tile's rows past the end are overwritten by the next chunk.
     kernels_.scores({.k = step.key_value.k.Row<float>(tile.batch, kv_head, keys.local_begin),
                      .k_stride = step.key_value.k.token_stride,
                      .keys = keys.length,
                      .unmasked_keys = mask.unmasked,
-                     .limits = scratch.limits,
+                     .limits = mask.limits,
+                     .vector_keys = mask.vector_keys_or_null(),
                      .q = scratch.q,
                      .head_dim = config_.head_dim,
                      .vectors = vectors,
@@ -101,7 +76,14 @@ void PanelPhases::Softmax(const AttentionStep& step, const ColumnTile& tile, con
   const int64_t width = static_cast<int64_t>(vectors) * kernels_.lanes;
   std::fill_n(panel.sum, width, 0.0f);
   ForEachChunk(step, tile, [&](const TokenSegment& keys, int64_t panel_row, int64_t) {
-    kernels_.exponentials(panel.scores + panel_row * width, keys.length, vectors, panel.maximum, panel.sum);
+    BlockMask mask;
+    MaskBlock(tile, config_.causal, 0, vectors, kernels_, keys.global_begin, keys.length, mask);
+    kernels_.exponentials({.scores = panel.scores + panel_row * width,
+                           .keys = keys.length,
+                           .vector_keys = mask.vector_keys_or_null(),
+                           .vectors = vectors,
+                           .maximum = panel.maximum,
+                           .sum = panel.sum});
     progress();
   });
 }
@@ -114,10 +96,13 @@ void PanelPhases::Output(const AttentionStep& step, const ColumnTile& tile, cons
   std::fill_n(scratch.o, padded_head_dim_ * width, 0.0f);
   std::fill_n(scratch.ones, width, 1.0f);
   ForEachChunk(step, tile, [&](const TokenSegment& keys, int64_t panel_row, int64_t values_row) {
+    BlockMask mask;
+    MaskBlock(tile, config_.causal, 0, vectors, kernels_, keys.global_begin, keys.length, mask);
     kernels_.weighted_sum({.scores = panel.scores + panel_row * width,
                            .keys = keys.length,
-                           .values = values + values_row * kernels_.tile_rows,
-                           .panel_stride = values_stride_,
+                           .vector_keys = mask.vector_keys_or_null(),
+                           .values = values_.At(values, values_row),
+                           .panel_stride = values_.stride(),
                            .head_dim = config_.head_dim,
                            .vectors = vectors,
                            .rescale = scratch.ones,
@@ -131,7 +116,7 @@ void PanelPhases::Output(const AttentionStep& step, const ColumnTile& tile, cons
     scratch.factors[c] = panel.sum[c] == 0.0f ? 0.0f : 1.0f / panel.sum[c];
     if (std::isnan(scratch.flags[c])) rows[c] = nullptr;
   }
-  kernels_.unpack_columns(scratch.o, config_.head_dim, vectors, scratch.factors, rows.data());
+  kernels_.unpack_columns(scratch.o, config_.head_dim, vectors, scratch.factors, rows.data(), true);
   for (int64_t c = 0; c < tile.columns(); ++c) {
     if (rows[c] == nullptr) {
       RepairRow(config_, step, tile.batch, tile.Head(c), tile.LocalRow(c), tile.Position(c));

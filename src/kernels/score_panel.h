@@ -7,6 +7,7 @@
 
 #include "src/kernels/attention_backend.h"
 #include "src/kernels/column_tile.h"
+#include "src/kernels/packed_values.h"
 #include "src/kernels/tile_kernels.h"
 
 namespace attention {
@@ -22,24 +23,16 @@ struct ScorePanel {
 struct PanelScratch {
   float* q = nullptr;        // [padded head_dim][block_columns]
   float* o = nullptr;        // the same
-  float* factors = nullptr;  // [block_columns], as the next three
+  float* factors = nullptr;  // [block_columns], as the next two
   float* ones = nullptr;
   float* flags = nullptr;
-  int32_t* limits = nullptr;
 };
 
 class PanelPhases {
  public:
   PanelPhases(const BackendConfig& config, const TileKernels& kernels, const TileSizes& tiles);
 
-  // V of one KV head packed whole: panel p, key k (over all segments), element i at
-  // values[p * values_stride() + k * tile_rows + i].
-  int64_t values_stride() const { return values_stride_; }
-  int64_t values_size() const { return values_stride_ * (padded_head_dim_ / kernels_.tile_rows); }
-  // Packs chunk `chunk` of [0, PackChunks(...)).
-  int64_t PackChunks(const AttentionStep& step) const;
-  void Pack(const AttentionStep& step, int64_t batch, int64_t kv_head, int64_t chunk, float* values) const;
-
+  const PackedValues& values() const { return values_; }
   // Floats of a panel that sees every key.
   int64_t panel_size() const;
   int64_t padded_head_dim() const { return padded_head_dim_; }
@@ -62,7 +55,7 @@ class PanelPhases {
   const TileKernels& kernels_;
   int64_t keys_per_chunk_;
   int64_t padded_head_dim_;
-  int64_t values_stride_;
+  PackedValues values_;
 };
 
 }  // namespace attention

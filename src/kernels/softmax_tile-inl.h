@@ -19,16 +19,28 @@ HWY_BEFORE_NAMESPACE();
 namespace attention {
 namespace HWY_NAMESPACE {
 
+// How far each vector of a block needs to go: vector j sees no key from vector_keys[j] on. Positions rise
+// along the columns, so under a causal mask the leading vectors end first; the diagonal costs no more than it
+// must.
+template <int kVectors>
+struct VectorKeys {
+  int64_t end[kVectors];
+
+  HWY_INLINE VectorKeys(const int32_t* vector_keys, int64_t keys) {
+    for (int j = 0; j < kVectors; ++j) end[j] = vector_keys == nullptr ? keys : vector_keys[j];
+  }
+};
+
 // Stores one register tile of S^T whose first key is `key`, hidden entries as -inf, and raises the maximum.
 // The maximum stays in memory between tiles: the product needs every register.
-template <bool kMasked, int kVectors>
+template <bool kMasked, int kFirst, int kVectors>
 HWY_INLINE void StoreScores(const Accumulators<kVectors>& acc, int64_t key, const ScoreArguments& arguments) {
   const FloatTag df;
   const IntTag di;
   constexpr int64_t kWidth = kVectors * kLanes;
   float* to = arguments.scores + key * kWidth;
   ATTENTION_UNROLL
-  for (int j = 0; j < kVectors; ++j) {
+  for (int j = kFirst; j < kVectors; ++j) {
     FloatVec maximum = hn::Load(df, arguments.maximum + j * kLanes);
     ATTENTION_UNROLL
     for (int i = 0; i < kTileRows; ++i) {
@@ -46,30 +58,42 @@ HWY_INLINE void StoreScores(const Accumulators<kVectors>& acc, int64_t key, cons
   }
 }
 
-// See TileKernels::scores. While a tile is computed, the next keys' rows are fetched into L1: one line per
-// row and 16 steps of head_dim.
+// One register tile. While it is computed, the next keys' rows are fetched into L1: one line per row and 16
+// steps of head_dim.
+template <bool kMasked, int kFirst, int kVectors>
+HWY_INLINE void ScoreTile(int64_t key, const ScoreArguments& arguments) {
+  constexpr int64_t kLine = 16;
+  RowsOperand rows;
+  ATTENTION_UNROLL
+  for (int i = 0; i < kTileRows; ++i) {
+    // Rows past the end repeat the last key and are masked.
+    rows.row[i] =
+        arguments.k + (kMasked ? HWY_MIN(key + i, arguments.keys - 1) : key + i) * arguments.k_stride;
+  }
+  Accumulators<kVectors> acc;
+  acc.SetZero();
+  for (int64_t d = 0; d < arguments.head_dim; d += kLine) {
+    ATTENTION_UNROLL
+    for (int i = 0; i < kTileRows; ++i) hwy::Prefetch(rows.row[i] + kTileRows * arguments.k_stride + d);
+    MultiplyAccumulate<kFirst>(rows, arguments.q, kVectors * kLanes, d,
+                               HWY_MIN(d + kLine, arguments.head_dim), acc);
+  }
+  StoreScores<kMasked, kFirst>(acc, key, arguments);
+}
+
+// See TileKernels::scores.
 template <int kVectors>
 HWY_INLINE void Scores(const ScoreArguments& arguments) {
-  constexpr int64_t kWidth = kVectors * kLanes;
-  constexpr int64_t kLine = 16;
+  const VectorKeys<kVectors> vector_keys(arguments.vector_keys, arguments.keys);
   for (int64_t key = 0; key < arguments.keys; key += kTileRows) {
-    RowsOperand rows;
-    ATTENTION_UNROLL
-    for (int i = 0; i < kTileRows; ++i) {
-      // Rows past the end repeat the last key and are masked below.
-      rows.row[i] = arguments.k + HWY_MIN(key + i, arguments.keys - 1) * arguments.k_stride;
-    }
-    Accumulators<kVectors> acc;
-    acc.SetZero();
-    for (int64_t d = 0; d < arguments.head_dim; d += kLine) {
-      ATTENTION_UNROLL
-      for (int i = 0; i < kTileRows; ++i) hwy::Prefetch(rows.row[i] + kTileRows * arguments.k_stride + d);
-      MultiplyAccumulate<kVectors>(rows, arguments.q, kWidth, d, HWY_MIN(d + kLine, arguments.head_dim), acc);
-    }
     if (key + kTileRows <= arguments.unmasked_keys) {
-      StoreScores<false>(acc, key, arguments);
+      ScoreTile<false, 0, kVectors>(key, arguments);
+    } else if (key < vector_keys.end[0]) {
+      ScoreTile<true, 0, kVectors>(key, arguments);
+    } else if (kVectors == 2 || key < vector_keys.end[kVectors > 1 ? 1 : 0]) {
+      ScoreTile<true, (kVectors > 1 ? 1 : 0), kVectors>(key, arguments);
     } else {
-      StoreScores<true>(acc, key, arguments);
+      ScoreTile<true, kVectors - 1, kVectors>(key, arguments);
     }
   }
 }
@@ -81,27 +105,44 @@ HWY_INLINE FloatVec SafeMaximum(FloatVec maximum) {
   return hn::IfThenZeroElse(hn::Eq(maximum, hn::Set(df, -std::numeric_limits<float>::infinity())), maximum);
 }
 
-// See TileKernels::exponentials.
-template <int kVectors>
-HWY_INLINE void Exponentials(float* HWY_RESTRICT scores, int64_t keys, const float* maximum, float* sum) {
+// Scores of keys [begin, end) and vectors from kFirst on.
+template <int kFirst, int kVectors>
+HWY_INLINE void ExponentialRows(float* HWY_RESTRICT scores, int64_t begin, int64_t end,
+                                const FloatVec (&reference)[kVectors], FloatVec (&total)[kVectors]) {
   const FloatTag df;
   constexpr int64_t kWidth = kVectors * kLanes;
-  FloatVec reference[kVectors], total[kVectors];
-  for (int j = 0; j < kVectors; ++j) {
-    reference[j] = SafeMaximum(hn::Load(df, maximum + j * kLanes));
-    total[j] = hn::Zero(df);
-  }
-  for (int64_t key = 0; key < keys; ++key) {
+  for (int64_t key = begin; key < end; ++key) {
     ATTENTION_UNROLL
-    for (int j = 0; j < kVectors; ++j) {
+    for (int j = kFirst; j < kVectors; ++j) {
       float* s = scores + key * kWidth + j * kLanes;
       const FloatVec p = Exp2(hn::Sub(hn::Load(df, s), reference[j]));
       hn::Store(p, df, s);
       total[j] = hn::Add(total[j], p);
     }
   }
+}
+
+// See TileKernels::exponentials.
+template <int kVectors>
+HWY_INLINE void Exponentials(const ExponentialArguments& arguments) {
+  const FloatTag df;
+  const VectorKeys<kVectors> vector_keys(arguments.vector_keys, arguments.keys);
+  FloatVec reference[kVectors], total[kVectors];
+  ATTENTION_UNROLL
   for (int j = 0; j < kVectors; ++j) {
-    hn::Store(hn::Add(hn::Load(df, sum + j * kLanes), total[j]), df, sum + j * kLanes);
+    reference[j] = SafeMaximum(hn::Load(df, arguments.maximum + j * kLanes));
+    total[j] = hn::Zero(df);
+  }
+  ExponentialRows<0>(arguments.scores, 0, vector_keys.end[0], reference, total);
+  if constexpr (kVectors > 1) {
+    ExponentialRows<1>(arguments.scores, vector_keys.end[0], vector_keys.end[1], reference, total);
+  }
+  if constexpr (kVectors > 2) {
+    ExponentialRows<2>(arguments.scores, vector_keys.end[1], vector_keys.end[2], reference, total);
+  }
+  ATTENTION_UNROLL
+  for (int j = 0; j < kVectors; ++j) {
+    hn::Store(hn::Add(hn::Load(df, arguments.sum + j * kLanes), total[j]), df, arguments.sum + j * kLanes);
   }
 }
 
@@ -120,16 +161,27 @@ HWY_INLINE void MoveMaximum(int vectors, const float* new_m, float* m, float* l,
   }
 }
 
+// Keys [begin, end) of one panel; the next panel's same keys are fetched into L1 meanwhile.
+template <int kFirst, int kVectors>
+HWY_INLINE void AddWeightedRows(const WeightedSumArguments& arguments, const PanelOperand& panel,
+                                int64_t begin, int64_t end, Accumulators<kVectors>& acc) {
+  constexpr int64_t kLine = 16;
+  for (int64_t key = begin; key < end; key += kLine) {
+    ATTENTION_UNROLL
+    for (int i = 0; i < kTileRows; ++i) {
+      hwy::Prefetch(panel.panel + arguments.panel_stride + key * kTileRows + i * kLine);
+    }
+    MultiplyAccumulate<kFirst>(panel, arguments.scores, kVectors * kLanes, key, HWY_MIN(key + kLine, end),
+                               acc);
+  }
+}
+
 // See TileKernels::weighted_sum. The rescaling of the online softmax rides on the accumulators' load.
 template <int kVectors>
 HWY_INLINE void WeightedSum(const WeightedSumArguments& arguments) {
   const FloatTag df;
   constexpr int64_t kWidth = kVectors * kLanes;
-  FloatVec rescale[kVectors];
-  ATTENTION_UNROLL
-  for (int j = 0; j < kVectors; ++j) {
-    rescale[j] = arguments.rescale == nullptr ? hn::Zero(df) : hn::Load(df, arguments.rescale + j * kLanes);
-  }
+  const VectorKeys<kVectors> vector_keys(arguments.vector_keys, arguments.keys);
   for (int64_t d = 0; d < arguments.head_dim; d += kTileRows) {
     float* HWY_RESTRICT o = arguments.o + d * kWidth;
     Accumulators<kVectors> acc;
@@ -137,15 +189,22 @@ HWY_INLINE void WeightedSum(const WeightedSumArguments& arguments) {
       acc.SetZero();
     } else {
       ATTENTION_UNROLL
-      for (int i = 0; i < kTileRows; ++i) {
+      for (int j = 0; j < kVectors; ++j) {
+        const FloatVec rescale = hn::Load(df, arguments.rescale + j * kLanes);
         ATTENTION_UNROLL
-        for (int j = 0; j < kVectors; ++j) {
-          acc.c[i][j] = hn::Mul(hn::Load(df, o + i * kWidth + j * kLanes), rescale[j]);
+        for (int i = 0; i < kTileRows; ++i) {
+          acc.c[i][j] = hn::Mul(hn::Load(df, o + i * kWidth + j * kLanes), rescale);
         }
       }
     }
     const PanelOperand panel{arguments.values + d / kTileRows * arguments.panel_stride};
-    MultiplyAccumulate<kVectors>(panel, arguments.scores, kWidth, 0, arguments.keys, acc);
+    AddWeightedRows<0>(arguments, panel, 0, vector_keys.end[0], acc);
+    if constexpr (kVectors > 1) {
+      AddWeightedRows<1>(arguments, panel, vector_keys.end[0], vector_keys.end[1], acc);
+    }
+    if constexpr (kVectors > 2) {
+      AddWeightedRows<2>(arguments, panel, vector_keys.end[1], vector_keys.end[2], acc);
+    }
     ATTENTION_UNROLL
     for (int i = 0; i < kTileRows; ++i) {
       ATTENTION_UNROLL

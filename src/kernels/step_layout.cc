@@ -82,6 +82,14 @@ int64_t LargestGroup(std::span<const HeadGroup> groups) {
   return largest;
 }
 
+int64_t LastPosition(const QueryShard& query) {
+  int64_t last = -1;
+  for (const TokenSegment& segment : query.segments) {
+    if (segment.length > 0) last = std::max(last, segment.global_begin + segment.length - 1);
+  }
+  return last;
+}
+
 float Base2Scale(const BackendConfig& config) {
   const double scale =
       config.scale != 0 ? config.scale : 1.0 / std::sqrt(static_cast<double>(config.head_dim));
@@ -94,14 +102,34 @@ int64_t CountRowBlocks(std::span<const TokenSegment> segments, int64_t rows_per_
   return blocks;
 }
 
+namespace {
+
+RowBlock BlockOfSegment(const TokenSegment& segment, int64_t rows, int64_t index) {
+  const int64_t begin = index * rows;
+  return {segment.local_begin + begin, segment.global_begin + begin, std::min(rows, segment.length - begin)};
+}
+
+}  // namespace
+
 RowBlock GetRowBlock(std::span<const TokenSegment> segments, int64_t rows_per_block, int64_t index) {
   for (const TokenSegment& segment : segments) {
     const int64_t blocks = CeilDivide(segment.length, rows_per_block);
-    if (index < blocks) {
-      const int64_t begin = index * rows_per_block;
-      return {segment.local_begin + begin, segment.global_begin + begin,
-              std::min(rows_per_block, segment.length - begin)};
-    }
+    if (index < blocks) return BlockOfSegment(segment, rows_per_block, index);
+    index -= blocks;
+  }
+  Fail("row block ", index, " is past the end");
+}
+
+int64_t RowBlocks::Rows(const TokenSegment& segment) const {
+  if (segment.length == 0) return 1;
+  const int64_t even = CeilDivide(segment.length, CeilDivide(segment.length, max_rows_));
+  return std::min(RoundUp(even, granule_), max_rows_);
+}
+
+RowBlock RowBlocks::Get(int64_t index) const {
+  for (const TokenSegment& segment : segments_) {
+    const int64_t rows = Rows(segment), blocks = CeilDivide(segment.length, rows);
+    if (index < blocks) return BlockOfSegment(segment, rows, index);
     index -= blocks;
   }
   Fail("row block ", index, " is past the end");

@@ -26,6 +26,9 @@ void CheckStep(const BackendConfig& config, const AttentionStep& step);
 std::vector<HeadGroup> MakeHeadGroups(const BackendConfig& config);
 int64_t LargestGroup(std::span<const HeadGroup> groups);
 
+// Global position of the last query row; -1 without rows.
+int64_t LastPosition(const QueryShard& query);
+
 // The multiplier of q.k that gives base-2 logits.
 float Base2Scale(const BackendConfig& config);
 
@@ -43,6 +46,27 @@ struct RowBlock {
 int64_t CountRowBlocks(std::span<const TokenSegment> segments, int64_t rows_per_block);
 // 0 <= index < CountRowBlocks(...), in segment order.
 RowBlock GetRowBlock(std::span<const TokenSegment> segments, int64_t rows_per_block, int64_t index);
+
+// The same with blocks of nearly equal size: each segment's number of blocks is the least that keeps them at
+// max_rows, their size a multiple of `granule` where max_rows allows.
+class RowBlocks {
+ public:
+  RowBlocks(std::span<const TokenSegment> segments, int64_t max_rows, int64_t granule)
+      : segments_(segments), max_rows_(max_rows), granule_(granule) {
+    for (const TokenSegment& segment : segments) count_ += CeilDivide(segment.length, Rows(segment));
+  }
+  int64_t count() const { return count_; }
+  // 0 <= index < count(), in segment order.
+  RowBlock Get(int64_t index) const;
+
+ private:
+  int64_t Rows(const TokenSegment& segment) const;
+
+  std::span<const TokenSegment> segments_;
+  int64_t max_rows_;
+  int64_t granule_;
+  int64_t count_ = 0;
+};
 
 // Keys of `keys` (first one at global position key_begin) that position `position` sees: 0 to keys.
 inline int64_t VisibleKeys(bool causal, int64_t position, int64_t key_begin, int64_t keys) {

@@ -45,20 +45,20 @@ struct PanelOperand {
   HWY_INLINE float At(int i, int64_t k) const { return panel[k * kTileRows + i]; }
 };
 
-// b: row k starts at b + k * b_stride (floats, vector-aligned).
-template <int kVectors, class Operand>
+// b: row k starts at b + k * b_stride (floats, vector-aligned). Vectors before kFirst are left alone.
+template <int kFirst, int kVectors, class Operand>
 HWY_INLINE void MultiplyAccumulate(const Operand& a, const float* HWY_RESTRICT b, int64_t b_stride,
                                    int64_t begin, int64_t end, Accumulators<kVectors>& acc) {
   const FloatTag df;
   for (int64_t k = begin; k < end; ++k) {
     FloatVec row[kVectors];
     ATTENTION_UNROLL
-    for (int j = 0; j < kVectors; ++j) row[j] = hn::Load(df, b + k * b_stride + j * kLanes);
+    for (int j = kFirst; j < kVectors; ++j) row[j] = hn::Load(df, b + k * b_stride + j * kLanes);
     ATTENTION_UNROLL
     for (int i = 0; i < kTileRows; ++i) {
       const FloatVec scalar = hn::Set(df, a.At(i, k));
       ATTENTION_UNROLL
-      for (int j = 0; j < kVectors; ++j) acc.c[i][j] = hn::MulAdd(scalar, row[j], acc.c[i][j]);
+      for (int j = kFirst; j < kVectors; ++j) acc.c[i][j] = hn::MulAdd(scalar, row[j], acc.c[i][j]);
     }
   }
 }

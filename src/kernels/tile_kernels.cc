@@ -29,14 +29,14 @@ void ScoresAnyWidth(const ScoreArguments& arguments) {
   }
 }
 
-void ExponentialsAnyWidth(float* scores, int64_t keys, int vectors, const float* maximum, float* sum) {
-  switch (vectors) {
+void ExponentialsAnyWidth(const ExponentialArguments& arguments) {
+  switch (arguments.vectors) {
     case 1:
-      return Exponentials<1>(scores, keys, maximum, sum);
+      return Exponentials<1>(arguments);
     case 2:
-      return Exponentials<2>(scores, keys, maximum, sum);
+      return Exponentials<2>(arguments);
     default:
-      return Exponentials<kTileVectors>(scores, keys, maximum, sum);
+      return Exponentials<kTileVectors>(arguments);
   }
 }
 
@@ -57,8 +57,8 @@ void PackColumnsFunction(const float* const* rows, int64_t head_dim, int vectors
 }
 
 void UnpackColumnsFunction(const float* o, int64_t head_dim, int vectors, const float* factors,
-                           float* const* rows) {
-  UnpackColumns(o, head_dim, vectors, factors, rows);
+                           float* const* rows, bool stream) {
+  UnpackColumns(o, head_dim, vectors, factors, rows, stream);
 }
 
 void FlagNonFiniteFunction(const float* o, int64_t head_dim, int vectors, const float* l, float* flags) {

@@ -18,6 +18,10 @@
 
 namespace attention {
 
+// Upper bounds over all ISAs, of a block's columns plus one vector, and of its vectors.
+inline constexpr int64_t kMaxBlockColumns = 64;
+inline constexpr int kMaxBlockVectors = 4;
+
 struct ScoreArguments {
   const float* k = nullptr;  // first key; row i at k + i * k_stride
   int64_t k_stride = 0;
@@ -25,6 +29,9 @@ struct ScoreArguments {
   int64_t unmasked_keys = 0;  // leading keys that every column sees
   // Column c sees key i iff i <= limits[c]; limits[c] < keys. Read only beyond unmasked_keys.
   const int32_t* limits = nullptr;
+  // Vector j of the block sees no key from vector_keys[j] on; rising, multiples of tile_rows or `keys`, the
+  // last one `keys`. Scores beyond are not written. Null: every vector goes to `keys`.
+  const int32_t* vector_keys = nullptr;
   const float* q = nullptr;
   int64_t head_dim = 0;
   int vectors = 0;
@@ -32,9 +39,19 @@ struct ScoreArguments {
   float* maximum = nullptr;  // [W], in and out: max(maximum, scores of the column)
 };
 
+struct ExponentialArguments {
+  float* scores = nullptr;
+  int64_t keys = 0;
+  const int32_t* vector_keys = nullptr;  // as in ScoreArguments
+  int vectors = 0;
+  const float* maximum = nullptr;  // [W]
+  float* sum = nullptr;            // [W], in and out
+};
+
 struct WeightedSumArguments {
   const float* scores = nullptr;
   int64_t keys = 0;
+  const int32_t* vector_keys = nullptr;  // as in ScoreArguments
   const float* values = nullptr;
   int64_t panel_stride = 0;
   int64_t head_dim = 0;
@@ -52,11 +69,12 @@ struct TileKernels {
   int block_columns() const { return lanes * tile_vectors; }
 
   // rows[c][d] * factor -> columns[d * W + c]; a null row gives zeros, as do d from head_dim up to a multiple
-  // of tile_rows.
+  // of tile_rows. rows holds one vector more than the block, which is only fetched into cache.
   void (*pack_columns)(const float* const* rows, int64_t head_dim, int vectors, float factor, float* columns);
-  // o[d * W + c] * factors[c] -> rows[c][d] for non-null rows.
+  // o[d * W + c] * factors[c] -> rows[c][d] for non-null rows. stream: past the caches where whole lines
+  // allow.
   void (*unpack_columns)(const float* o, int64_t head_dim, int vectors, const float* factors,
-                         float* const* rows);
+                         float* const* rows, bool stream);
   // flags[c] becomes NaN if l[c] or an o of column c is not finite, else 0.
   void (*flag_non_finite)(const float* o, int64_t head_dim, int vectors, const float* l, float* flags);
   // keys rows of head_dim at v + k * v_stride -> panels, padded with zeros to whole panels.
@@ -66,7 +84,7 @@ struct TileKernels {
   void (*scores)(const ScoreArguments& arguments);
   // scores -> 2^(scores - maximum), in place; adds the column's sum to sum[c]. A column whose maximum is
   // -inf (it saw nothing) gets zeros.
-  void (*exponentials)(float* scores, int64_t keys, int vectors, const float* maximum, float* sum);
+  void (*exponentials)(const ExponentialArguments& arguments);
   // Moving from maximum `m` to `new_m`: m = new_m, l = l * rescale, rescale = 2^(m - new_m) (0 from empty).
   void (*move_maximum)(int vectors, const float* new_m, float* m, float* l, float* rescale);
   // O^T = O^T * rescale + V^T P^T for one block.

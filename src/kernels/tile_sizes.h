@@ -9,9 +9,6 @@
 
 namespace attention {
 
-// Upper bound of TileKernels::block_columns() over all ISAs.
-inline constexpr int64_t kMaxBlockColumns = 64;
-
 // largest_group: query heads that share a tile.
 TileSizes OnlineSoftmaxTiles(const BackendConfig& config, const TileKernels& kernels, int64_t largest_group);
 TileSizes StandardTiles(const BackendConfig& config, const TileKernels& kernels);

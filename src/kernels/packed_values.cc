@@ -1,0 +1,42 @@
+#include "src/kernels/packed_values.h"
+
+#include <algorithm>
+
+#include "src/kernels/step_layout.h"
+#include "src/kernels/tile_sizes.h"
+
+namespace attention {
+
+PackedValues::PackedValues(const BackendConfig& config, const TileKernels& kernels, int64_t keys_per_chunk)
+    : kernels_(kernels),
+      causal_(config.causal),
+      head_dim_(config.head_dim),
+      keys_per_chunk_(keys_per_chunk),
+      stride_(PanelStride(std::max<int64_t>(1, config.max_kv_tokens), kernels.tile_rows)),
+      size_(stride_ * CeilDivide(config.head_dim, kernels.tile_rows)) {}
+
+int64_t PackedValues::Chunks(const AttentionStep& step) const {
+  return CountRowBlocks(step.key_value.segments, keys_per_chunk_);
+}
+
+void PackedValues::Pack(const AttentionStep& step, int64_t batch, int64_t kv_head, int64_t chunk,
+                        int64_t last_position, float* values) const {
+  int64_t first_key = 0;
+  for (const TokenSegment& segment : step.key_value.segments) {
+    const int64_t chunks = CeilDivide(segment.length, keys_per_chunk_);
+    if (chunk < chunks) {
+      const int64_t begin = chunk * keys_per_chunk_;
+      const int64_t keys = VisibleKeys(causal_, last_position, segment.global_begin + begin,
+                                       std::min(keys_per_chunk_, segment.length - begin));
+      if (keys == 0) return;
+      kernels_.pack_values(step.key_value.v.Row<float>(batch, kv_head, segment.local_begin + begin),
+                           step.key_value.v.token_stride, keys, head_dim_, stride_,
+                           values + (first_key + begin) * kernels_.tile_rows);
+      return;
+    }
+    chunk -= chunks;
+    first_key += segment.length;
+  }
+}
+
+}  // namespace attention

@@ -1,0 +1,40 @@
+// V of one KV head, packed for the weighted sum: panels of tile_rows head_dim elements, keys of all segments
+// one after another. Panel p, key k, element i lies at p * stride() + k * tile_rows + i.
+#ifndef SRC_KERNELS_PACKED_VALUES_H_
+#define SRC_KERNELS_PACKED_VALUES_H_
+
+#include <cstdint>
+
+#include "src/kernels/attention_backend.h"
+#include "src/kernels/tile_kernels.h"
+
+namespace attention {
+
+class PackedValues {
+ public:
+  // Packed in chunks of keys_per_chunk keys, so that threads can share the work.
+  PackedValues(const BackendConfig& config, const TileKernels& kernels, int64_t keys_per_chunk);
+
+  int64_t stride() const { return stride_; }
+  // Floats of one head.
+  int64_t size() const { return size_; }
+  const float* At(const float* values, int64_t key) const { return values + key * kernels_.tile_rows; }
+
+  int64_t Chunks(const AttentionStep& step) const;
+  // Packs chunk `chunk` of [0, Chunks(step)); keys that only positions beyond last_position see are left out
+  // under a causal mask.
+  void Pack(const AttentionStep& step, int64_t batch, int64_t kv_head, int64_t chunk, int64_t last_position,
+            float* values) const;
+
+ private:
+  const TileKernels& kernels_;
+  bool causal_;
+  int64_t head_dim_;
+  int64_t keys_per_chunk_;
+  int64_t stride_;
+  int64_t size_;
+};
+
+}  // namespace attention
+
+#endif  // SRC_KERNELS_PACKED_VALUES_H_
