@@ -144,8 +144,8 @@ class HolmTest(unittest.TestCase):
 class RequiredRoundsTest(unittest.TestCase):
     def test_formula(self) -> None:
         """The runner's C++ test has the same table (src/experiment)."""
-        for noise, target, rounds in ((0.005, 1.03, 15), (0.02, 1.03, 38), (0.03, 1.03, 85), (0.05, 1.03, 200),
-                                      (0.02, 1.02, 149), (0.05, 1.10, 15), (0.0, 1.03, 15)):  # fmt: skip
+        for noise, target, rounds in ((0.005, 1.03, 15), (0.02, 1.03, 44), (0.03, 1.03, 99), (0.05, 1.03, 200),
+                                      (0.02, 1.02, 175), (0.05, 1.10, 15), (0.0, 1.03, 15)):  # fmt: skip
             self.assertEqual(stats.required_rounds(noise, target), rounds, (noise, target))
 
     def test_target_must_exceed_the_margin(self) -> None:

@@ -165,10 +165,14 @@ def format_controls(controls: ControlSummary, claim: Claim) -> list[str]:
         return []
     biases = controls.biases
     median = controls.median_bias or 0.0
+    spread = f", {100 * biases[0]:+.2f} to {100 * biases[-1]:+.2f} % over all" if measured > 1 else ""
+    counts = Counter(result.verdict for result in controls.results)
+    low, high = max((r.interval for r in controls.measured if r.interval), key=lambda ends: ends[1] / max(ends[0], 1e-9))
     state = "FAILED" if controls.failed else "biased" if controls.biased else "passed"
     text = (
         f"A/A control (one rank, same code under two names): {state}. {controls.including_one} of {measured} intervals "
-        f"include 1; bias {100 * median:+.2f} % in the middle, {100 * biases[0]:+.2f} to {100 * biases[-1]:+.2f} %."
+        f"include 1; {', '.join(f'{count} {verdict}' for verdict, count in counts.items())}; bias {100 * median:+.2f} % "
+        f"in the middle{spread}; widest interval [{format_ratio(low)}, {format_ratio(high)}]."
     )
     if controls.biased and not controls.failed:
         text += " The bias is within the margin of 1 %, which covers it."

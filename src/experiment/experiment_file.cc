@@ -137,7 +137,7 @@ void ReadMeasure(const YamlReader& reader, ExperimentSpec& spec) {
   if (const auto value = reader.Find("rounds")) {
     measure.rounds = value->is_scalar() && value->Text() == "auto" ? 0 : value->Integer(1, 100000);
   }
-  if (const auto value = reader.Find("pilot_rounds")) measure.pilot_rounds = value->Integer(3, 1000);
+  if (const auto value = reader.Find("pilot_rounds")) measure.pilot_rounds = value->Integer(10, 1000);
   if (const auto value = reader.Find("max_rounds")) measure.max_rounds = value->Integer(6, 100000);
   if (const auto value = reader.Find("detectable_ratio"))
     measure.detectable_ratio = value->Number(1.011, 100);

@@ -37,7 +37,7 @@ grid:
   seq_len: [512, 1024]
   causal: [on, false]
   ranks: [1, 2]
-measure: {warmup: 2, rounds: auto, pilot_rounds: 5, cache: cold, data: peaked, seed: 7, max_seconds_per_cell: 12.5}
+measure: {warmup: 2, rounds: auto, pilot_rounds: 12, cache: cold, data: peaked, seed: 7, max_seconds_per_cell: 12.5}
 accuracy: {reference_rows: 16}
 launches: 5
 expect:
@@ -55,7 +55,7 @@ TEST(ExperimentFileTest, ReadsEveryPart) {
   EXPECT_EQ(spec.launches, 5);
   EXPECT_EQ(spec.measure.warmup, 2);
   EXPECT_EQ(spec.measure.rounds, 0);
-  EXPECT_EQ(spec.measure.pilot_rounds, 5);
+  EXPECT_EQ(spec.measure.pilot_rounds, 12);
   EXPECT_EQ(spec.measure.seed, 7u);
   EXPECT_EQ(spec.measure.max_seconds_per_cell, 12.5);
   EXPECT_EQ(spec.reference_rows, 16);

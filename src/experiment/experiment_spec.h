@@ -25,7 +25,7 @@ using AxisValues = std::map<std::string, std::vector<AxisValue>>;  // by name of
 struct MeasureOptions {
   int warmup = 1;                  // runs before each sample (cache: warm), and before the first
   int rounds = 30;                 // 0 = auto: chosen by the pilot
-  int pilot_rounds = 8;            // with rounds: auto; not used in any verdict
+  int pilot_rounds = 10;           // with rounds: auto; not used in any verdict
   int max_rounds = 200;            // with rounds: auto
   double detectable_ratio = 1.05;  // with rounds: auto; a true ratio of this size is to be found
   uint64_t seed = 1;

@@ -46,34 +46,28 @@ double Drift(const std::vector<double>& in_time_order) {
   return second / first - 1;
 }
 
-int ChooseRounds(const std::vector<std::vector<double>>& pilot, double detectable, int maximum) {
-  constexpr int kMinimum = 12;
-  constexpr double kBound = 1.01;
-  Require(detectable > kBound, "detectable ratio ", detectable, " must be above ", kBound);
-  double deviation = 0;
-  size_t samples = 0;
-  for (size_t v = 0; v + 1 < pilot.size(); ++v) {
-    std::vector<double> log_ratios, distances;
-    for (size_t r = 0; r < std::min(pilot[v].size(), pilot[v + 1].size()); ++r) {
-      log_ratios.push_back(std::log(pilot[v][r] / pilot[v + 1][r]));
-    }
-    const double center = Median(log_ratios);
-    for (double x : log_ratios) distances.push_back(std::fabs(x - center));
-    if (!distances.empty()) deviation = std::max(deviation, 1.4826 * Median(distances));
-    samples = std::max(samples, log_ratios.size());
+double PilotNoise(const std::vector<double>& times, const std::vector<double>& other_times) {
+  const size_t rounds = std::min(times.size(), other_times.size());
+  if (rounds < kPilotRounds) return std::numeric_limits<double>::quiet_NaN();
+  std::vector<double> log_ratios;
+  for (size_t r = rounds - kPilotRounds; r < rounds; ++r) {
+    log_ratios.push_back(std::log(times[r] / other_times[r]));
   }
-  if (samples < 2) return std::min(kMinimum, maximum);
-  // The MAD of n normal samples is low by about 1 - 0.8 / n (Croux & Rousseeuw 1992) and has relative
-  // standard error 1.17 / sqrt(n); 1.645 is the 95 % quantile.
-  const double n = static_cast<double>(samples);
-  const double inflate = n / (n - 0.8) * (1 + 1.645 * 1.17 / std::sqrt(n));
-  // gap >= standard-error term / sqrt(n) + one rank / n: the ends of an order-statistic interval are whole
-  // ranks, rounded outwards, and near the median a rank is 2 x 1.2533 s / n wide. Quadratic in 1 / sqrt(n).
-  const double spread = deviation * inflate, gap = std::log(detectable / kBound);
-  const double a = 2 * 1.2533 * spread, b = (1.96 + 1.645) * 1.2533 * spread;
-  const double root = spread > 0 ? (-b + std::sqrt(b * b + 4 * a * gap)) / (2 * a) : 1e9;
-  const double needed = std::min(std::ceil(1 / (root * root)), 1e9);
-  return std::clamp(static_cast<int>(needed), std::min(kMinimum, maximum), maximum);
+  std::sort(log_ratios.begin(), log_ratios.end());
+  return (log_ratios[kPilotRounds - 2] - log_ratios[1]) / 2;
+}
+
+int ChooseRounds(const std::vector<std::vector<double>>& pilot, double detectable, int maximum) {
+  constexpr int kMinimum = 15;
+  constexpr double kBound = 1.01;
+  constexpr double kFactor = 6.5;
+  Require(detectable > kBound, "detectable ratio ", detectable, " must be above ", kBound);
+  double noise = 0;
+  for (size_t v = 0; v < pilot.size(); ++v) {
+    for (size_t w = v + 1; w < pilot.size(); ++w) noise = std::max(noise, PilotNoise(pilot[v], pilot[w]));
+  }
+  const double needed = std::ceil(std::pow(kFactor * noise / std::log(detectable / kBound), 2));
+  return std::clamp(static_cast<int>(std::min(needed, 1e9)), std::min(kMinimum, maximum), maximum);
 }
 
 }  // namespace attention

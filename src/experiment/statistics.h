@@ -2,6 +2,7 @@
 #ifndef SRC_EXPERIMENT_STATISTICS_H_
 #define SRC_EXPERIMENT_STATISTICS_H_
 
+#include <cstddef>
 #include <vector>
 
 namespace attention {
@@ -22,13 +23,18 @@ MedianInterval MedianWithInterval(std::vector<double> values);
 // Median of the second half over median of the first, minus 1, samples in order of time; 0 for fewer than 4.
 double Drift(const std::vector<double>& in_time_order);
 
-// How many rounds one fixed-size test needs (design, section 9), from discarded pilot rounds.
-//   pilot[variant][round]: times. detectable: a true median ratio of this size is to be found to be above
-//   `bound` (1.01) with probability 0.95 at level 0.05 two-sided. For paired log ratios with robust deviation
-//   s (1.4826 MAD; the largest over neighbouring pairs), the median of n has standard error 1.2533 s /
-//   sqrt(n); (z_0.975 + z_0.95) of those, and one rank for rounding, must fit between ln bound and ln
-//   detectable. s is taken at its upper 95 % limit: it comes from few samples.
-// Never below 12 (an exact order-statistic interval that Holm can still use), never above maximum.
+// The rule of SAMPLE_SIZE.md is made for so many pilot rounds; of more, it uses the last.
+inline constexpr size_t kPilotRounds = 10;
+
+// Standard deviation of the log ratio of two variants' paired times: half the range of the last kPilotRounds
+// without its two extremes (for normal values these lie one deviation from the mean). NaN for fewer rounds.
+double PilotNoise(const std::vector<double>& times, const std::vector<double>& other_times);
+
+// How many rounds one fixed-size test needs (SAMPLE_SIZE.md), from discarded pilot rounds:
+//   ceil((6.5 noise / ln(detectable / 1.01))^2), at least 15, at most `maximum`
+// with the largest noise over all pairs of variants. A true ratio of `detectable` is then found above 1.01
+// with probability 0.95 at level 0.05 two-sided, the pilot's own luck included.
+//   pilot[variant][round]: times. The least number where a pilot has fewer than kPilotRounds.
 int ChooseRounds(const std::vector<std::vector<double>>& pilot, double detectable, int maximum);
 
 }  // namespace attention

@@ -53,8 +53,45 @@ TEST(StatisticsTest, DriftComparesHalves) {
   EXPECT_EQ(Drift({1, 2, 3}), 0);
 }
 
+// Ten rounds of two variants whose noise is `noise`, whatever the two extremes.
+std::vector<std::vector<double>> PilotOf(double noise) {
+  std::vector<std::vector<double>> pilot(2, std::vector<double>(10, 1.0));
+  const double steps[] = {-50, -1, -0.5, 0, 0, 0, 0, 0.5, 1, 70};
+  for (int r = 0; r < 10; ++r) pilot[0][(r * 7) % 10] = std::exp(noise * steps[r]);
+  return pilot;
+}
+
+// The table of SAMPLE_SIZE.md, which analysis/paired_statistics_test.py has too.
+TEST(StatisticsTest, RoundsFollowTheRule) {
+  EXPECT_EQ(ChooseRounds(PilotOf(0.005), 1.03, 200), 15);
+  EXPECT_EQ(ChooseRounds(PilotOf(0.02), 1.03, 200), 44);
+  EXPECT_EQ(ChooseRounds(PilotOf(0.03), 1.03, 200), 99);
+  EXPECT_EQ(ChooseRounds(PilotOf(0.05), 1.03, 200), 200);
+  EXPECT_EQ(ChooseRounds(PilotOf(0.02), 1.02, 200), 175);
+  EXPECT_EQ(ChooseRounds(PilotOf(0.05), 1.10, 200), 15);
+  EXPECT_EQ(ChooseRounds(PilotOf(0), 1.03, 200), 15);
+  EXPECT_EQ(ChooseRounds(PilotOf(0.02), 1.03, 12), 12);
+}
+
+TEST(StatisticsTest, TheNoisiestPairOfAllDecides) {
+  // The first and the last variant are apart, and the noise is between them.
+  std::vector<std::vector<double>> pilot = PilotOf(0.03);
+  pilot.insert(pilot.begin() + 1, pilot[1]);
+  EXPECT_EQ(ChooseRounds(pilot, 1.03, 200), 99);
+}
+
+TEST(StatisticsTest, OnlyTheLastTenPilotRoundsCount) {
+  std::vector<std::vector<double>> pilot = PilotOf(0.03);
+  for (auto& times : pilot) times.insert(times.begin(), {1, 5, 9});
+  pilot[0][0] = 7;
+  EXPECT_EQ(ChooseRounds(pilot, 1.03, 200), 99);
+  EXPECT_EQ(ChooseRounds({{1, 2, 1}, {2, 1, 5}}, 1.02, 40), 15);
+  EXPECT_EQ(ChooseRounds({}, 1.02, 40), 15);
+}
+
 // The rule must deliver what it promises: with so many rounds, a true ratio of the detectable size is found
-// above 1.01 in at least 95 % of experiments, the pilot's own luck included.
+// above 1.01 in at least 95 % of experiments, the pilot's own luck included. The interval here is coarser
+// than the analysis', whose simulations (analysis/power_test.py) have drift and heavy tails too.
 TEST(StatisticsTest, ChosenRoundsFindTheDetectableRatio) {
   const double detectable = 1.05, noise = 0.03;
   int found = 0;
@@ -63,7 +100,7 @@ TEST(StatisticsTest, ChosenRoundsFindTheDetectableRatio) {
     uint64_t i = 0;
     const auto sample = [&](double median) { return median * std::exp(noise * RandomGaussian(2, t, i++)); };
     std::vector<std::vector<double>> pilot(2);
-    for (int r = 0; r < 8; ++r) {
+    for (size_t r = 0; r < kPilotRounds; ++r) {
       pilot[0].push_back(sample(1));
       pilot[1].push_back(sample(detectable));
     }
@@ -73,20 +110,6 @@ TEST(StatisticsTest, ChosenRoundsFindTheDetectableRatio) {
     found += MedianWithInterval(ratios).low > 1.01;
   }
   EXPECT_GE(found / double{trials}, 0.95);
-}
-
-TEST(StatisticsTest, MoreNoiseOrSmallerEffectsNeedMoreRounds) {
-  const auto rounds = [](double noise, double detectable) {
-    std::vector<std::vector<double>> pilot(2);
-    for (int r = 0; r < 50; ++r) {
-      for (int v = 0; v < 2; ++v) pilot[v].push_back(std::exp(noise * RandomGaussian(3, v, r)));
-    }
-    return ChooseRounds(pilot, detectable, 100000);
-  };
-  EXPECT_EQ(rounds(0, 1.05), 12);
-  EXPECT_GT(rounds(0.1, 1.05), rounds(0.05, 1.05));
-  EXPECT_GT(rounds(0.05, 1.02), rounds(0.05, 1.05));
-  EXPECT_EQ(ChooseRounds({{1, 2, 1}, {2, 1, 5}}, 1.02, 40), 40);
 }
 
 }  // namespace
