@@ -4,7 +4,11 @@ set -euo pipefail
 binary=$(realpath "$1")
 directory=$(mktemp -d /tmp/bq3.XXXXXX) # Open MPI's sockets want short paths
 export TMPDIR=$directory
-trap 'rm -rf "$directory"' EXIT
+# Shared memory of its own, because the sandbox's process ids are not unique (see tools/bazel/run_mpi_test.sh).
+shared_memory=$directory
+if [ -w /dev/shm ]; then shared_memory=$(mktemp -d /dev/shm/bq3.XXXXXX); fi
+export OMPI_MCA_btl_vader_backing_directory=$shared_memory
+trap 'rm -rf "$directory" "$shared_memory"' EXIT
 if [ "$(id -u)" = 0 ]; then
   export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 fi

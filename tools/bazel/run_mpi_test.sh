@@ -10,7 +10,11 @@ unset XML_OUTPUT_FILE GTEST_OUTPUT TEST_PREMATURE_EXIT_FILE
 # Open MPI puts UNIX sockets in TMPDIR, whose paths must stay short.
 TMPDIR=$(mktemp -d /tmp/mpi.XXXXXX)
 export TMPDIR
-trap 'rm -rf "$TMPDIR"' EXIT
+# Open MPI names a job after its mpirun's process id, and its shared memory after the job. Bazel's sandbox gives every
+# test process ids of its own, so two tests at once can have the same; their shared memory must not meet.
+shared_memory=$TMPDIR
+if [ -w /dev/shm ]; then shared_memory=$(mktemp -d /dev/shm/mpi.XXXXXX); fi
+trap 'rm -rf "$TMPDIR" "$shared_memory"' EXIT
 
 if [ "$(id -u)" = 0 ]; then
   export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
@@ -20,7 +24,7 @@ fi
 limit=${MPI_TEST_SECONDS:-$((TEST_TIMEOUT > 60 ? TEST_TIMEOUT - 30 : 60))}
 status=0
 timeout --kill-after=10 "$limit" mpirun --oversubscribe --bind-to none --mca mpi_yield_when_idle 1 \
-  -np "$ranks" "$@" || status=$?
+  --mca btl_vader_backing_directory "$shared_memory" -np "$ranks" "$@" || status=$?
 if [ "$status" = 124 ]; then
   echo "run_mpi_test: $ranks ranks of $1 did not finish in $limit s" >&2
 fi
