@@ -114,10 +114,12 @@ def format_columns(header: Sequence[str], rows: Sequence[Sequence[str]], left: i
 def counts_text(counts: Counter[Verdict]) -> str:
     """'3 hold, 1 undecided of 4 voting cells, 2 without a vote'."""
     total = sum(count for verdict, count in counts.items() if verdict is not Verdict.NO_VOTE)
+    if total == 0:
+        return f"no cell votes ({counts[Verdict.NO_VOTE]} selected)"
     words = {Verdict.HOLDS: "hold"}
     parts = [f"{counts[v]} {words.get(v, str(v))}" for v in _VOTES if counts[v] and v is not Verdict.NO_VOTE]
     silent = f", {counts[Verdict.NO_VOTE]} without a vote" if counts[Verdict.NO_VOTE] else ""
-    return f"{', '.join(parts) or 'none'} of {total} voting cell{'s' if total != 1 else ''}{silent}"
+    return f"{', '.join(parts)} of {total} voting cell{'s' if total != 1 else ''}{silent}"
 
 
 def _question(claim: Claim) -> list[str]:
@@ -261,7 +263,7 @@ def format_claim(result: ClaimResult, wanted_regimes: Sequence[str] | None = Non
     regimes, rows = choose_regimes(result.cells, wanted_regimes)
     groups = group_by_regime(result.cells, regimes)
     answer = f"Answer: {str(result.verdict).upper()}. {counts_text(result.counts)}."
-    if result.reason:
+    if result.reason and result.voting:
         answer += f" Because {result.reason}."
     lines = [f"CLAIM {claim.name}", *_question(claim), wrap(answer, 2, 4), wrap(_certainty(result), 2, 4)]
     lines += format_controls(result.controls, claim)
@@ -278,7 +280,7 @@ def format_claim(result: ClaimResult, wanted_regimes: Sequence[str] | None = Non
 def format_verdict_lines(results: Sequence[ClaimResult]) -> str:
     """One line per claim (a second only if its name is long)."""
     return "\n".join(
-        wrap(f"{r.claim.name}: {str(r.verdict).upper()}; {r.reason or counts_text(r.counts)}", 2, 4) for r in results
+        wrap(f"{r.claim.name}: {str(r.verdict).upper()}; {r.reason if r.voting and r.reason else counts_text(r.counts)}", 2, 4) for r in results
     )
 
 

@@ -9,6 +9,7 @@ Exit status: 0 every claim holds; 1 not every claim holds; 2 bad usage or unusab
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import Sequence
@@ -58,8 +59,17 @@ def main(arguments: Sequence[str]) -> int:
     except UnusableInput as problem:
         print(f"verify_ordering: {problem}", file=sys.stderr)
         return EXIT_UNUSABLE
-    print(report_as_json(run, results) if options.json else format_report(run, results, regimes))
+    print_quietly(report_as_json(run, results) if options.json else format_report(run, results, regimes))
     return exit_code(results)
+
+
+def print_quietly(text: str) -> None:
+    """Prints; a reader that stops early (head, a closed pager) is no error."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        # Python flushes stdout once more at exit and would complain again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

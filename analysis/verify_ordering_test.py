@@ -3,12 +3,15 @@
 import contextlib
 import io
 import json
+import subprocess
+import sys
 import tempfile
 import unittest
 from pathlib import Path
 from typing import Any, Callable
 
 from analysis import synthetic_run as synthetic
+from analysis import verify_ordering
 from analysis.synthetic_run import HEADWISE, ORDER, ORDER_CLAIM, SEQUENCE, STANDARD, Cell
 from analysis.verify_ordering import main
 
@@ -77,6 +80,16 @@ class ExitStatusTest(CommandTest):
         status, out, _ = self.verify()
         self.assertEqual(status, 0)
         self.assertIn("makes no claim", out)
+
+    def test_reader_that_stops_early(self) -> None:
+        self.write(*[HOLDS] * 400, rounds=6)  # more text than a pipe holds
+        command = [sys.executable, str(Path(verify_ordering.__file__)), str(self.run_dir), "--json"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            assert process.stdout is not None and process.stderr is not None
+            process.stdout.read(10)
+            process.stdout.close()
+            self.assertEqual(process.stderr.read(), b"")
+        self.assertEqual(process.returncode, 3)
 
     def test_bad_usage(self) -> None:
         self.write(HOLDS)

@@ -1,0 +1,93 @@
+"""The simulations of power_test.py and coverage_test.py once more, with noise measured on a real machine.
+
+testdata/machine_noise.csv holds A/A rounds of the runner on two virtual cores, from calm to badly disturbed. Eighty
+rounds are too few to know the dependence within one series: by chance it looks correlated or anticorrelated, and
+resampling makes that chance permanent (single series cover 87 to 98 %). So every replicate draws its series anew.
+"""
+
+import math
+import tempfile
+import unittest
+from pathlib import Path
+
+import numpy as np
+
+from analysis import measured_noise, synthetic_run
+from analysis import paired_statistics as stats
+from analysis.measured_noise import FloatArray
+from analysis.read_run import UnusableInput, read_run
+from analysis.synthetic_run import HEADWISE, STANDARD, Cell
+
+NOISE_FILE = Path(__file__).parent / "testdata" / "machine_noise.csv"
+SAME = "headwise(allgather)+online_softmax"
+TARGET = 1.05
+REPLICATES = 6000
+STANDARD_ERROR = math.sqrt(0.95 * 0.05 / REPLICATES)
+
+
+class StudyTest(unittest.TestCase):
+    estimates: list[stats.Estimate]
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        """Pilot, stopping rule and test of cells without an effect."""
+        series = measured_noise.read_noise(NOISE_FILE.read_text(encoding="utf-8"))
+        generator = np.random.default_rng(81)
+        cls.estimates = [cls.study(generator, series[generator.integers(len(series))]) for _ in range(REPLICATES)]
+
+    @staticmethod
+    def study(generator: np.random.Generator, series: FloatArray) -> stats.Estimate:
+        pilot = measured_noise.resample(generator, series, stats.PILOT_ROUNDS)
+        rounds = stats.required_rounds(stats.noise_from_pilot(pilot), TARGET)
+        return stats.RoundsEstimate(measured_noise.resample(generator, series, rounds))
+
+    def test_intervals_cover(self) -> None:
+        error = stats.ONE_SIDED_ERROR
+        share = sum(e.lower(error) <= 0 <= e.upper(error) for e in self.estimates) / REPLICATES
+        self.assertTrue(0.94 <= share <= 0.96 + STANDARD_ERROR, share)
+
+    def test_stated_ratio_is_found(self) -> None:
+        found = sum(
+            e.lower(stats.ONE_SIDED_ERROR) + math.log(stats.detectable_ratio(e)) > math.log(1 + stats.MARGIN)
+            for e in self.estimates
+        )
+        self.assertGreaterEqual(found / REPLICATES, 0.95 - 3 * STANDARD_ERROR)
+
+    def test_no_effect_does_not_hold(self) -> None:
+        limit = math.log(1 + stats.MARGIN)
+        share = sum(e.p_above(limit) <= stats.ONE_SIDED_ERROR for e in self.estimates) / REPLICATES
+        self.assertLessEqual(share, 0.05)
+
+
+class ExtractTest(unittest.TestCase):
+    def rows(self, *cells: Cell) -> list[tuple[str, str, int, float]]:
+        with tempfile.TemporaryDirectory() as directory:
+            synthetic_run.write_run(Path(directory), list(cells), [], rounds=40, launches=2)
+            return measured_noise.noise_rows(read_run(Path(directory)))
+
+    def test_one_ratio_per_round(self) -> None:
+        rows = self.rows(Cell({HEADWISE: 1.0, SAME: 1.1}))
+        self.assertEqual([(launch, number) for launch, _, number, _ in rows],
+                         [(launch, number) for launch in ("0", "1") for number in range(40)])  # fmt: skip
+        self.assertAlmostEqual(float(np.median([row[3] for row in rows])), math.log(1.1), delta=0.005)
+
+    def test_series_are_centred(self) -> None:
+        text = "launch,cell,round,log_ratio\n" + "".join(f"{n % 2},c,{n},{n % 2 + 0.01 * n}\n" for n in range(80))
+        series = measured_noise.read_noise(text)
+        self.assertEqual([len(values) for values in series], [40, 40])
+        self.assertTrue(all(abs(np.median(values)) < 1e-12 for values in series))
+
+    def test_resampling_keeps_neighbours_together(self) -> None:
+        values = measured_noise.resample(np.random.default_rng(1), np.arange(100.0), 23)
+        self.assertEqual(len(values), 23)
+        steps = np.diff(values) % 100
+        self.assertTrue(all(steps[i] == 1 for i in range(22) if i % measured_noise.BLOCK != measured_noise.BLOCK - 1))
+
+    def test_refuses_what_is_not_the_same_code(self) -> None:
+        for cell in (Cell({HEADWISE: 1.0, STANDARD: 1.0}), Cell({HEADWISE: 1.0})):
+            with self.assertRaises(UnusableInput):
+                self.rows(cell)
+
+
+if __name__ == "__main__":
+    unittest.main()
