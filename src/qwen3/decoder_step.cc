@@ -59,11 +59,6 @@ Variant VariantInsideDecoder(const Variant& asked, Phase phase) {
   return inside;
 }
 
-WeightShare StoredWeights(const Qwen3Config& config, ParallelStrategy strategy, int64_t ranks, int64_t rank) {
-  return strategy == ParallelStrategy::kHeadwise ? WeightShare::TensorParallel(config, ranks, rank)
-                                                 : WeightShare::Whole(config);
-}
-
 int64_t CacheTokens(ParallelStrategy strategy, int64_t kv_tokens, int64_t ranks) {
   if (strategy == ParallelStrategy::kHeadwise) return kv_tokens;
   // A zigzag share is two of 2P chunks, each at most rounded up.

@@ -45,9 +45,6 @@ struct StepShape {
 // online softmax, the only one that splits keys.
 Variant VariantInsideDecoder(const Variant& asked, Phase phase);
 
-// What a rank stores of every layer under a strategy.
-WeightShare StoredWeights(const Qwen3Config& config, ParallelStrategy strategy, int64_t ranks, int64_t rank);
-
 // Tokens of `kv_tokens` that a rank's cache has to have room for.
 int64_t CacheTokens(ParallelStrategy strategy, int64_t kv_tokens, int64_t ranks);
 

@@ -10,56 +10,26 @@
 #include "src/qwen3/rank_collectives.h"
 
 namespace attention {
-namespace {
-
-// Ids travel as floats beside their logits.
-constexpr int64_t kMaxVocabulary = int64_t{1} << 24;
-
-}  // namespace
-
-IndexRange Qwen3Model::VocabularyPanels(int rank) const {
-  return BalancedRange(PanelCount(config_.vocabulary_size), communicator_->size(), rank);
-}
-
-IndexRange Qwen3Model::Vocabulary(int rank) const {
-  const IndexRange panels = VocabularyPanels(rank);
-  return {std::min(panels.begin * kPanelOutputs, config_.vocabulary_size),
-          std::min(panels.end * kPanelOutputs, config_.vocabulary_size)};
-}
-
 bool Qwen3Model::deals_tokens() const {
   return options_.variant.strategy == ParallelStrategy::kSequence && shape_.phase == Phase::kPrefill;
 }
 
-Qwen3Model::Qwen3Model(Communicator& communicator, const Qwen3Config& config, const TensorSource& source,
+Qwen3Model::Qwen3Model(Communicator& communicator, std::shared_ptr<const ModelStorage> storage,
                        const ModelOptions& options)
     : communicator_(&communicator),
-      config_(config),
+      storage_(std::move(storage)),
+      config_(storage_->config()),
       options_(options),
-      rotary_(options.max_tokens, config.head_dim, config.rope_theta) {
+      rotary_(options.max_tokens, config_.head_dim, config_.rope_theta) {
   AgreeOnErrors(communicator, [&] {
     Require(options.batch >= 1 && options.max_tokens >= 1, "model: batch ", options.batch, ", max tokens ",
             options.max_tokens);
-    Require(config.vocabulary_size >= 1 && config.vocabulary_size <= kMaxVocabulary, "model: vocabulary of ",
-            config.vocabulary_size);
-    const int ranks = communicator.size(), rank = communicator.rank(), threads = options.execution.threads;
     const ParallelStrategy strategy = options.variant.strategy;
-    const WeightShare share = StoredWeights(config, strategy, ranks, rank);
-    const IndexRange vocabulary = Vocabulary(rank);
-    const auto load_rows = [&](const char* name) {
-      return LoadMatrix(
-          source, {name, config.vocabulary_size, config.hidden_size, vocabulary, {0, config.hidden_size}},
-          options.weight_type, threads);
-    };
-    embedding_ = load_rows("model.embed_tokens.weight");
-    if (!config.tied_embeddings) lm_head_ = load_rows("lm_head.weight");
-    final_norm_ = LoadVector(source, "model.norm.weight", config.hidden_size);
-    for (int64_t layer = 0; layer < config.layers; ++layer) {
-      layers_.emplace_back(source, "model.layers." + std::to_string(layer) + ".", config, share,
-                           options.weight_type, threads);
+    Require(storage_->strategy() == strategy, "model: weights are stored for ", Name(storage_->strategy()));
+    const WeightShare share = StoredWeights(config_, strategy, communicator.size(), communicator.rank());
+    for (int64_t layer = 0; layer < config_.layers; ++layer) {
       caches_.emplace_back(options.batch, share.heads.kv.size(),
-                           CacheTokens(strategy, options.max_tokens, ranks), config.head_dim);
-      if (options.progress) options.progress(layer + 1, config.layers);
+                           CacheTokens(strategy, options.max_tokens, communicator.size()), config_.head_dim);
     }
   });
 }
@@ -83,7 +53,8 @@ void Qwen3Model::Embed(std::span<const int64_t> ids) {
     Require(id >= 0 && id < config_.vocabulary_size, "token id ", id, " is not in the vocabulary of ",
             config_.vocabulary_size);
     if (id < own.begin || id >= own.end) continue;
-    embedding_.ReadRow(id - own.begin, {embedded.data() + row * hidden, static_cast<size_t>(hidden)});
+    storage_->embedding().ReadRow(id - own.begin,
+                                  {embedded.data() + row * hidden, static_cast<size_t>(hidden)});
   }
   // Every row is nonzero on one rank only: the sum is exact.
   RankSum(*communicator_, rows * hidden).Run(embedded.data(), rows * hidden);
@@ -102,8 +73,8 @@ void Qwen3Model::Embed(std::span<const int64_t> ids) {
 
 void Qwen3Model::Run(std::span<const int64_t> ids) {
   Embed(ids);
-  for (size_t layer = 0; layer < layers_.size(); ++layer) {
-    step_->Layer(layers_[layer].view(), caches_[layer], hidden_.data());
+  for (size_t layer = 0; layer < caches_.size(); ++layer) {
+    step_->Layer(storage_->layers()[layer].view(), caches_[layer], hidden_.data());
   }
 }
 
@@ -124,6 +95,11 @@ void Qwen3Model::Decode(std::span<const int64_t> ids) {
   PrepareStep({options_.batch, 1, tokens_ + 1, Phase::kDecode, true});
   Run(ids);
   ++tokens_;
+}
+
+void Qwen3Model::Rewind() {
+  Require(shape_.phase == Phase::kDecode && tokens_ == shape_.kv_tokens, "rewind: nothing was decoded last");
+  --tokens_;
 }
 
 // A zigzag prompt may leave a token too many on the last ranks and one too few on the first, compared with
@@ -180,11 +156,10 @@ std::vector<float> Qwen3Model::LastHidden() {
 void Qwen3Model::OwnLogits(const std::vector<float>& hidden, int64_t rows, std::vector<float>& logits) {
   const int64_t width = config_.hidden_size;
   std::vector<float> normed(hidden.size());
-  step_->Norm(hidden.data(), final_norm_, rows, normed.data());
+  step_->Norm(hidden.data(), storage_->final_norm(), rows, normed.data());
   logits.resize(static_cast<size_t>(rows * config_.vocabulary_size));
   Linear linear(options_.execution.isa, options_.execution.threads, rows, width);
-  const PackedMatrix& head = config_.tied_embeddings ? embedding_ : lm_head_;
-  linear.Run({normed.data(), rows, width}, head.view(), Store::kOverwrite,
+  linear.Run({normed.data(), rows, width}, storage_->lm_head().view(), Store::kOverwrite,
              {logits.data() + Vocabulary(communicator_->rank()).begin, rows, config_.vocabulary_size});
 }
 
@@ -258,13 +233,12 @@ int64_t Qwen3Model::weight_bytes_per_token() const {
   // Under sequence a decode step reads its slice of the whole weights.
   const int64_t share = options_.variant.strategy == ParallelStrategy::kSequence ? ranks : 1;
   int64_t bytes = 0;
-  for (const LayerStorage& layer : layers_) {
+  for (const LayerStorage& layer : storage_->layers()) {
     const LayerWeights weights = layer.view();
     bytes += weights.attention.qkv.weight_bytes() + weights.attention.o.weight_bytes() +
              weights.mlp.gate_up.weight_bytes() + weights.mlp.down.weight_bytes();
   }
-  const PackedMatrix& head = config_.tied_embeddings ? embedding_ : lm_head_;
-  return bytes / share + head.view().weight_bytes();
+  return bytes / share + storage_->lm_head().view().weight_bytes();
 }
 
 int64_t Qwen3Model::cache_bytes_per_token() const {
@@ -276,9 +250,8 @@ int64_t Qwen3Model::cache_bytes_per_token() const {
          static_cast<int64_t>(sizeof(float));
 }
 
-size_t Qwen3Model::memory_bytes() const {
-  size_t bytes = embedding_.size_bytes() + lm_head_.size_bytes() + hidden_.size() * sizeof(float);
-  for (const LayerStorage& layer : layers_) bytes += layer.size_bytes();
+size_t Qwen3Model::workspace_bytes() const {
+  size_t bytes = hidden_.size() * sizeof(float);
   for (const KeyValueCache& cache : caches_) bytes += cache.size_bytes();
   return bytes + (step_ != nullptr ? step_->workspace_bytes() : 0);
 }

@@ -3,7 +3,6 @@
 #define SRC_QWEN3_MODEL_H_
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -12,27 +11,22 @@
 #include "src/qwen3/config.h"
 #include "src/qwen3/decoder_step.h"
 #include "src/qwen3/key_value_cache.h"
-#include "src/qwen3/tensor_source.h"
-#include "src/qwen3/weights.h"
+#include "src/qwen3/model_storage.h"
 
 namespace attention {
 
 struct ModelOptions {
   Variant variant;
   ExecutionOptions execution;
-  DataType weight_type = DataType::kFloat32;
   int64_t batch = 1;
   int64_t max_tokens = 0;  // longest sequence, prompt and generated
-  // Called on every rank after each loaded layer; may be empty.
-  std::function<void(int64_t layers_loaded, int64_t layers)> progress;
 };
 
 class Qwen3Model {
  public:
-  // Collective. Loads this rank's share: decoder layers as StoredWeights says, embedding and LM head by
-  // vocabulary whatever the strategy. Throws the same Error on every rank if a tensor is missing or misshaped
-  // or memory is short. `communicator` must outlive the model.
-  Qwen3Model(Communicator& communicator, const Qwen3Config& config, const TensorSource& source,
+  // Collective. The storage was loaded for the variant's strategy, over the same ranks. Throws the same Error
+  // on every rank if it was not, or if memory for the cache is short. `communicator` must outlive the model.
+  Qwen3Model(Communicator& communicator, std::shared_ptr<const ModelStorage> storage,
              const ModelOptions& options);
 
   const Qwen3Config& config() const { return config_; }
@@ -43,6 +37,8 @@ class Qwen3Model {
   void Prefill(std::span<const int64_t> ids);
   // Collective. Appends one token per sequence, [batch].
   void Decode(std::span<const int64_t> ids);
+  // Forgets the last decoded token, so that its decoding can be repeated.
+  void Rewind();
 
   // Collective; about the rows of the last Prefill or Decode. Row-major, on every rank.
   std::vector<float> LastTokenLogits();     // [batch, vocabulary]
@@ -55,7 +51,10 @@ class Qwen3Model {
   int64_t weight_bytes_per_token() const;
   // Bytes of K/V cache that decoding one more token reads on this rank.
   int64_t cache_bytes_per_token() const;
-  size_t memory_bytes() const;
+  // Allocated by this model: cache and step, not the shared weights.
+  size_t workspace_bytes() const;
+  // Kernel tiles of the last step.
+  TileSizes tiles() const { return step_ == nullptr ? TileSizes{} : step_->attention().tiles(); }
 
  private:
   // Makes step_ fit, keeping it if the shape is the same; allocates nothing then.
@@ -63,22 +62,18 @@ class Qwen3Model {
   void Run(std::span<const int64_t> ids);
   void Embed(std::span<const int64_t> ids);
   void BalanceCache();
-  IndexRange VocabularyPanels(int rank) const;
-  IndexRange Vocabulary(int rank) const;
+  IndexRange Vocabulary(int rank) const { return VocabularyRows(config_, communicator_->size(), rank); }
   bool deals_tokens() const;  // hidden states of the last step are spread over ranks
   std::vector<float> LastHidden();
   // Final norm and this rank's part of the LM head: rows [rows, vocabulary], own columns filled.
   void OwnLogits(const std::vector<float>& hidden, int64_t rows, std::vector<float>& logits);
 
   Communicator* communicator_;
+  std::shared_ptr<const ModelStorage> storage_;
   Qwen3Config config_;
   ModelOptions options_;
   RotaryTable rotary_;
-  std::vector<LayerStorage> layers_;
-  std::vector<KeyValueCache> caches_;
-  std::vector<float> final_norm_;
-  PackedMatrix embedding_;  // rows of the rank's vocabulary
-  PackedMatrix lm_head_;    // empty if tied
+  std::vector<KeyValueCache> caches_;  // by layer
 
   int64_t tokens_ = 0;
   StepShape shape_;

@@ -11,6 +11,7 @@
 #include "src/base/error.h"
 #include "src/kernels/attention_kernel.h"
 #include "src/qwen3/safetensors.h"
+#include "src/qwen3/tensor_source.h"
 
 namespace attention {
 namespace {
@@ -63,10 +64,12 @@ Qwen3Model Make(Communicator& world, const Golden& golden, const Variant& varian
   ModelOptions options;
   options.variant = variant;
   options.execution = {isa, 1, MakeAttentionKernel, true};
-  options.weight_type = golden.weight_type;
   options.batch = batch;
   options.max_tokens = static_cast<int64_t>(golden.ids.size());
-  return Qwen3Model(world, golden.config, *MakeCheckpointSource(golden.checkpoint), options);
+  const auto source = MakeCheckpointSource(golden.checkpoint);
+  return Qwen3Model(
+      world, ModelStorage::Load(world, golden.config, *source, {variant.strategy, golden.weight_type, 2, {}}),
+      options);
 }
 
 // Relative l2 error of some rows of logits against the golden rows from `first` on.

@@ -78,6 +78,11 @@ WeightShare WeightShare::TensorParallel(const Qwen3Config& config, int64_t parts
           BalancedRange(GateGroups(config.intermediate_size), parts, index)};
 }
 
+WeightShare StoredWeights(const Qwen3Config& config, ParallelStrategy strategy, int64_t ranks, int64_t rank) {
+  return strategy == ParallelStrategy::kHeadwise ? WeightShare::TensorParallel(config, ranks, rank)
+                                                 : WeightShare::Whole(config);
+}
+
 LayerStorage::LayerStorage(const TensorSource& source, const std::string& prefix, const Qwen3Config& config,
                            const WeightShare& share, DataType type, int threads) {
   const std::string attention = prefix + "self_attn.", mlp = prefix + "mlp.";

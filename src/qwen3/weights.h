@@ -58,6 +58,9 @@ struct WeightShare {
   static WeightShare TensorParallel(const Qwen3Config& config, int64_t parts, int64_t index);
 };
 
+// What a rank stores of every layer under a strategy.
+WeightShare StoredWeights(const Qwen3Config& config, ParallelStrategy strategy, int64_t ranks, int64_t rank);
+
 // One layer's weights in memory.
 class LayerStorage {
  public:
