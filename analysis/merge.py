@@ -6,6 +6,9 @@ Refused unless told otherwise: run directories of different experiment files (al
 same launch (always), different revisions of the code (--allow-mixed-revisions), different CPUs or MPI libraries
 (--allow-mixed-hardware), and run directories that are not there or hold no complete cell (--allow-missing).
 
+A cell's id does not hold the number of nodes it ran on, which the plan does not know. Where the same cell ran on different
+numbers of nodes, it becomes several: ID-nodes1, ID-nodes2.
+
 Rows of cells that were never completed are left out: they are of no use to the analysis, and a cell begun in one
 directory may have been completed in another. Exit status: 0 joined, 2 refused, with one line that says why.
 """
@@ -96,9 +99,9 @@ def read_part(directory: Path) -> Part:
     if not isinstance(manifest, dict) or not isinstance(manifest.get("launches"), list):
         raise Refused(f"{path}: not the manifest of a run")
     cases, samples = read_table(directory / "cases.csv"), read_table(directory / "samples.csv")
-    launch, cell = (cases.column(name, directory / "cases.csv") for name in ("launch", "cell"))
+    launch, cell, _ = (cases.column(name, directory / "cases.csv") for name in ("launch", "cell", "case"))
     complete = frozenset((row[launch], row[cell]) for row in cases.rows)
-    launch, cell = (samples.column(name, directory / "samples.csv") for name in ("launch", "cell"))
+    launch, cell, _ = (samples.column(name, directory / "samples.csv") for name in ("launch", "cell", "case"))
     kept = [row for row in samples.rows if (row[launch], row[cell]) in complete]
     if not kept:
         raise Refused(f"{directory}: no complete cell")
@@ -148,6 +151,46 @@ def check_no_duplicates(parts: Sequence[Part]) -> None:
             if key in seen:
                 raise Refused(f"cell {cell} of launch {key[0]} is in {seen[key].directory} and again in {part.directory}")
             seen[key] = part
+
+
+def tell_node_counts_apart(parts: Sequence[Part]) -> list[Part]:
+    """Renames cells that ran on different numbers of nodes; the parts as they are if there is none."""
+    counts: dict[str, set[str]] = {}
+    for part in parts:
+        for (_, cell), nodes in _node_counts(part).items():
+            counts.setdefault(cell, set()).add(nodes)
+    ambiguous = {cell for cell, values in counts.items() if len(values) > 1}
+    return [_with_node_counts(part, ambiguous) for part in parts] if ambiguous else list(parts)
+
+
+def _node_counts(part: Part) -> dict[tuple[str, str], str]:
+    """Nodes by (launch, cell); empty if the file does not say."""
+    header = part.cases.header
+    if "nodes" not in header:
+        return {}
+    launch, cell, nodes = (header.index(name) for name in ("launch", "cell", "nodes"))
+    return {(row[launch], row[cell]): row[nodes] for row in part.cases.rows}
+
+
+def _with_node_counts(part: Part, ambiguous: set[str]) -> Part:
+    nodes = _node_counts(part)
+
+    def renamed(table: Table) -> Table:
+        launch, cell, case = (table.header.index(name) for name in ("launch", "cell", "case"))
+        rows = []
+        for row in table.rows:
+            if row[cell] in ambiguous:
+                new_cell = f"{row[cell]}-nodes{nodes[row[launch], row[cell]]}"
+                row = list(row)
+                row[case] = new_cell + row[case][len(row[cell]) :]  # "cell/variant"
+                row[cell] = new_cell
+            rows.append(row)
+        return Table(table.header, rows)
+
+    samples, cases = renamed(part.samples), renamed(part.cases)
+    launch, cell = (cases.header.index(name) for name in ("launch", "cell"))
+    complete = frozenset((row[launch], row[cell]) for row in cases.rows)
+    return Part(part.directory, part.manifest, samples, cases, complete, part.dropped)
 
 
 def merged_manifest(parts: Sequence[Part]) -> dict[str, Any]:
@@ -233,6 +276,7 @@ def main(arguments: Sequence[str]) -> int:
             raise Refused(f"--output {options.output} is one of the directories to join")
         parts = _read_parts(options.run_dirs, options.allow_missing)
         check_same_experiment(parts, options.allow_mixed_revisions, options.allow_mixed_hardware)
+        parts = tell_node_counts_apart(parts)
         check_no_duplicates(parts)
         write_merged(parts, options.output)
     except Refused as problem:

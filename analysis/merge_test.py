@@ -14,7 +14,7 @@ from typing import Any
 from analysis import merge
 
 _SAMPLES = ["schema_version", "launch", "cell", "case", "round", "time_s", "status"]
-_CASES = ["schema_version", "launch", "cell", "case", "status"]
+_CASES = ["schema_version", "launch", "cell", "case", "nodes", "status"]
 
 
 class MergeTest(unittest.TestCase):
@@ -23,7 +23,7 @@ class MergeTest(unittest.TestCase):
         self.addCleanup(temporary.cleanup)
         self.top = Path(temporary.name)
 
-    def part(self, name: str, cells: dict[tuple[int, str], bool], launch: dict[str, Any] | None = None, **manifest: Any) -> Path:
+    def part(self, name: str, cells: dict[tuple[int, str], bool], launch: dict[str, Any] | None = None, nodes: int = 1, **manifest: Any) -> Path:
         """A run directory with two variants and two rounds per (launch, cell): complete or not."""
         directory = self.top / name
         directory.mkdir()
@@ -32,7 +32,7 @@ class MergeTest(unittest.TestCase):
             for variant in ("a", "b"):
                 key = ["1", str(launch_id), cell, f"{cell}/{variant}"]
                 samples += [[*key, str(number), "0.5", "ok"] for number in range(2)]
-                cases += [[*key, "ok, with a comma"]] if complete else []
+                cases += [[*key, str(nodes), "ok, with a comma"]] if complete else []
         for file, rows in (("samples.csv", samples), ("cases.csv", cases)):
             with open(directory / file, "w", encoding="utf-8", newline="") as stream:
                 csv.writer(stream, lineterminator="\n").writerows(rows)
@@ -97,6 +97,16 @@ class MergeTest(unittest.TestCase):
         self.assertEqual(self.merge(first, second)[0], 0)
         self.assertEqual(len(self.rows("samples.csv")), 8)
 
+    def test_cells_on_different_numbers_of_nodes_are_different_cells(self) -> None:
+        first, second = self.part("p1", {(0, "x"): True, (0, "y"): True}), self.part("p2", {(0, "x"): True}, nodes=2)
+        self.assertEqual(self.merge(first, second)[0], 0)
+        for file in ("samples.csv", "cases.csv"):
+            self.assertEqual(
+                {(row["cell"], row["case"]) for row in self.rows(file)},
+                {(cell, f"{cell}/{variant}") for cell in ("x-nodes1", "x-nodes2", "y") for variant in "ab"},
+            )
+        self.assertEqual({(row["cell"], row["nodes"]) for row in self.rows("cases.csv")}, {("x-nodes1", "1"), ("x-nodes2", "2"), ("y", "1")})
+
     def test_duplicate_cells(self) -> None:
         first, second = self.part("p1", {(0, "x"): True}), self.part("p2", {(0, "x"): True})
         self.refused("cell x of launch 0 is in .*p1 and again in .*p2", first, second)
@@ -145,6 +155,7 @@ class MergeTest(unittest.TestCase):
             ("b2", "manifest.json", "[]", "not the manifest of a run"),
             ("b3", "cases.csv", "", "cases.csv: empty file"),
             ("b4", "cases.csv", "launch\n1\n", "column 'cell' is missing"),
+            ("b6", "samples.csv", "launch,cell\n1,x\n", "column 'case' is missing"),
             ("b5", "samples.csv", "a,b\n1\n", "samples.csv line 2: 1 fields where the header has 2"),
         ):
             with self.subTest(name):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import enum
+import json
 import os
 import pathlib
 import signal
@@ -12,86 +14,131 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "testing"))
 
 from slurm_fixture import SlurmTestCase  # noqa: E402
 
-CELLS, ROUNDS = 4, 5
+# The benchmark itself; a stand-in that does the same towards Slurm and sleeps instead of measuring has times to choose.
+STAND_IN = "stand_in" in os.environ["BENCHMARK_BINARY"]
+CELLS = 4
+VARIANTS = ["wait"] if STAND_IN else ["sequence+online_softmax", "headwise+online_softmax"]
+CASES = CELLS * len(VARIANTS)
 
 
-def experiment_text(seconds_per_round: float, launches: int = 1) -> str:
-    """CELLS cells of ROUNDS rounds on four ranks."""
-    return (
-        f"name: slurm_test\nranks: 4\nlaunches: {launches}\ncells: {CELLS}\nrounds: {ROUNDS}\n"
-        f"seconds_per_round: {seconds_per_round}\n"
-    )
+class Pace(enum.Enum):
+    """Seconds per round of the stand-in, and rounds of the benchmark."""
+
+    QUICK = (0.02, 5, 5)
+    INTERRUPTIBLE = (0.2, 5, 30)  # several seconds: time to do something to it
+    LONG = (2.0, 5, 250)  # more than one time limit
+    STUCK = (30.0, 5, 5)  # not one cell within a time limit
+
+    @property
+    def rounds(self) -> int:
+        """Rounds of a cell."""
+        return self.value[1] if STAND_IN else self.value[2]
+
+
+def experiment_text(pace: Pace, launches: int = 1) -> str:
+    """CELLS cells on four ranks."""
+    if STAND_IN:
+        return (
+            f"name: slurm_test\nranks: 4\nlaunches: {launches}\ncells: {CELLS}\nrounds: {pace.rounds}\n"
+            f"seconds_per_round: {pace.value[0]}\n"
+        )
+    return f"""\
+name: slurm_test
+title: Do interrupted jobs end like uninterrupted ones?
+model: {{heads: 4, kv_heads: 2, head_dim: 32}}
+scope: attention
+phase: prefill
+grid:
+  variant: [{", ".join(VARIANTS)}]
+  contract: [native]
+  seq_len: [64, 128]
+  causal: [true, false]
+  ranks: [4]
+  threads: [1]
+  isa: [auto]
+measure: {{warmup: 1, rounds: {pace.rounds}, cache: warm, data: gaussian, seed: 1, max_seconds_per_cell: 600}}
+accuracy: {{reference_rows: 4}}
+launches: {launches}
+expect:
+  - claim: ordering
+    metric: time_s
+    over: variant
+    order: [{", ".join(VARIANTS)}]
+"""
 
 
 class Uninterrupted(SlurmTestCase):
     """Geometry, launches, arrays, the chained merge."""
 
     def test_one_two_and_four_nodes(self) -> None:
-        jobs = self.submit(self.experiment(experiment_text(0.02)), "--nodes", "1,2,4")
+        jobs = self.submit(self.experiment(experiment_text(Pace.QUICK)), "--nodes", "1,2,4")
         self.wait_for_end(jobs[-1])
         for job in jobs[:-1]:
             self.assertEqual(self.job(job).state, "COMPLETED")
             self.assertRegex(self.log_of(job)[-1], r"all launches complete.*\(status 0\)$")
         for nodes in (1, 2, 4):
-            self.assert_complete(self.run_directory(f"nodes-{nodes}"), CELLS, ROUNDS)
-        self.assert_complete(self.directory / "results", 3 * CELLS, ROUNDS)
+            self.assert_complete(self.run_directory(f"nodes-{nodes}"), CASES, Pace.QUICK.rounds)
+        self.assert_complete(self.directory / "results", 3 * CASES, Pace.QUICK.rounds)
+        self.assert_analysed(jobs[-1])
 
     def test_array_over_node_counts_and_launches(self) -> None:
-        jobs = self.submit(self.experiment(experiment_text(0.02, launches=2)), "--nodes", "1,2", "--array")
+        jobs = self.submit(self.experiment(experiment_text(Pace.QUICK, launches=2)), "--nodes", "1,2", "--array")
         self.wait_for_end(jobs[-1])
         self.assertEqual(self.job(jobs[0]).state, "COMPLETED")
-        self.assert_complete(self.directory / "results", 2 * CELLS, ROUNDS, launches=2)
+        self.assert_complete(self.directory / "results", 2 * CASES, Pace.QUICK.rounds, launches=2)
+        self.assert_analysed(jobs[-1])
+
+
+    def assert_analysed(self, job: str) -> None:
+        """The verdict is there, whatever it says; the stand-in's rows are not fit for one, and are refused."""
+        if STAND_IN:
+            self.assertRegex(self.log_of(job)[-1], r"the analysis refused .*\(status 2\)$")
+            return
+        self.assertEqual(self.job(job).state, "COMPLETED")
+        self.assertRegex(self.log_of(job)[-1], r"merge_and_analyse: .*verdict.txt \(status 0\)$")
+        verdict = json.loads((self.directory / "results" / "verdict.json").read_text())
+        self.assertEqual(verdict["experiment"], "slurm_test")
+        self.assertIn("CLAIM ordering", (self.directory / "results" / "verdict.txt").read_text())
 
 
 class Interrupted(SlurmTestCase):
     """Each test interrupts a job when it has measured something and is not done."""
 
-    def start(self, *options: str, seconds_per_round: float = 0.2) -> str:
+    def start(self, *options: str, pace: Pace = Pace.INTERRUPTIBLE) -> str:
         """A job on two nodes that has measured more than one cell; returns its id."""
-        jobs = self.submit(self.experiment(experiment_text(seconds_per_round)), "--nodes", "2", *options)
-        self.wait_for_rows("nodes-2", ROUNDS + 2)
+        jobs = self.submit(self.experiment(experiment_text(pace)), "--nodes", "2", *options)
+        self.pace = pace
+        self.wait_for_rows("nodes-2", pace.rounds * len(VARIANTS) + 2)
         return jobs[0]
 
     def assert_as_uninterrupted(self) -> None:
-        self.assert_complete(self.run_directory("nodes-2"), CELLS, ROUNDS)
+        self.assert_complete(self.run_directory("nodes-2"), CASES, self.pace.rounds)
 
     def test_requeue_in_the_middle(self) -> None:
         job = self.start()
         self.on_cluster("scontrol", "requeue", job)
-        state = self.wait_for_end(job)
-        self.assertEqual((state.state, state.restarts), ("COMPLETED", 1))
+        self.assertEqual(self.assert_ends(job, "COMPLETED").restarts, 1)
         self.assert_as_uninterrupted()
 
     def test_warning_before_the_time_limit(self) -> None:
         # Slurm looks at time limits every 30 s and may warn a minute early; this warns within 30 s of the start, several times.
-        job = self.start("--time", "1", "--", "--signal=B:USR1@40", seconds_per_round=2.0)
-        state = self.wait_for_end(job, seconds=240)
-        self.assertEqual(state.state, "COMPLETED")
+        job = self.start("--time", "1", "--", "--signal=B:USR1@40", pace=Pace.LONG)
+        state = self.assert_ends(job, "COMPLETED", seconds=240)
         self.assertGreaterEqual(state.restarts, 1)
         self.assert_as_uninterrupted()
-
-    def test_a_time_limit_too_short_for_any_cell_does_not_requeue_forever(self) -> None:
-        jobs = self.submit(
-            self.experiment(experiment_text(30.0)), "--nodes", "2", "--time", "1", "--", "--signal=B:USR1@40"
-        )
-        state = self.wait_for_end(jobs[0], seconds=300)
-        self.assertEqual((state.state, state.exit_status, state.restarts), ("FAILED", 3, 1))
-        self.assertRegex(self.log_of(jobs[0])[-1], "not one cell more .* give more --time")
 
     def test_node_set_down(self) -> None:
         job = self.start()
         self.on_cluster("scontrol", "update", "nodename=node1", "state=down", "reason=test")
         self.addCleanup(self.cluster, "exec", "--", "scontrol", "update", "nodename=node1", "state=resume")
-        state = self.wait_for_end(job)
-        self.assertEqual(state.state, "COMPLETED")
+        state = self.assert_ends(job, "COMPLETED")
         self.assertGreaterEqual(state.restarts, 1)
         self.assert_as_uninterrupted()
 
     def test_kill_9_of_a_rank_then_submit_again(self) -> None:
         job = self.start()
         os.kill(max(self.ranks_running()), signal.SIGKILL)
-        state = self.wait_for_end(job, seconds=60)
-        self.assertEqual(state.state, "FAILED")
+        state = self.assert_ends(job, "FAILED", seconds=60)
         self.assertNotEqual(state.exit_status, 0)
         self.assertRegex(self.log_of(job)[-1], r"launch 0 ended with status \d+")
         self.assertFalse(self.ranks_running())
@@ -100,22 +147,34 @@ class Interrupted(SlurmTestCase):
     def test_cancel_then_submit_again(self) -> None:
         job = self.start()
         self.on_cluster("scancel", job)
-        self.assertEqual(self.wait_for_end(job).state, "CANCELLED")
+        self.assert_ends(job, "CANCELLED")
         self.wait_for(lambda: not self.ranks_running(), "no rank is left")
         self.resubmit()
 
     def resubmit(self) -> None:
         """The same command again goes on with what is there."""
         job = self.submit(self.directory / "experiment.yaml", "--nodes", "2")[0]
-        self.assertEqual(self.wait_for_end(job).state, "COMPLETED")
+        self.assert_ends(job, "COMPLETED")
         self.assert_as_uninterrupted()
+
+
+class NoProgress(SlurmTestCase):
+    """Only with the stand-in, whose rounds can be made to take minutes."""
+
+    def test_a_time_limit_too_short_for_any_cell_does_not_requeue_forever(self) -> None:
+        jobs = self.submit(
+            self.experiment(experiment_text(Pace.STUCK)), "--nodes", "2", "--time", "1", "--", "--signal=B:USR1@40"
+        )
+        state = self.wait_for_end(jobs[0], seconds=300)
+        self.assertEqual((state.state, state.exit_status, state.restarts), ("FAILED", 3, 1))
+        self.assertRegex(self.log_of(jobs[0])[-1], "not one cell more .* give more --time")
 
 
 class Refused(SlurmTestCase):
     """A job that cannot work ends at once, non-zero, and the last line of its log says why."""
 
     def assert_refused(self, pattern: str, *options: str, **environment: str) -> None:
-        experiment = self.experiment(experiment_text(0.02))
+        experiment = self.experiment(experiment_text(Pace.QUICK))
         log = self.directory / "log"
         command = ["sbatch", "--parsable", f"--output={log}", "--nodes=1", *options]
         job = self.on_cluster(

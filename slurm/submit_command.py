@@ -161,12 +161,15 @@ def plan(options: argparse.Namespace, extra: list[str], profile: dict[str, str])
     else:
         jobs = [
             Job(
-                environment | {"ATTENTION_LAUNCHES": str(launches), "ATTENTION_RANKS": str(shape.ranks)},
+                # Launch numbers run on from job to job: a cell of fewer ranks than nodes may be the same in several.
+                environment
+                | {"ATTENTION_LAUNCHES": str(launches), "ATTENTION_FIRST_LAUNCH": str(index * launches)}
+                | {"ATTENTION_RANKS": str(shape.ranks)},
                 [f"--job-name=attention-{experiment.name}", f"--output={output}/logs/%x-%j.log", *_size(shape), *run],
                 "slurm/run_experiment.sbatch",
                 [str(experiment_file), f"{output}/parts/nodes-{shape.nodes}"],
             )
-            for shape in shapes
+            for index, shape in enumerate(shapes)
         ]
         parts = [job.arguments[1] for job in jobs]
     names = [f"--job-name=attention-{experiment.name}-analysis", f"--output={output}/logs/%x-%j.log"]
@@ -199,7 +202,8 @@ def _array_job(
     ranks = {shape.ranks for shape in shapes}
     if len(ranks) > 1:
         raise BadRequest("--array needs the same number of ranks for every node count: use --ranks-per-node auto")
-    tasks = [f"{shape.nodes}:{launch}" for shape in shapes for launch in range(launches)]
+    counts = [shape.nodes for shape in shapes for _ in range(launches)]
+    tasks = [f"{nodes}:{launch}" for launch, nodes in enumerate(counts)]
     each = max(shape.ranks_per_node for shape in shapes)
     cores = min(shape.cores_per_rank for shape in shapes)
     size = [f"--nodes={max(shape.nodes for shape in shapes)}", f"--ntasks-per-node={each}", f"--cpus-per-task={cores}"]

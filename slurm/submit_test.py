@@ -87,10 +87,10 @@ class CommandLineTest(unittest.TestCase):
     def test_a_job_per_node_count_and_the_analysis_after_all(self) -> None:
         status, lines, errors = self.run_submit("--nodes", "1,4", "--output", "/out", "--time", "5", "--", "--account=x y")
         self.assertEqual((status, errors), (0, ""))
-        for line, nodes, each in ((lines[0], 1, 4), (lines[1], 4, 1)):
+        for line, nodes, each, first_launch in ((lines[0], 1, 4, 0), (lines[1], 4, 1, 2)):
             self.assertIn(f"--nodes={nodes} --ntasks=4 --ntasks-per-node={each} --cpus-per-task=1", line)
-            self.assertIn("--time=5 '--account=x y'" if "--time=5 '" in line else "'--account=x y'", line)
-            self.assertIn("ATTENTION_LAUNCHES=2,ATTENTION_RANKS=4", line)
+            self.assertIn("'--account=x y' --time=5", line)
+            self.assertIn(f"ATTENTION_LAUNCHES=2,ATTENTION_FIRST_LAUNCH={first_launch},ATTENTION_RANKS=4", line)
             self.assertTrue(line.endswith(f"slurm/run_experiment.sbatch {self.experiment} /out/parts/nodes-{nodes}"), line)
         self.assertIn("--dependency=afterany:JOB1:JOB2", lines[2])
         self.assertTrue(lines[2].endswith("merge_and_analyse.sbatch /out /out/parts/nodes-1 /out/parts/nodes-4"), lines[2])
@@ -101,7 +101,7 @@ class CommandLineTest(unittest.TestCase):
         self.assertIn("--array=0-3 ", lines[0])
         self.assertIn("--nodes=4 --ntasks-per-node=4", lines[0])
         self.assertIn("--dependency=afterany:77", lines[0])
-        self.assertIn("ATTENTION_TASKS=1:0+1:1+4:0+4:1,", lines[0])
+        self.assertIn("ATTENTION_TASKS=1:0+1:1+4:2+4:3,", lines[0])
         self.assertEqual(len(lines), 3)
         self.assertTrue(lines[1].endswith(" ".join(f"/out/parts/task-{i}" for i in range(4))))
 

@@ -121,6 +121,12 @@ class SlurmTestCase(unittest.TestCase):
         self.wait_for(lambda: self.job(job_id).state in FINAL_STATES, f"job {job_id} ended", seconds)
         return self.job(job_id)
 
+    def assert_ends(self, job_id: str, expected: str, seconds: float = 120.0) -> JobState:
+        """Waits for the job's end; fails with its log if it is another one."""
+        state = self.wait_for_end(job_id, seconds)
+        self.assertEqual(state.state, expected, "\n".join(["", *self.log_of(job_id)[-40:]]))
+        return state
+
     def run_directory(self, part: str) -> pathlib.Path:
         """Where one job or array task writes."""
         return self.directory / "results" / "parts" / part
@@ -135,13 +141,13 @@ class SlurmTestCase(unittest.TestCase):
         (path,) = (self.directory / "results" / "logs").glob(f"*-{job_id}.log")
         return path.read_text().splitlines()
 
-    def assert_complete(self, directory: pathlib.Path, cells: int, rounds: int, launches: int = 1) -> None:
-        """The run directory holds what an uninterrupted run does: every cell of every launch once, every round once."""
+    def assert_complete(self, directory: pathlib.Path, case_count: int, rounds: int, launches: int = 1) -> None:
+        """The run directory holds what an uninterrupted run does: every case of every launch once, every round once."""
         # A continued launch K has the id K + 1000 n.
         cases = collections.Counter((int(row["launch"]) % 1000, row["case"]) for row in read_rows(directory / "cases.csv"))
-        self.assertEqual(len({case for _, case in cases}), cells, f"cases of {directory}: {sorted(cases)}")
-        self.assertEqual(len(cases), cells * launches)
-        self.assertEqual(set(cases.values()), {1}, "a cell was measured twice")
+        self.assertEqual(len({case for _, case in cases}), case_count, f"cases of {directory}: {sorted(cases)}")
+        self.assertEqual(len(cases), case_count * launches)
+        self.assertEqual(set(cases.values()), {1}, "a case was measured twice")
         complete = {(row["launch"], row["case"]) for row in read_rows(directory / "cases.csv")}
         found: dict[tuple[str, str], list[int]] = collections.defaultdict(list)
         for row in read_rows(directory / "samples.csv"):
