@@ -14,7 +14,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "testing"))
 
 from slurm_fixture import SlurmTestCase  # noqa: E402
 
-# The benchmark itself; a stand-in that does the same towards Slurm and sleeps instead of measuring has times to choose.
+# The benchmark itself, or, for TimeLimit, a stand-in that does the same towards Slurm and sleeps instead of measuring.
 STAND_IN = "stand_in" in os.environ["BENCHMARK_BINARY"]
 CELLS = 4
 VARIANTS = ["wait"] if STAND_IN else ["sequence+online_softmax", "headwise+online_softmax"]
@@ -22,17 +22,17 @@ CASES = CELLS * len(VARIANTS)
 
 
 class Pace(enum.Enum):
-    """Seconds per round of the stand-in, and rounds of the benchmark."""
+    """Rounds of a cell, and how long the stand-in takes for one."""
 
-    QUICK = (0.02, 5, 5)
-    INTERRUPTIBLE = (0.2, 5, 30)  # several seconds: time to do something to it
-    LONG = (2.0, 5, 250)  # more than one time limit
-    STUCK = (30.0, 5, 5)  # not one cell within a time limit
+    QUICK = (5, None)
+    INTERRUPTIBLE = (60, None)  # several seconds in all: time to do something to it
+    LONGER_THAN_A_TIME_LIMIT = (5, 2.0)
+    STUCK = (5, 30.0)  # not one cell within a time limit
 
     @property
     def rounds(self) -> int:
         """Rounds of a cell."""
-        return self.value[1] if STAND_IN else self.value[2]
+        return self.value[0]
 
 
 def experiment_text(pace: Pace, launches: int = 1) -> str:
@@ -40,7 +40,7 @@ def experiment_text(pace: Pace, launches: int = 1) -> str:
     if STAND_IN:
         return (
             f"name: slurm_test\nranks: 4\nlaunches: {launches}\ncells: {CELLS}\nrounds: {pace.rounds}\n"
-            f"seconds_per_round: {pace.value[0]}\n"
+            f"seconds_per_round: {pace.value[1]}\n"
         )
     return f"""\
 name: slurm_test
@@ -88,12 +88,16 @@ class Uninterrupted(SlurmTestCase):
         self.assert_complete(self.directory / "results", 2 * CASES, Pace.QUICK.rounds, launches=2)
         self.assert_analysed(jobs[-1])
 
+    def test_mpirun_as_the_launcher(self) -> None:
+        profile = self.directory / "mpirun.env"
+        profile.write_text("ATTENTION_LAUNCHER=mpirun\nATTENTION_AFFINITY=warn\n")
+        experiment = self.experiment(experiment_text(Pace.QUICK))
+        job = self.submit(experiment, "--nodes", "2", "--profile", str(profile))[0]
+        self.assert_ends(job, "COMPLETED")
+        self.assert_complete(self.run_directory("nodes-2"), CASES, Pace.QUICK.rounds)
 
     def assert_analysed(self, job: str) -> None:
-        """The verdict is there, whatever it says; the stand-in's rows are not fit for one, and are refused."""
-        if STAND_IN:
-            self.assertRegex(self.log_of(job)[-1], r"the analysis refused .*\(status 2\)$")
-            return
+        """The verdict is there, whatever it says."""
         self.assertEqual(self.job(job).state, "COMPLETED")
         self.assertRegex(self.log_of(job)[-1], r"merge_and_analyse: .*verdict.txt \(status 0\)$")
         verdict = json.loads((self.directory / "results" / "verdict.json").read_text())
@@ -101,8 +105,10 @@ class Uninterrupted(SlurmTestCase):
         self.assertIn("CLAIM ordering", (self.directory / "results" / "verdict.txt").read_text())
 
 
-class Interrupted(SlurmTestCase):
-    """Each test interrupts a job when it has measured something and is not done."""
+class InterruptedTestCase(SlurmTestCase):
+    """A job that can be interrupted when it has measured something and is not done."""
+
+    pace = Pace.INTERRUPTIBLE
 
     def start(self, *options: str, pace: Pace = Pace.INTERRUPTIBLE) -> str:
         """A job on two nodes that has measured more than one cell; returns its id."""
@@ -114,17 +120,28 @@ class Interrupted(SlurmTestCase):
     def assert_as_uninterrupted(self) -> None:
         self.assert_complete(self.run_directory("nodes-2"), CASES, self.pace.rounds)
 
+    def resubmit(self) -> None:
+        """The same command again goes on with what is there."""
+        job = self.submit(self.directory / "experiment.yaml", "--nodes", "2")[0]
+        self.assert_ends(job, "COMPLETED")
+        self.assert_as_uninterrupted()
+
+
+class Interrupted(InterruptedTestCase):
+    """What other people and hardware do to jobs."""
+
     def test_requeue_in_the_middle(self) -> None:
         job = self.start()
         self.on_cluster("scontrol", "requeue", job)
         self.assertEqual(self.assert_ends(job, "COMPLETED").restarts, 1)
         self.assert_as_uninterrupted()
 
-    def test_warning_before_the_time_limit(self) -> None:
-        # Slurm looks at time limits every 30 s and may warn a minute early; this warns within 30 s of the start, several times.
-        job = self.start("--time", "1", "--", "--signal=B:USR1@40", pace=Pace.LONG)
-        state = self.assert_ends(job, "COMPLETED", seconds=240)
-        self.assertGreaterEqual(state.restarts, 1)
+    def test_warning(self) -> None:
+        # What Slurm sends before the time limit, at a time of ours.
+        job = self.start()
+        self.on_cluster("scancel", "--batch", "--signal=USR1", job)
+        self.assertEqual(self.assert_ends(job, "COMPLETED").restarts, 1)
+        self.assertTrue(any("time limit reached" in line for line in self.log_of(job)))
         self.assert_as_uninterrupted()
 
     def test_node_set_down(self) -> None:
@@ -151,15 +168,34 @@ class Interrupted(SlurmTestCase):
         self.wait_for(lambda: not self.ranks_running(), "no rank is left")
         self.resubmit()
 
-    def resubmit(self) -> None:
-        """The same command again goes on with what is there."""
+    def test_full_disk_then_submit_again(self) -> None:
+        # Room for some samples, not for all. Node 0 has rank 0, and the mount is only there.
+        part = self.run_directory("nodes-2")
+        part.mkdir(parents=True)
+        self.on_cluster("mount", "-t", "tmpfs", "-o", "size=20k", "none", str(part))
+        self.addCleanup(self.cluster, "exec", "--", "umount", str(part))
+        job = self.submit(self.experiment(experiment_text(Pace.INTERRUPTIBLE)), "--nodes", "2")[0]
+        self.assertNotEqual(self.assert_ends(job, "FAILED").exit_status, 0)
+        self.assertTrue(any("No space left on device" in line for line in self.log_of(job)), self.log_of(job))
+        self.assertRegex(self.log_of(job)[-1], r"launch 0 ended with status 1; the reason is in the lines above")
+        self.on_cluster("mount", "-o", "remount,size=1m", str(part))
         job = self.submit(self.directory / "experiment.yaml", "--nodes", "2")[0]
         self.assert_ends(job, "COMPLETED")
+        # Seen from outside, the directory is empty.
+        copy = self.directory / "copy"
+        self.on_cluster("cp", "-r", str(part), str(copy))
+        self.assert_complete(copy, CASES, self.pace.rounds)
+
+
+class TimeLimit(InterruptedTestCase):
+    """Slurm's own warnings; only with the stand-in, whose rounds can be made to take as long as that needs."""
+
+    def test_warning_before_the_time_limit(self) -> None:
+        # Slurm looks at time limits every 30 s and may warn a minute early; this warns within 30 s of the start, several times.
+        job = self.start("--time", "1", "--", "--signal=B:USR1@40", pace=Pace.LONGER_THAN_A_TIME_LIMIT)
+        state = self.assert_ends(job, "COMPLETED", seconds=240)
+        self.assertGreaterEqual(state.restarts, 1)
         self.assert_as_uninterrupted()
-
-
-class NoProgress(SlurmTestCase):
-    """Only with the stand-in, whose rounds can be made to take minutes."""
 
     def test_a_time_limit_too_short_for_any_cell_does_not_requeue_forever(self) -> None:
         jobs = self.submit(

@@ -23,6 +23,9 @@ namespace {
 
 constexpr int kLaunchIdStep = 1000;
 
+constexpr char kManifest[] =
+    R"({"schema_version": 1, "config_sha256": "0", "git_revision": "0", "launches": [)";
+
 volatile std::sig_atomic_t finish_round = 0;
 volatile std::sig_atomic_t stop_now = 0;
 
@@ -123,6 +126,10 @@ int main(int argc, char** argv) {
   std::signal(SIGUSR1, [](int) { finish_round = 1; });
   std::signal(SIGTERM, [](int) { stop_now = 1; });
   const int status = Run(options, rank, ranks);
+  if (rank == 0) {
+    const std::string directory = options.count("--resume") != 0 ? options["--resume"] : options["--output"];
+    std::ofstream(directory + "/manifest.json") << kManifest << "{\"exit_status\": " << status << "}]}\n";
+  }
   MPI_Finalize();
   return status;
 }
