@@ -23,6 +23,7 @@
 
 #include "src/base/aligned_buffer.h"
 #include "src/kernels/column_tile.h"
+#include "src/kernels/few_queries.h"
 #include "src/kernels/group_pipeline.h"
 #include "src/kernels/packed_values.h"
 #include "src/kernels/row_repair.h"
@@ -61,6 +62,7 @@ class OnlineSoftmax : public AttentionBackend {
         packed_values_(config_, kernels_, tiles_.kv_block),
         pipeline_(config.batch * static_cast<int64_t>(groups_.size())),
         values_(std::min(GroupPipeline::kBuffers, config.batch * static_cast<int64_t>(groups_.size()))),
+        few_queries_(config_, kernels_, groups_),
         workers_(config.threads) {
     Workspace sizes;
     LayOut(sizes);
@@ -75,6 +77,7 @@ class OnlineSoftmax : public AttentionBackend {
 
   void Accumulate(const AttentionStep& step) override {
     CheckStep(config_, step);
+    if (few_queries_.Fits(step)) return few_queries_.Run(step);
     const RowBlocks blocks(step.query.segments, tiles_.q_block, row_granule_);
     const int64_t groups = static_cast<int64_t>(groups_.size());
     const int64_t last_position = LastPosition(step.query);
@@ -101,6 +104,8 @@ class OnlineSoftmax : public AttentionBackend {
 
  private:
   void LayOut(Workspace& workspace) {
+    few_queries_.LayOut(workspace);
+    if (few_queries_.AlwaysFits()) return;
     const int64_t width = kernels_.block_columns();
     for (Worker& worker : workers_) {
       worker.q = workspace.Take<float>(padded_head_dim_ * tile_columns_);
@@ -272,6 +277,7 @@ class OnlineSoftmax : public AttentionBackend {
   PackedValues packed_values_;
   GroupPipeline pipeline_;
   std::vector<float*> values_;  // buffers of the pipeline
+  FewQueries few_queries_;
   std::vector<Worker> workers_;
   AlignedBuffer workspace_;
 };

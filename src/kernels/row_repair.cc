@@ -12,11 +12,6 @@ namespace {
 
 constexpr int64_t kMaxHeadDim = 256;
 
-double Element(const ConstTensorView& view, int64_t b, int64_t h, int64_t t, int64_t d) {
-  if (view.data_type == DataType::kFloat32) return view.Row<float>(b, h, t)[d];
-  return view.Row<Bfloat16>(b, h, t)[d].ToFloat();
-}
-
 float ClampToFloat(double value) {
   constexpr double kLargest = std::numeric_limits<float>::max();
   // inf and NaN stay: they were seen, not made.
@@ -35,7 +30,7 @@ void AddKey(const ConstTensorView& v, int64_t batch, int64_t kv_head, int64_t ke
   const double m = std::max(row.m, s);
   const double rescale = row.m == kMinusInfinity ? 0.0 : std::exp(row.m - m), weight = std::exp(s - m);
   for (int64_t d = 0; d < v.shape.head_dim; ++d) {
-    row.o[d] = row.o[d] * rescale + weight * Element(v, batch, kv_head, key, d);
+    row.o[d] = row.o[d] * rescale + weight * ElementAsFloat(v, batch, kv_head, key, d);
   }
   row.m = m;
   row.l = row.l * rescale + weight;
@@ -60,8 +55,8 @@ void RepairRow(const BackendConfig& config, const AttentionStep& step, int64_t b
     for (int64_t key = segment.local_begin; key < segment.local_begin + visible; ++key) {
       double s = 0;
       for (int64_t d = 0; d < head_dim; ++d) {
-        s += Element(step.query.q, batch, head, query_row, d) *
-             Element(step.key_value.k, batch, kv_head, key, d);
+        s += double{ElementAsFloat(step.query.q, batch, head, query_row, d)} *
+             ElementAsFloat(step.key_value.k, batch, kv_head, key, d);
       }
       AddKey(step.key_value.v, batch, kv_head, key, s * scale, row);
     }

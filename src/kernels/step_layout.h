@@ -35,6 +35,19 @@ float Base2Scale(const BackendConfig& config);
 inline int64_t CeilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
 inline int64_t RoundUp(int64_t a, int64_t multiple) { return CeilDivide(a, multiple) * multiple; }
 
+// First byte of a row, whatever its element type.
+inline const void* RowAddress(const ConstTensorView& view, int64_t batch, int64_t head, int64_t token) {
+  return view.data_type == DataType::kFloat32
+             ? static_cast<const void*>(view.Row<float>(batch, head, token))
+             : static_cast<const void*>(view.Row<Bfloat16>(batch, head, token));
+}
+// One element, for paths that need not be fast.
+inline float ElementAsFloat(const ConstTensorView& view, int64_t batch, int64_t head, int64_t token,
+                            int64_t d) {
+  return view.data_type == DataType::kFloat32 ? view.Row<float>(batch, head, token)[d]
+                                              : view.Row<Bfloat16>(batch, head, token)[d].ToFloat();
+}
+
 // A run of rows of one query segment.
 struct RowBlock {
   int64_t local_begin = 0;

@@ -9,6 +9,7 @@
 #include "hwy/foreach_target.h"
 // foreach_target comes first.
 #include "src/kernels/exp-inl.h"
+#include "src/kernels/few_queries-inl.h"
 #include "src/kernels/layout-inl.h"
 #include "src/kernels/simd_base-inl.h"
 #include "src/kernels/softmax_tile-inl.h"
@@ -74,6 +75,20 @@ void MoveMaximumFunction(int vectors, const float* new_m, float* m, float* l, fl
   MoveMaximum(vectors, new_m, m, l, rescale);
 }
 
+template <typename T>
+void FewScoresFunction(const FewScoresArguments& arguments) {
+  FewScores<T>(arguments);
+}
+
+template <typename T>
+void FewWeightedSumFunction(const FewWeightedSumArguments& arguments) {
+  FewWeightedSum<T>(arguments);
+}
+
+float FewSoftmaxFunction(float* scores, int64_t visible, int64_t keys, float* m, float* l) {
+  return FewSoftmax(scores, visible, keys, m, l);
+}
+
 void Exp2Array(const float* x, int64_t n, float* result) {
   const FloatTag df;
   for (int64_t i = 0; i < n; i += kLanes) hn::StoreU(Exp2(hn::LoadU(df, x + i)), df, result + i);
@@ -101,6 +116,11 @@ const TileKernels& Table() {
     .exponentials = ExponentialsAnyWidth,
     .move_maximum = MoveMaximumFunction,
     .weighted_sum = WeightedSumAnyWidth,
+    .few_scores = FewScoresFunction<float>,
+    .few_scores_bf16 = FewScoresFunction<Bfloat16>,
+    .few_weighted_sum = FewWeightedSumFunction<float>,
+    .few_weighted_sum_bf16 = FewWeightedSumFunction<Bfloat16>,
+    .few_softmax = FewSoftmaxFunction,
     .exp2 = Exp2Array,
   };
   return kTable;

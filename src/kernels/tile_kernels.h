@@ -60,6 +60,29 @@ struct WeightedSumArguments {
   float* o = nullptr;
 };
 
+// Few query columns (see few_queries-inl.h): scores and weights are rows, scores[c * scores_stride + key]; q
+// and o are rows of head_dim floats, one per column.
+struct FewScoresArguments {
+  const void* k = nullptr;  // float or Bfloat16
+  int64_t k_stride = 0;
+  int64_t keys = 0;
+  const float* q = nullptr;
+  int64_t columns = 0;
+  int64_t head_dim = 0;
+  float* scores = nullptr;
+  int64_t scores_stride = 0;  // at least keys rounded up to lanes
+};
+struct FewWeightedSumArguments {
+  const float* scores = nullptr;
+  int64_t scores_stride = 0;
+  int64_t columns = 0;
+  const void* v = nullptr;  // float or Bfloat16
+  int64_t v_stride = 0;
+  int64_t keys = 0;
+  int64_t head_dim = 0;
+  float* o = nullptr;
+};
+
 struct TileKernels {
   Isa isa;
   int lanes;
@@ -89,6 +112,14 @@ struct TileKernels {
   void (*move_maximum)(int vectors, const float* new_m, float* m, float* l, float* rescale);
   // O^T = O^T * rescale + V^T P^T for one block.
   void (*weighted_sum)(const WeightedSumArguments& arguments);
+  // Few query columns: scores = q K^T; o += weights V.
+  void (*few_scores)(const FewScoresArguments& arguments);
+  void (*few_scores_bf16)(const FewScoresArguments& arguments);
+  void (*few_weighted_sum)(const FewWeightedSumArguments& arguments);
+  void (*few_weighted_sum_bf16)(const FewWeightedSumArguments& arguments);
+  // One column's scores of `keys` keys -> weights, the keys from `visible` on hidden; moves m and l, returns
+  // the factor o has to be multiplied by.
+  float (*few_softmax)(float* scores, int64_t visible, int64_t keys, float* m, float* l);
   // 2^x element by element (for tests of its accuracy), n a multiple of lanes.
   void (*exp2)(const float* x, int64_t n, float* result);
 };

@@ -1,0 +1,215 @@
+// Kernels for few query columns (decode): a lane is an element of head_dim, or a key; K and V pass through
+// once, as they lie in memory, for all columns together.
+//
+// With C columns the tiles' formulation would leave lanes - C of every vector idle. Here a key costs, per
+// column, D / lanes multiply-adds for the score and as many for the weighted sum: for two columns some 16
+// cycles at D = 128, against the 50 that its 1 KB takes from memory. Memory is the limit, so what matters is
+// how it is read: long runs of K, then of V (FewQueries decides), each prefetched kAheadBytes ahead into L1.
+#if defined(SRC_KERNELS_FEW_QUERIES_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef SRC_KERNELS_FEW_QUERIES_INL_H_
+#undef SRC_KERNELS_FEW_QUERIES_INL_H_
+#else
+#define SRC_KERNELS_FEW_QUERIES_INL_H_
+#endif
+
+#include <limits>
+
+#include "hwy/cache_control.h"
+#include "src/base/data_type.h"
+#include "src/kernels/exp-inl.h"
+#include "src/kernels/layout-inl.h"
+#include "src/kernels/simd_base-inl.h"
+#include "src/kernels/tile_kernels.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace attention {
+namespace HWY_NAMESPACE {
+
+constexpr int64_t kAheadBytes = 16 << 10;
+
+HWY_INLINE FloatVec LoadElements(const float* from) { return hn::LoadU(FloatTag(), from); }
+HWY_INLINE float LoadElement(const float* from) { return *from; }
+
+// A bf16 is the upper half of a float.
+HWY_INLINE FloatVec LoadElements(const Bfloat16* from) {
+#if HWY_TARGET == HWY_SCALAR
+  return hn::Set(FloatTag(), from->ToFloat());
+#else
+  const hn::Rebind<uint16_t, FloatTag> half;
+  const hn::RebindToUnsigned<FloatTag> word;
+  const auto bits = hn::PromoteTo(word, hn::LoadU(half, reinterpret_cast<const uint16_t*>(from)));
+  return hn::BitCast(FloatTag(), hn::ShiftLeft<16>(bits));
+#endif
+}
+HWY_INLINE float LoadElement(const Bfloat16* from) { return from->ToFloat(); }
+
+// Fetches the lines of the row that lies kAheadBytes further on.
+template <typename T>
+HWY_INLINE void PrefetchRowAhead(const T* row, int64_t row_elements) {
+  const char* ahead = reinterpret_cast<const char*>(row) + kAheadBytes;
+  for (int64_t byte = 0; byte < row_elements * static_cast<int64_t>(sizeof(T)); byte += 64) {
+    hwy::Prefetch(ahead + byte);
+  }
+}
+
+// Scores of keys [key, key + kLanes) with one column: kLanes accumulators, one per key, reduced together by a
+// transposition.
+template <typename T>
+HWY_INLINE FloatVec DotRows(const float* q, const T* k, int64_t k_stride, int64_t head_dim) {
+  const FloatTag df;
+  FloatVec acc[kLanes];
+  ATTENTION_UNROLL
+  for (int i = 0; i < kLanes; ++i) acc[i] = hn::Zero(df);
+  int64_t d = 0;
+  for (; d + kLanes <= head_dim; d += kLanes) {
+    const FloatVec query = hn::LoadU(df, q + d);
+    ATTENTION_UNROLL
+    for (int i = 0; i < kLanes; ++i) acc[i] = hn::MulAdd(query, LoadElements(k + i * k_stride + d), acc[i]);
+  }
+  TransposeSquare(acc);
+  ATTENTION_UNROLL
+  for (int step = kLanes / 2; step > 0; step /= 2) {
+    ATTENTION_UNROLL
+    for (int i = 0; i < step; ++i) acc[i] = hn::Add(acc[i], acc[i + step]);
+  }
+  if (d == head_dim) return acc[0];
+  HWY_ALIGN float scores[kLanes];
+  hn::Store(acc[0], df, scores);
+  for (; d < head_dim; ++d) {
+    for (int i = 0; i < kLanes; ++i) scores[i] += q[d] * LoadElement(k + i * k_stride + d);
+  }
+  return hn::Load(df, scores);
+}
+
+template <typename T>
+HWY_INLINE float DotRow(const float* q, const T* k, int64_t head_dim) {
+  float sum = 0;
+  for (int64_t d = 0; d < head_dim; ++d) sum += q[d] * LoadElement(k + d);
+  return sum;
+}
+
+// See TileKernels::few_scores.
+template <typename T>
+HWY_INLINE void FewScores(const FewScoresArguments& arguments) {
+  const FloatTag df;
+  const T* k = static_cast<const T*>(arguments.k);
+  int64_t key = 0;
+  for (; key + kLanes <= arguments.keys; key += kLanes) {
+    for (int i = 0; i < kLanes; ++i) PrefetchRowAhead(k + (key + i) * arguments.k_stride, arguments.head_dim);
+    for (int64_t c = 0; c < arguments.columns; ++c) {
+      hn::StoreU(DotRows(arguments.q + c * arguments.head_dim, k + key * arguments.k_stride,
+                         arguments.k_stride, arguments.head_dim),
+                 df, arguments.scores + c * arguments.scores_stride + key);
+    }
+  }
+  for (; key < arguments.keys; ++key) {
+    for (int64_t c = 0; c < arguments.columns; ++c) {
+      arguments.scores[c * arguments.scores_stride + key] =
+          DotRow(arguments.q + c * arguments.head_dim, k + key * arguments.k_stride, arguments.head_dim);
+    }
+  }
+}
+
+// See TileKernels::few_softmax.
+HWY_INLINE float FewSoftmax(float* scores, int64_t visible, int64_t keys, float* m, float* l) {
+  const FloatTag df;
+  constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
+  const int64_t padded = (keys + kLanes - 1) / kLanes * kLanes;
+  for (int64_t key = visible; key < padded; ++key) scores[key] = kMinusInfinity;
+  FloatVec maximum = hn::Set(df, *m);
+  for (int64_t key = 0; key < padded; key += kLanes) maximum = hn::Max(maximum, hn::LoadU(df, scores + key));
+  const float new_m = hn::GetLane(hn::MaxOfLanes(df, maximum));
+  const float safe_m = new_m == kMinusInfinity ? 0.0f : new_m;
+  const FloatVec reference = hn::Set(df, safe_m);
+  FloatVec total = hn::Zero(df);
+  for (int64_t key = 0; key < padded; key += kLanes) {
+    const FloatVec p = Exp2(hn::Sub(hn::LoadU(df, scores + key), reference));
+    hn::StoreU(p, df, scores + key);
+    total = hn::Add(total, p);
+  }
+  // As in MoveMaximum: exactly 1 where the maximum stayed.
+  const float rescale = *m == new_m ? 1.0f : hn::GetLane(Exp2(hn::Set(df, *m - safe_m)));
+  *l = *l * rescale + hn::GetLane(hn::SumOfLanes(df, total));
+  *m = new_m;
+  return rescale;
+}
+
+// o[c][d ..] of kColumns columns and kVectors vectors of head_dim, over keys [begin, end).
+template <int kColumns, int kVectors, typename T>
+HWY_INLINE void AddWeightedRow(const FewWeightedSumArguments& arguments, int64_t column, int64_t d,
+                               int64_t begin, int64_t end) {
+  const FloatTag df;
+  const T* v = static_cast<const T*>(arguments.v) + d;
+  const float* p = arguments.scores + column * arguments.scores_stride;
+  float* o = arguments.o + column * arguments.head_dim + d;
+  FloatVec acc[kColumns][kVectors];
+  ATTENTION_UNROLL
+  for (int c = 0; c < kColumns; ++c) {
+    ATTENTION_UNROLL
+    for (int j = 0; j < kVectors; ++j) acc[c][j] = hn::LoadU(df, o + c * arguments.head_dim + j * kLanes);
+  }
+  for (int64_t key = begin; key < end; ++key) {
+    const T* row = v + key * arguments.v_stride;
+    if (column == 0) PrefetchRowAhead(row, kVectors * kLanes);
+    FloatVec weight[kColumns];
+    ATTENTION_UNROLL
+    for (int c = 0; c < kColumns; ++c) weight[c] = hn::Set(df, p[c * arguments.scores_stride + key]);
+    ATTENTION_UNROLL
+    for (int j = 0; j < kVectors; ++j) {
+      const FloatVec value = LoadElements(row + j * kLanes);
+      ATTENTION_UNROLL
+      for (int c = 0; c < kColumns; ++c) acc[c][j] = hn::MulAdd(weight[c], value, acc[c][j]);
+    }
+  }
+  ATTENTION_UNROLL
+  for (int c = 0; c < kColumns; ++c) {
+    ATTENTION_UNROLL
+    for (int j = 0; j < kVectors; ++j) hn::StoreU(acc[c][j], df, o + c * arguments.head_dim + j * kLanes);
+  }
+}
+
+// All of head_dim for kColumns columns over keys [begin, end).
+template <int kColumns, typename T>
+HWY_INLINE void AddWeightedColumns(const FewWeightedSumArguments& arguments, int64_t column, int64_t begin,
+                                   int64_t end) {
+  // 8 x 2 accumulators of 32 registers, 4 x 2 of 16.
+  constexpr int kVectors = HWY_TARGET <= HWY_AVX3 ? 8 : 4;
+  int64_t d = 0;
+  for (; d + kVectors * kLanes <= arguments.head_dim; d += kVectors * kLanes) {
+    AddWeightedRow<kColumns, kVectors, T>(arguments, column, d, begin, end);
+  }
+  for (; d + kLanes <= arguments.head_dim; d += kLanes) {
+    AddWeightedRow<kColumns, 1, T>(arguments, column, d, begin, end);
+  }
+  const T* v = static_cast<const T*>(arguments.v);
+  for (; d < arguments.head_dim; ++d) {
+    for (int64_t c = column; c < column + kColumns; ++c) {
+      float sum = arguments.o[c * arguments.head_dim + d];
+      for (int64_t key = begin; key < end; ++key) {
+        sum += arguments.scores[c * arguments.scores_stride + key] *
+               LoadElement(v + key * arguments.v_stride + d);
+      }
+      arguments.o[c * arguments.head_dim + d] = sum;
+    }
+  }
+}
+
+// See TileKernels::few_weighted_sum. Values are taken kRun rows at a time, which stay in L1 from one pair of
+// columns to the next.
+template <typename T>
+HWY_INLINE void FewWeightedSum(const FewWeightedSumArguments& arguments) {
+  constexpr int64_t kRun = 32;
+  for (int64_t begin = 0; begin < arguments.keys; begin += kRun) {
+    const int64_t end = HWY_MIN(begin + kRun, arguments.keys);
+    int64_t column = 0;
+    for (; column + 2 <= arguments.columns; column += 2)
+      AddWeightedColumns<2, T>(arguments, column, begin, end);
+    if (column < arguments.columns) AddWeightedColumns<1, T>(arguments, column, begin, end);
+  }
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace attention
+HWY_AFTER_NAMESPACE();
+
+#endif  // per-target include guard

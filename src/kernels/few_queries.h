@@ -1,0 +1,73 @@
+// Online softmax for few query columns (decode, a handful of prompt tokens): K and V are read once, in long
+// runs, and nothing else costs anything.
+//
+// Threads share the (batch entry, KV head) pairs and, where those are few, runs of keys (split-KV, as in
+// flash-decoding); partial states merge in a fixed order, so results do not depend on timing.
+#ifndef SRC_KERNELS_FEW_QUERIES_H_
+#define SRC_KERNELS_FEW_QUERIES_H_
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "src/kernels/attention_backend.h"
+#include "src/kernels/step_layout.h"
+#include "src/kernels/tile_kernels.h"
+#include "src/kernels/workspace.h"
+
+namespace attention {
+
+class FewQueries {
+ public:
+  // config, kernels and groups must outlive it.
+  FewQueries(const BackendConfig& config, const TileKernels& kernels, std::span<const HeadGroup> groups);
+
+  // Whether the step has so few columns that this way is the faster one.
+  bool Fits(const AttentionStep& step) const;
+  // Whether every step that the config allows does.
+  bool AlwaysFits() const;
+  void LayOut(Workspace& workspace);
+  void Run(const AttentionStep& step);
+
+ private:
+  // Few enough for fixed arrays.
+  static constexpr int64_t kMaxColumns = 8;
+
+  struct Column {
+    int64_t head = 0;
+    int64_t row = 0;
+    int64_t position = 0;
+  };
+  struct Partial {
+    float* o = nullptr;  // [kMaxColumns][head_dim]
+    float* m = nullptr;  // [kMaxColumns], base-2 logits
+    float* l = nullptr;
+  };
+  struct Worker {
+    float* q = nullptr;       // [kMaxColumns][head_dim], scaled
+    float* scores = nullptr;  // [kMaxColumns][keys per run]
+  };
+
+  int64_t FillColumns(const AttentionStep& step, const HeadGroup& group, Column* columns) const;
+  int64_t Splits(int64_t keys) const;
+  // Keys [begin, end) of all segments, counted through.
+  void RunSplit(const AttentionStep& step, int64_t batch, const HeadGroup& group, int64_t begin, int64_t end,
+                const Progress& progress, const Worker& worker, const Partial& partial) const;
+  void RunKeys(const AttentionStep& step, int64_t batch, int64_t kv_head, const TokenSegment& keys,
+               std::span<const Column> columns, const Progress& progress, const Worker& worker,
+               const Partial& partial) const;
+  void Finish(const AttentionStep& step, int64_t batch, const HeadGroup& group,
+              std::span<const Partial> partials) const;
+
+  const BackendConfig& config_;
+  const TileKernels& kernels_;
+  std::span<const HeadGroup> groups_;
+  int64_t max_columns_;
+  int64_t max_splits_;
+  std::vector<Worker> workers_;
+  std::vector<Partial> partials_;  // [unit][split]
+};
+
+}  // namespace attention
+
+#endif  // SRC_KERNELS_FEW_QUERIES_H_
