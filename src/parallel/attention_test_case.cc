@@ -78,7 +78,7 @@ double Tolerance(const AttentionProblem& problem) {
 
 }  // namespace
 
-TestData MakeTestData(const Communicator& workers, const AttentionProblem& problem) {
+TestData MakeTestData(const Communicator& workers, const AttentionProblem& problem, double key_growth) {
   TestData data;
   data.problem = problem;
   const TensorShape q_shape = {problem.batch, problem.query_heads, problem.query_tokens, problem.head_dim};
@@ -86,6 +86,12 @@ TestData MakeTestData(const Communicator& workers, const AttentionProblem& probl
   data.q = Gaussian(workers, q_shape.elements(), 0);
   data.k = Gaussian(workers, kv_shape.elements(), 1);
   data.v = Gaussian(workers, kv_shape.elements(), 2);
+  for (size_t i = 0; i < data.k.size() && key_growth != 0; ++i) {
+    const int64_t token = static_cast<int64_t>(i) / problem.head_dim % problem.kv_tokens;
+    const int64_t age = key_growth > 0 ? token : problem.kv_tokens - 1 - token;
+    data.k[i] *= static_cast<float>(1 + std::abs(key_growth) * static_cast<double>(age) /
+                                            static_cast<double>(problem.kv_tokens));
+  }
   const ConstTensorView q = HeadMajorView(data.q.data(), DataType::kFloat32, q_shape);
   const ConstTensorView k = HeadMajorView(data.k.data(), DataType::kFloat32, kv_shape);
   const ConstTensorView v = HeadMajorView(data.v.data(), DataType::kFloat32, kv_shape);

@@ -19,8 +19,10 @@ struct TestData {
   std::vector<double> expected;
 };
 
-// Collective over `workers`, which divide the rows of the reference among them.
-TestData MakeTestData(const Communicator& workers, const AttentionProblem& problem);
+// Collective over `workers`, which divide the rows of the reference among them. `key_growth` g multiplies key
+// t of S by 1 + g t / S: later keys have ever larger logits (smaller ones before, if negative), up to about 5
+// g.
+TestData MakeTestData(const Communicator& workers, const AttentionProblem& problem, double key_growth = 0);
 
 struct TestCase {
   AttentionProblem problem;

@@ -64,9 +64,10 @@ std::vector<Combination> Combinations(bool grids_only) {
   return combinations;
 }
 
-bool FullMatrix() {
-  const char* matrix = std::getenv("ATTENTION_TEST_MATRIX");
-  return matrix != nullptr && std::string(matrix) == "full";
+// The sequence length whose full product is asked for; 0: all pairs.
+int64_t FullMatrixLength() {
+  const char* length = std::getenv("ATTENTION_FULL_MATRIX_LENGTH");
+  return length == nullptr ? 0 : std::atoll(length);
 }
 
 AttentionProblem MakeProblem(Phase phase, int64_t tokens, std::pair<int64_t, int64_t> heads, int64_t head_dim,
@@ -134,20 +135,25 @@ class StrategyTest : public testing::Test {
 void RunMatrix(const std::vector<Combination>& combinations, const std::vector<Grid>& grids,
                const std::function<void(int ranks, const TestCase&)>& check) {
   const std::vector<Kernel> kernels = Kernels();
+  const int64_t full_length = FullMatrixLength();
+  const std::vector<int64_t> lengths =
+      full_length > 0 ? std::vector<int64_t>{full_length}
+                      : std::vector<int64_t>(std::begin(kSequenceLengths), std::end(kSequenceLengths));
+  const auto count = [](const auto& values) { return static_cast<int>(std::size(values)); };
   const std::vector<int> levels = {2,
-                                   static_cast<int>(std::size(kSequenceLengths)),
-                                   static_cast<int>(std::size(kHeads)),
-                                   static_cast<int>(std::size(kHeadDims)),
-                                   static_cast<int>(std::size(kBatches)),
-                                   static_cast<int>(combinations.size()),
-                                   static_cast<int>(grids.empty() ? std::size(kRankCounts) : grids.size()),
-                                   static_cast<int>(kernels.size()),
+                                   count(lengths),
+                                   count(kHeads),
+                                   count(kHeadDims),
+                                   count(kBatches),
+                                   count(combinations),
+                                   grids.empty() ? count(kRankCounts) : count(grids),
+                                   count(kernels),
                                    2};
-  for (const std::vector<int>& row : FullMatrix() ? FullProduct(levels) : AllPairs(levels)) {
+  for (const std::vector<int>& row : full_length > 0 ? FullProduct(levels) : AllPairs(levels)) {
     const Combination& combination = combinations[static_cast<size_t>(row[5])];
     const Kernel& kernel = kernels[static_cast<size_t>(row[7])];
     TestCase test_case;
-    test_case.problem = MakeProblem(combination.phase, kSequenceLengths[row[1]], kHeads[row[2]],
+    test_case.problem = MakeProblem(combination.phase, lengths[static_cast<size_t>(row[1])], kHeads[row[2]],
                                     kHeadDims[row[3]], kBatches[row[4]], row[0] == 1);
     test_case.variant = combination.variant;
     test_case.contract = combination.contract;
@@ -169,6 +175,31 @@ TEST_F(StrategyTest, EveryCombinationAgreesWithFloat64) {
 TEST_F(StrategyTest, EveryGridAgreesWithFloat64) {
   RunMatrix(Combinations(true), std::vector<Grid>(std::begin(kGrids), std::end(kGrids)),
             [&](int ranks, const TestCase& test_case) { Check(ranks, test_case); });
+}
+
+// Logits that grow to hundreds from rank to rank, in either direction: every rank's part must be rescaled to
+// the largest maximum, or exp overflows. A logit's rounding error grows with its size, and so does the
+// tolerance.
+TEST_F(StrategyTest, GrowingLogitsDoNotOverflow) {
+  constexpr double kGrowth = 60;
+  for (const Kernel& kernel : Kernels()) {
+    for (const Combination& combination : Combinations(false)) {
+      if (combination.variant.algorithm != AttentionAlgorithm::kOnlineSoftmax) continue;
+      TestCase test_case;
+      test_case.problem = MakeProblem(combination.phase, 97, {4, 2}, 64, 1, false);
+      test_case.variant = combination.variant;
+      test_case.contract = combination.contract;
+      test_case.options = {kernel.isa, kernel.threads, kernel.factory, true};
+      for (double growth : {kGrowth, -kGrowth}) {
+        const TestData data = MakeTestData(world_, test_case.problem, growth);
+        Communicator* ranks = FirstRanks(4);
+        if (ranks == nullptr) continue;
+        const TestResult result = RunTestCase(*ranks, test_case, data);
+        EXPECT_LE(result.relative_l2_error, result.tolerance * 5 * kGrowth)
+            << Name(test_case) << " growth " << growth;
+      }
+    }
+  }
 }
 
 // With one rank there is nothing to exchange: all variants of an algorithm make the same single call of the

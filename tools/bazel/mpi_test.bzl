@@ -25,4 +25,6 @@ def mpi_test(name, ranks, srcs, deps, copts = [], linkopts = [], size = "medium"
             data = [":%s_binary" % name] + data,
             **kwargs
         )
-    native.test_suite(name = name, tests = tests)
+    # A suite of manual tests must be manual itself, or //... would run them through it.
+    suite_tags = ["manual"] if "manual" in kwargs.get("tags", []) else []
+    native.test_suite(name = name, tests = tests, tags = suite_tags)
