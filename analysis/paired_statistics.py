@@ -268,6 +268,11 @@ def _invert(bound: _Bound, limit: float) -> float:
     return math.exp(high)
 
 
+def ratio_of(log_ratio: float) -> float:
+    """exp, with infinity for what is too large to be a float."""
+    return math.exp(log_ratio) if log_ratio < 700 else math.inf
+
+
 def detectable_ratio(estimate: Estimate, error: float = ONE_SIDED_ERROR, margin: float = MARGIN) -> float:
     """The smallest true ratio that data like these would have shown to exceed 1 + margin, with probability POWER.
 
@@ -276,7 +281,7 @@ def detectable_ratio(estimate: Estimate, error: float = ONE_SIDED_ERROR, margin:
     log(1 + margin) exactly when U(1 - POWER) > t, and that has probability POWER by the definition of an upper
     bound. So the statement needs no assumption beyond those of the bounds themselves.
     """
-    return (1 + margin) * math.exp(min(estimate.upper(1 - POWER) - estimate.lower(error), 700.0))
+    return (1 + margin) * ratio_of(estimate.upper(1 - POWER) - estimate.lower(error))
 
 
 @dataclass(frozen=True)

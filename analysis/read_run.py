@@ -51,6 +51,11 @@ WORDS_FOR_FALSE = ("0", "false")
 class UnusableInput(Exception):
     """Bad usage or a run directory that cannot be analysed; the message is one line for the user."""
 
+    def __init__(self, message: str) -> None:
+        # A quoted field may hold line breaks, and a broken one half the file.
+        line = " ".join(message.split())
+        super().__init__(line if len(line) <= 500 else line[:497] + "...")
+
 
 def canonical(value: object) -> str:
     """One spelling for values that mean the same in YAML, JSON and CSV: true and True, 2 and 2.0."""
@@ -325,10 +330,14 @@ def _read_samples(path: Path, cases: list[Case]) -> tuple[dict[tuple[str, str], 
     return samples, ignored, pilots
 
 
+def _refuse_constant(name: str) -> None:
+    raise UnusableInput(f"manifest.json: {name} is not JSON")
+
+
 def _read_manifest(path: Path) -> dict[str, Any]:
     text = _read_text(path)
     try:
-        manifest = json.loads(text)
+        manifest = json.loads(text, parse_constant=_refuse_constant)
     except json.JSONDecodeError as problem:
         raise UnusableInput(f"{path.name} line {problem.lineno}, column {problem.colno}: {problem.msg}") from None
     if not isinstance(manifest, dict):

@@ -265,7 +265,7 @@ def format_claim(result: ClaimResult, wanted_regimes: Sequence[str] | None = Non
     answer = f"Answer: {str(result.verdict).upper()}. {counts_text(result.counts)}."
     if result.reason and result.voting:
         answer += f" Because {result.reason}."
-    lines = [f"CLAIM {claim.name}", *_question(claim), wrap(answer, 2, 4), wrap(_certainty(result), 2, 4)]
+    lines = [wrap(f"CLAIM {claim.name}"), *_question(claim), wrap(answer, 2, 4), wrap(_certainty(result), 2, 4)]
     lines += format_controls(result.controls, claim)
     if len(groups) > 1:
         lines += ["", *_regime_summary(groups)]

@@ -47,14 +47,14 @@ class PairResult:
 
     @property
     def ratio(self) -> float | None:
-        return None if self.estimate is None else math.exp(self.estimate.centre)
+        return None if self.estimate is None else stats.ratio_of(self.estimate.centre)
 
     @property
     def interval(self) -> tuple[float, float] | None:
         if self.estimate is None:
             return None
         lower, upper = (self.estimate.lower(stats.ONE_SIDED_ERROR), self.estimate.upper(stats.ONE_SIDED_ERROR))
-        return math.exp(lower), math.exp(upper) if upper < 700 else math.inf
+        return stats.ratio_of(lower), stats.ratio_of(upper)
 
 
 @dataclass(frozen=True)
@@ -236,7 +236,7 @@ def _why_undecided(claim: Claim, found: stats.Estimate, level: float, alone: Ver
     detectable = stats.detectable_ratio(found, level)
     prefix = f"{alone} on its own, not after Holm's correction; " if alone is not Verdict.UNDECIDED else ""
     if claim.is_ratio:
-        reach = (math.exp((found.upper(level) - found.lower(level)) / 2) - 1) * 100
+        reach = (stats.ratio_of((found.upper(level) - found.lower(level)) / 2) - 1) * 100
         return f"{prefix}interval straddles a bound; it is known to +-{reach:.2g} % ({effort})", detectable
     return f"{prefix}could have detected {detectable:.3f} ({effort})", detectable
 
