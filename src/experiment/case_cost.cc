@@ -93,7 +93,7 @@ double AssumedCoreGflops(Isa isa) {
     case Isa::kAvx2:
       return 50;
     case Isa::kAvx512:
-      return 90;
+      return 150;
   }
   return 1;
 }
@@ -105,13 +105,20 @@ void EstimateCosts(Cell& cell, const MeasureOptions& measure) {
   cell.minimum_bytes = static_cast<double>(total.query) + total.key_value + total.output;
   const double rate = AssumedCoreGflops(cell.isa) * 1e9 * cell.ranks * cell.threads;
   // A sample is up to three runs (all, compute alone, exchange alone) and a warm-up; setting up costs a few.
-  const int rounds = measure.rounds > 0 ? measure.rounds : measure.pilot_rounds + 30;
-  const double run_seconds = std::max(cell.flops / rate, 2e-5) + 2e-3;
-  double seconds = 0;
+  // A sample is up to three runs (all, compute alone, exchange alone) and a warm-up of what fits the caches.
+  const double run_seconds = std::max(cell.flops / rate, 2e-5);
+  const double warm_up = cell.minimum_bytes < (32 << 20) ? measure.warmup : 0;
+  const double runs = 1 + warm_up + (cell.ranks > 1 && measure.measure_parts ? 1.2 : 0);
+  const double round_seconds = 15e-3 + run_seconds * runs * static_cast<double>(cell.cases.size());
+  double seconds = round_seconds * (measure.rounds > 0 ? measure.rounds : measure.pilot_rounds + 30);
+  if (measure.rounds == 0 && measure.seconds_per_cell > 0) {
+    seconds = std::clamp(seconds, round_seconds * (measure.min_rounds + 1),
+                         std::max(measure.seconds_per_cell, round_seconds * (measure.min_rounds + 1)));
+  }
   for (Case& made : cell.cases) {
     made.comm_bytes_per_rank = static_cast<int64_t>(CommBytesPerRank(cell, made.variant, total));
     made.memory_bytes_per_rank = MemoryBytesPerRank(cell, made.variant, total);
-    seconds += run_seconds * rounds * (cell.ranks > 1 && measure.measure_parts ? 3 : 2);
+    seconds += run_seconds;  // checked before
   }
   const double set_up = cell.minimum_bytes / sizeof(float) * 20e-9 * cell.cases.size() + 0.05;
   cell.seconds_estimate = std::min(seconds, measure.max_seconds_per_cell) + set_up;

@@ -70,7 +70,8 @@ class CellRun {
     if (AnyAlive()) {
       CheckAll();
       result.stopped = !Measure();
-      if (!result.stopped) CheckAll();
+      // Of what does not fit the caches, the last round's outputs were checked: runs are long then.
+      if (!result.stopped && fits_cache_) CheckAll();
     }
     for (VariantRun& run : runs_) result.cases.push_back(Summarize(run));
     return result;
@@ -79,7 +80,9 @@ class CellRun {
  private:
   void SetUp();
   void Check(VariantRun& run);
+  void CheckOutput(VariantRun& run);
   void CheckAll();
+  std::optional<int> ChooseByPilot();
   bool Measure();
   bool RunRound(int round);
   SampleRow TakeSample(VariantRun& run, int round, int position, const Limits& limits);
@@ -110,6 +113,7 @@ class CellRun {
   AlignedBuffer read_buffer_;   // for the bandwidth, of the footprint of the inputs
   AlignedBuffer evict_buffer_;  // cache: cold
   bool fits_cache_ = true;
+  bool last_round_ = false;
   double best_peak_gflops_ = 0;
 };
 
@@ -131,8 +135,6 @@ void CellRun::SetUp() {
       run.row.tiles = run.workload->tiles();
       run.row.workspace_bytes = communicator_.Max(run.workload->workspace_bytes());
       run.row.comm_bytes_per_rank = communicator_.Max(run.workload->comm_bytes());
-      // The first run touches what is touched late; after it, memory no longer grows.
-      TimeOnce(communicator_, [&] { run.workload->Run(); });
       // As if it were alone in the process: the other variants' buffers are not its own.
       const int64_t own = CurrentResidentBytes() - resident_before;
       run.row.peak_rss_bytes = communicator_.Max(resident_at_start + own);
@@ -163,6 +165,10 @@ void CellRun::SetUp() {
 void CellRun::Check(VariantRun& run) {
   run.workload->PoisonOutput();
   TimeOnce(communicator_, [&] { run.workload->Run(); });
+  CheckOutput(run);
+}
+
+void CellRun::CheckOutput(VariantRun& run) {
   const AccuracyResult result =
       reference_->Compare(communicator_, run.workload->output(), run.workload->output_shard());
   CaseRow& row = run.row;
@@ -259,7 +265,8 @@ SampleRow CellRun::TakeSample(VariantRun& run, int round, int position, const Li
   const Timing timing = TimeOnce(communicator_, [&] { run.workload->Run(); });
   sample.time_s = timing.max_s;
   sample.time_min_rank_s = timing.min_s;
-  MeasureParts(run, sample);
+  if (last_round_ && !fits_cache_) CheckOutput(run);
+  if (run.workload != nullptr) MeasureParts(run, sample);
   const double gflops = cell_.flops / timing.max_s * 1e-9;
   CheckAgainstPeak(run, sample, gflops);
   if (round < 0) {
@@ -304,6 +311,7 @@ bool CellRun::RunRound(int round) {
       MarkFailed(run, error.what());
       continue;
     }
+    if (run.workload == nullptr) sample.status = CaseStatus::kFailed;
     // A full disk is not the case's fault: that error leaves the cell, on every rank.
     AgreeOnErrors(communicator_, [&] {
       if (communicator_.rank() == 0 && options_.on_sample) options_.on_sample(sample);
@@ -313,24 +321,45 @@ bool CellRun::RunRound(int round) {
   return true;
 }
 
+// The number of rounds of the one fixed-size test; nullopt if stopped by a signal. The pilot's samples go
+// into nothing else. Where ten pilot rounds would eat the cell's budget, fewer must do: then the budget alone
+// decides, still before the test begins.
+std::optional<int> CellRun::ChooseByPilot() {
+  const MeasureOptions& measure = options_.measure;
+  const double begin = NowSeconds(), budget = measure.seconds_per_cell;
+  int done = 0;
+  while (done < measure.pilot_rounds) {
+    if (!RunRound(done - measure.pilot_rounds) || AgreedStop() != StopRequest::kNone) return std::nullopt;
+    ++done;
+    const double elapsed = communicator_.Max(NowSeconds() - begin);
+    if (TimeIsUp() || (budget > 0 && elapsed > budget / 3)) break;
+  }
+  std::vector<std::vector<double>> pilot;
+  for (const VariantRun& run : runs_) {
+    if (run.workload != nullptr) pilot.push_back(run.pilot_times);
+  }
+  int rounds = measure.max_rounds;
+  if (done >= static_cast<int>(kPilotRounds)) {
+    rounds = ChooseRounds(pilot, measure.detectable_ratio, measure.max_rounds);
+  }
+  const double elapsed = communicator_.Max(NowSeconds() - begin);
+  if (budget > 0)
+    rounds = std::min<int64_t>(rounds, static_cast<int64_t>((budget - elapsed) / elapsed * done));
+  return std::max(rounds, measure.min_rounds);
+}
+
 // False if stopped by a signal. At least one round is measured, whatever the time limit.
 bool CellRun::Measure() {
   int rounds = options_.measure.rounds;
   if (rounds == 0) {
-    const int pilot_rounds = options_.measure.pilot_rounds;
-    for (int i = 0; i < pilot_rounds; ++i) {
-      if (!RunRound(i - pilot_rounds) || AgreedStop() != StopRequest::kNone) return false;
-      if (TimeIsUp()) break;
-    }
-    std::vector<std::vector<double>> pilot;
-    for (const VariantRun& run : runs_) {
-      if (run.workload != nullptr) pilot.push_back(run.pilot_times);
-    }
-    rounds = ChooseRounds(pilot, options_.measure.detectable_ratio, options_.measure.max_rounds);
+    const std::optional<int> chosen = ChooseByPilot();
+    if (!chosen) return false;
+    rounds = *chosen;
   }
   for (int round = 0; round < rounds && AnyAlive(); ++round) {
-    if (!RunRound(round)) return false;
     const bool last = round + 1 == rounds;
+    last_round_ = last;
+    if (!RunRound(round)) return false;
     if (AgreedStop() != StopRequest::kNone && !last) return false;
     if (last || !TimeIsUp()) continue;
     for (VariantRun& run : runs_) {

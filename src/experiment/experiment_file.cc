@@ -129,8 +129,8 @@ void ReadGrid(const YamlReader& reader, ExperimentSpec& spec) {
 
 void ReadMeasure(const YamlReader& reader, ExperimentSpec& spec) {
   const std::vector<std::string> keys = {
-      "warmup", "rounds", "pilot_rounds", "max_rounds",           "detectable_ratio",
-      "seed",   "cache",  "data",         "max_seconds_per_cell", "parts"};
+      "warmup",           "rounds", "pilot_rounds", "min_rounds", "max_rounds",           "seconds_per_cell",
+      "detectable_ratio", "seed",   "cache",        "data",       "max_seconds_per_cell", "parts"};
   reader.AllowKeys(keys);
   MeasureOptions& measure = spec.measure;
   if (const auto value = reader.Find("warmup")) measure.warmup = value->Integer(0, 1000);
@@ -139,6 +139,14 @@ void ReadMeasure(const YamlReader& reader, ExperimentSpec& spec) {
   }
   if (const auto value = reader.Find("pilot_rounds")) measure.pilot_rounds = value->Integer(10, 1000);
   if (const auto value = reader.Find("max_rounds")) measure.max_rounds = value->Integer(6, 100000);
+  if (const auto value = reader.Find("min_rounds")) {
+    measure.min_rounds = value->Integer(1, 100000);
+    if (measure.min_rounds > measure.max_rounds) {
+      value->Fail(internal::Concatenate("min_rounds ", measure.min_rounds, " is above max_rounds ",
+                                        measure.max_rounds));
+    }
+  }
+  if (const auto value = reader.Find("seconds_per_cell")) measure.seconds_per_cell = value->Number(0.01, 1e6);
   if (const auto value = reader.Find("detectable_ratio"))
     measure.detectable_ratio = value->Number(1.011, 100);
   if (const auto value = reader.Find("seed")) measure.seed = value->Integer(0, INT64_MAX);

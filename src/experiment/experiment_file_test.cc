@@ -174,6 +174,8 @@ const BadFile kBadFiles[] = {
      "x.yaml:3:46: grid.model: axis model is given twice (here and at x.yaml:2:8: model)"},
     {WithLine("measure: {rounds: 0}\n"),
      "x.yaml:5:19: measure.rounds: 0 is out of range, allowed is a whole number from 1 to 100000"},
+    {WithLine("measure: {min_rounds: 30, max_rounds: 20}\n"),
+     "x.yaml:5:23: measure.min_rounds: min_rounds 30 is above max_rounds 20"},
     {WithLine("measure: {max_seconds_per_cell: -1}\n"),
      "x.yaml:5:33: measure.max_seconds_per_cell: -1 is out of range, allowed is a number from 0.01 to 1e+06"},
     {WithLine("measure: {cache: wram}\n"),

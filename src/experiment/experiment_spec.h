@@ -26,7 +26,9 @@ struct MeasureOptions {
   int warmup = 1;                  // runs before each sample (cache: warm), and before the first
   int rounds = 30;                 // 0 = auto: chosen by the pilot
   int pilot_rounds = 10;           // with rounds: auto; not used in any verdict
+  int min_rounds = 15;             // with rounds: auto
   int max_rounds = 200;            // with rounds: auto
+  double seconds_per_cell = 0;     // with rounds: auto; caps the chosen number before the test. 0 = no cap
   double detectable_ratio = 1.05;  // with rounds: auto; a true ratio of this size is to be found
   uint64_t seed = 1;
   double max_seconds_per_cell = 300;
