@@ -1,0 +1,137 @@
+#include "peers/tournament.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <limits>
+#include <map>
+#include <ostream>
+#include <random>
+#include <string>
+
+#include "src/base/aligned_buffer.h"
+#include "src/base/error.h"
+#include "src/kernels/machine_peak.h"
+
+namespace attention::peers {
+namespace {
+
+constexpr double kSampleSeconds = 0.02;
+constexpr double kPeakSeconds = 0.02;
+constexpr double kBandwidthSeconds = 0.03;
+// A pass this long is not disturbed by what ran before it: no untimed pass first.
+constexpr double kLongPassSeconds = 0.2;
+// A way whose passes so far take this many times the best way's is not tried further. First passes are slower
+// than later ones, by far less than this where they are long.
+constexpr double kHopeless = 1.5;
+
+struct Limits {
+  double peak_gflops;
+  double read_gb_per_s;
+};
+
+Limits MeasureLimits(Isa isa, const AlignedBuffer& footprint) {
+  return {MeasurePeakGflops(isa, DataType::kFloat32, 1, kPeakSeconds),
+          MeasureReadBandwidth(isa, 1, footprint.data(), footprint.size_bytes(), kBandwidthSeconds)};
+}
+
+// The best of five passes; fewer for a way that is far behind anyway.
+double BestOfPasses(Contestant& contestant, double first_pass, double to_beat) {
+  double best = first_pass;
+  for (int pass = 0; pass < 4 && best < kHopeless * to_beat; ++pass) best = std::min(best, contestant.Run());
+  return best;
+}
+
+struct Sample {
+  double seconds;
+  int passes;
+};
+
+Sample Measure(Contestant& contestant, double expected_seconds) {
+  if (expected_seconds < kLongPassSeconds) contestant.Run();
+  const int passes = static_cast<int>(std::clamp(std::ceil(kSampleSeconds / expected_seconds), 1.0, 100.0));
+  double total = 0;
+  for (int pass = 0; pass < passes; ++pass) total += contestant.Run();
+  return {total / passes, passes};
+}
+
+}  // namespace
+
+void WriteHeaders(const TournamentFiles& files) {
+  files.samples
+      << "column,round,position,contestant,way,passes,time_s,gflops,peak_gflops,pct_peak,kv_gb_per_s,"
+         "read_gb_per_s,pct_read_bandwidth\n";
+  files.ways << "column,contestant,way,best_time_s,gflops,max_abs_err,rel_l2_err,accurate,chosen\n";
+}
+
+Contestants ChooseBestWays(Contestants ways, const Problem& problem, const TournamentFiles& files,
+                           bool& all_accurate) {
+  struct Trial {
+    Accuracy accuracy;
+    double seconds = std::numeric_limits<double>::infinity();
+  };
+  std::vector<Trial> trials(ways.size());
+  std::map<std::string, size_t> best;
+  AlignedBuffer output(static_cast<size_t>(problem.query_shape().elements()) * sizeof(float));
+  for (size_t i = 0; i < ways.size(); ++i) {
+    ways[i]->Run();  // first touch of its memory
+    const double first_pass = ways[i]->Run();
+    std::ranges::fill(output.As<float>(), std::numeric_limits<float>::quiet_NaN());
+    ways[i]->ReadOutput(output.As<float>());
+    trials[i].accuracy = problem.Check(output.As<float>());
+    if (!trials[i].accuracy.accurate()) {
+      all_accurate = false;
+      continue;
+    }
+    const auto [entry, first] = best.try_emplace(ways[i]->name(), i);
+    const double to_beat = first ? first_pass : trials[entry->second].seconds;
+    trials[i].seconds = BestOfPasses(*ways[i], first_pass, to_beat);
+    if (trials[i].seconds < to_beat) entry->second = i;
+  }
+  Contestants chosen;
+  for (size_t i = 0; i < ways.size(); ++i) {
+    const auto entry = best.find(ways[i]->name());
+    const bool is_best = entry != best.end() && entry->second == i;
+    files.ways << problem.workload().name << ',' << ways[i]->name() << ',' << ways[i]->way() << ','
+               << trials[i].seconds << ',' << problem.workload().flops() / trials[i].seconds / 1e9 << ','
+               << trials[i].accuracy.max_abs_err << ',' << trials[i].accuracy.rel_l2_err << ','
+               << trials[i].accuracy.accurate() << ',' << is_best << std::endl;
+    if (is_best) chosen.push_back(std::move(ways[i]));
+  }
+  return chosen;
+}
+
+void RunRounds(const Contestants& contestants, const Problem& problem, const TournamentOptions& options,
+               const TournamentFiles& files) {
+  const Workload& w = problem.workload();
+  const AlignedBuffer footprint(static_cast<size_t>(w.key_value_bytes()));
+  std::vector<double> expected;
+  for (const auto& contestant : contestants) expected.push_back(contestant->Run());
+  std::vector<size_t> order(contestants.size());
+  for (size_t i = 0; i < order.size(); ++i) order[i] = i;
+  std::mt19937_64 generator(2026);
+  const auto begin = std::chrono::steady_clock::now();
+  for (int round = 0; round < options.max_rounds; ++round) {
+    const double elapsed = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    if (round >= options.min_rounds && elapsed > options.seconds) break;
+    const Limits limits = MeasureLimits(options.peak_isa, footprint);
+    std::shuffle(order.begin(), order.end(), generator);
+    for (size_t position = 0; position < order.size(); ++position) {
+      Contestant& contestant = *contestants[order[position]];
+      const Sample sample = Measure(contestant, expected[order[position]]);
+      const double gflops = w.flops() / sample.seconds / 1e9;
+      const double kv_gb_per_s = w.key_value_bytes() / sample.seconds / 1e9;
+      if (gflops > 1.03 * limits.peak_gflops) {
+        Fail(contestant.name(), " at ", gflops, " GFLOP/s is above the machine's ", limits.peak_gflops,
+             ": one of the two is measured wrongly");
+      }
+      files.samples << w.name << ',' << round << ',' << position << ',' << contestant.name() << ','
+                    << contestant.way() << ',' << sample.passes << ',' << sample.seconds << ',' << gflops
+                    << ',' << limits.peak_gflops << ',' << 100 * gflops / limits.peak_gflops << ','
+                    << kv_gb_per_s << ',' << limits.read_gb_per_s << ','
+                    << 100 * kv_gb_per_s / limits.read_gb_per_s << std::endl;
+    }
+  }
+}
+
+}  // namespace attention::peers
