@@ -21,9 +21,9 @@ constexpr double kPeakSeconds = 0.02;
 constexpr double kBandwidthSeconds = 0.03;
 // A pass this long is not disturbed by what ran before it: no untimed pass first.
 constexpr double kLongPassSeconds = 0.2;
-// A way whose passes so far take this many times the best way's is not tried further. First passes are slower
-// than later ones, by far less than this where they are long.
-constexpr double kHopeless = 1.5;
+// A way whose best pass so far takes this many times the best way's is not tried further. First passes are
+// slower than later ones (memory is touched), by less than this where they are long.
+constexpr double kHopeless = 2.0;
 
 struct Limits {
   double peak_gflops;
@@ -35,10 +35,12 @@ Limits MeasureLimits(Isa isa, const AlignedBuffer& footprint) {
           MeasureReadBandwidth(isa, 1, footprint.data(), footprint.size_bytes(), kBandwidthSeconds)};
 }
 
-// The best of five passes; fewer for a way that is far behind anyway.
+// The best of five passes, of three if they are long; fewer for a way that is far behind anyway.
 double BestOfPasses(Contestant& contestant, double first_pass, double to_beat) {
   double best = first_pass;
-  for (int pass = 0; pass < 4 && best < kHopeless * to_beat; ++pass) best = std::min(best, contestant.Run());
+  const int more = first_pass > kLongPassSeconds ? 2 : 4;
+  for (int pass = 0; pass < more && best < kHopeless * to_beat; ++pass)
+    best = std::min(best, contestant.Run());
   return best;
 }
 
@@ -61,42 +63,35 @@ void WriteHeaders(const TournamentFiles& files) {
   files.samples
       << "column,round,position,contestant,way,passes,time_s,gflops,peak_gflops,pct_peak,kv_gb_per_s,"
          "read_gb_per_s,pct_read_bandwidth\n";
-  files.ways << "column,contestant,way,best_time_s,gflops,max_abs_err,rel_l2_err,accurate,chosen\n";
+  files.ways << "column,contestant,way,best_time_s,gflops,max_abs_err,rel_l2_err,accurate\n";
 }
 
 Contestants ChooseBestWays(Contestants ways, const Problem& problem, const TournamentFiles& files,
                            bool& all_accurate) {
-  struct Trial {
-    Accuracy accuracy;
+  const Workload& w = problem.workload();
+  struct Best {
+    std::unique_ptr<Contestant> contestant;
     double seconds = std::numeric_limits<double>::infinity();
   };
-  std::vector<Trial> trials(ways.size());
-  std::map<std::string, size_t> best;
+  std::map<std::string, Best> best_of_name;
   AlignedBuffer output(static_cast<size_t>(problem.query_shape().elements()) * sizeof(float));
-  for (size_t i = 0; i < ways.size(); ++i) {
-    ways[i]->Run();  // first touch of its memory
-    const double first_pass = ways[i]->Run();
+  for (std::unique_ptr<Contestant>& way : ways) {
+    const double first_pass = way->Run();
     std::ranges::fill(output.As<float>(), std::numeric_limits<float>::quiet_NaN());
-    ways[i]->ReadOutput(output.As<float>());
-    trials[i].accuracy = problem.Check(output.As<float>());
-    if (!trials[i].accuracy.accurate()) {
-      all_accurate = false;
-      continue;
-    }
-    const auto [entry, first] = best.try_emplace(ways[i]->name(), i);
-    const double to_beat = first ? first_pass : trials[entry->second].seconds;
-    trials[i].seconds = BestOfPasses(*ways[i], first_pass, to_beat);
-    if (trials[i].seconds < to_beat) entry->second = i;
+    way->ReadOutput(output.As<float>());
+    const Accuracy accuracy = problem.Check(output.As<float>());
+    Best& best = best_of_name[way->name()];
+    const double seconds = BestOfPasses(*way, first_pass, std::min(first_pass, best.seconds));
+    files.ways << w.name << ',' << way->name() << ',' << way->way() << ',' << seconds << ','
+               << w.flops() / seconds / 1e9 << ',' << accuracy.max_abs_err << ',' << accuracy.rel_l2_err
+               << ',' << accuracy.accurate() << std::endl;
+    if (!accuracy.accurate()) all_accurate = false;
+    if (accuracy.accurate() && seconds < best.seconds) best = {std::move(way), seconds};
+    way.reset();  // some hold gigabytes
   }
   Contestants chosen;
-  for (size_t i = 0; i < ways.size(); ++i) {
-    const auto entry = best.find(ways[i]->name());
-    const bool is_best = entry != best.end() && entry->second == i;
-    files.ways << problem.workload().name << ',' << ways[i]->name() << ',' << ways[i]->way() << ','
-               << trials[i].seconds << ',' << problem.workload().flops() / trials[i].seconds / 1e9 << ','
-               << trials[i].accuracy.max_abs_err << ',' << trials[i].accuracy.rel_l2_err << ','
-               << trials[i].accuracy.accurate() << ',' << is_best << std::endl;
-    if (is_best) chosen.push_back(std::move(ways[i]));
+  for (auto& [name, best] : best_of_name) {
+    if (best.contestant != nullptr) chosen.push_back(std::move(best.contestant));
   }
   return chosen;
 }
