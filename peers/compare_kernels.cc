@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <optional>
 #include <set>
 
 #include "peers/composite_attention.h"
@@ -29,6 +30,7 @@ struct Options {
   std::string columns = "all";
   std::string contestants = "ours,onednn,openblas,onnxruntime,pytorch";
   std::string output = ".";
+  std::string ways;
   std::string onednn = "libdnnl.so.2";
   std::string openblas = "/usr/lib/x86_64-linux-gnu/openblas-openmp/libopenblas.so.0";
   std::string openblas_core;
@@ -55,6 +57,8 @@ std::optional<Options> ParseOptions(int argc, char** argv) {
       "onnxruntime", text(options.onnxruntime), "ONNX Runtime's shared library")(
       "python", text(options.pytorch.python), "the Python that has PyTorch")(
       "pytorch-worker", text(options.pytorch.worker), "path of pytorch_worker.py")(
+      "ways", text(options.ways),
+      "ways.csv of an earlier run: each contestant takes its fastest way there, nothing is tried anew")(
       "core", po::value(&options.core)->default_value(options.core), "CPU everything is pinned to")(
       "rounds", po::value(&options.tournament.max_rounds)->default_value(options.tournament.max_rounds),
       "rounds of a column, at most")(
@@ -157,6 +161,8 @@ int Run(Options options) {
 
   // Read by OpenBLAS when it is loaded, here and in PyTorch's process.
   if (!options.openblas_core.empty()) setenv("OPENBLAS_CORETYPE", options.openblas_core.c_str(), 1);
+  std::optional<ChosenWays> chosen_ways;
+  if (!options.ways.empty()) chosen_ways.emplace(options.ways);
   Field field(options);
   std::filesystem::create_directories(options.output);
   const std::filesystem::path directory = options.output;
@@ -169,7 +175,9 @@ int Run(Options options) {
   for (const Workload& workload : workloads) {
     std::cerr << workload.name << '\n';
     const Problem problem(workload);
-    const Contestants chosen = ChooseBestWays(field.MakeAll(problem), problem, files, all_accurate);
+    Contestants all = field.MakeAll(problem);
+    if (chosen_ways) all = chosen_ways->Filter(std::move(all), workload.name);
+    const Contestants chosen = ChooseBestWays(std::move(all), problem, files, all_accurate);
     RunRounds(chosen, problem, options.tournament, files);
   }
   std::ofstream libraries(directory / "libraries.csv");

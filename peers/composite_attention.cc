@@ -118,7 +118,7 @@ Contestants MakeComposites(const std::string& name, const Problem& problem, Matr
     }
     return all;
   }
-  for (const int64_t q_block : {32, 64, 96, 128, 192, 256, 384, 512, 1024}) {
+  for (const int64_t q_block : {32, 64, 96, 128, 192, 256, 384, 512, 768}) {
     if (q_block > w.query_tokens) continue;
     all.push_back(MakeComposite(name, {q_block, 0}, problem, multiply));
   }

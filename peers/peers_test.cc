@@ -2,11 +2,13 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <fstream>
 #include <vector>
 
 #include "peers/composite_attention.h"
 #include "peers/onnx_model.h"
 #include "peers/row_softmax.h"
+#include "peers/tournament.h"
 #include "peers/worker_process.h"
 #include "peers/workload.h"
 #include "src/base/error.h"
@@ -84,6 +86,32 @@ TEST(Problem, CheckSeesWrongRowsAndNonFiniteValues) {
   // The result without the mask.
   const Problem unmasked(SmallWorkload(false, 40, 40));
   EXPECT_FALSE(problem.Check(RunComposite(unmasked, {16, 0})).accurate());
+}
+
+class NamedOnly : public Contestant {
+ public:
+  using Contestant::Contestant;
+  double Run() override { return 1; }
+  void ReadOutput(std::span<float>) override {}
+};
+
+TEST(ChosenWays, TakesTheFastestAccurateWayOfTheColumn) {
+  const std::string path = testing::TempDir() + "/ways.csv";
+  std::ofstream(path) << "column,contestant,way,best_time_s,gflops,max_abs_err,rel_l2_err,accurate\n"
+                         "full_512,a,q_block=1,2.5,1,0,0,1\n"
+                         "full_512,a,q_block=2,1.5e-1,1,0,0,1\n"
+                         "full_512,a,q_block=3,1e-3,1,inf,inf,0\n"
+                         "full_1024,a,q_block=3,1e-3,1,0,0,1\n";
+  Contestants all;
+  for (const char* way : {"q_block=1", "q_block=2", "q_block=3"}) {
+    all.push_back(std::make_unique<NamedOnly>("a", way));
+  }
+  all.push_back(std::make_unique<NamedOnly>("unknown", "w"));
+  const Contestants kept = ChosenWays(path).Filter(std::move(all), "full_512");
+  ASSERT_EQ(kept.size(), 2u);
+  EXPECT_EQ(kept[0]->way(), "q_block=2");
+  EXPECT_EQ(kept[1]->name(), "unknown");
+  EXPECT_THROW(ChosenWays("/no/such/file"), Error);
 }
 
 TEST(RowSoftmax, WeightsSumAndMaskForEveryLength) {

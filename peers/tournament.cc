@@ -3,10 +3,13 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <fstream>
 #include <limits>
 #include <map>
 #include <ostream>
 #include <random>
+#include <set>
+#include <sstream>
 #include <string>
 
 #include "src/base/aligned_buffer.h"
@@ -23,7 +26,9 @@ constexpr double kBandwidthSeconds = 0.03;
 constexpr double kLongPassSeconds = 0.2;
 // A way whose best pass so far takes this many times the best way's is not tried further. First passes are
 // slower than later ones (memory is touched), by less than this where they are long.
-constexpr double kHopeless = 2.0;
+constexpr double kHopeless = 1.5;
+
+constexpr char kWaysHeader[] = "column,contestant,way,best_time_s,gflops,max_abs_err,rel_l2_err,accurate";
 
 struct Limits {
   double peak_gflops;
@@ -35,10 +40,10 @@ Limits MeasureLimits(Isa isa, const AlignedBuffer& footprint) {
           MeasureReadBandwidth(isa, 1, footprint.data(), footprint.size_bytes(), kBandwidthSeconds)};
 }
 
-// The best of five passes, of three if they are long; fewer for a way that is far behind anyway.
+// The best of five passes, of two if they are long; fewer for a way that is far behind anyway.
 double BestOfPasses(Contestant& contestant, double first_pass, double to_beat) {
   double best = first_pass;
-  const int more = first_pass > kLongPassSeconds ? 2 : 4;
+  const int more = first_pass > kLongPassSeconds ? 1 : 4;
   for (int pass = 0; pass < more && best < kHopeless * to_beat; ++pass)
     best = std::min(best, contestant.Run());
   return best;
@@ -63,7 +68,7 @@ void WriteHeaders(const TournamentFiles& files) {
   files.samples
       << "column,round,position,contestant,way,passes,time_s,gflops,peak_gflops,pct_peak,kv_gb_per_s,"
          "read_gb_per_s,pct_read_bandwidth\n";
-  files.ways << "column,contestant,way,best_time_s,gflops,max_abs_err,rel_l2_err,accurate\n";
+  files.ways << kWaysHeader << '\n';
 }
 
 Contestants ChooseBestWays(Contestants ways, const Problem& problem, const TournamentFiles& files,
@@ -94,6 +99,39 @@ Contestants ChooseBestWays(Contestants ways, const Problem& problem, const Tourn
     if (best.contestant != nullptr) chosen.push_back(std::move(best.contestant));
   }
   return chosen;
+}
+
+ChosenWays::ChosenWays(const std::string& path) {
+  std::ifstream file(path);
+  std::string line;
+  if (!std::getline(file, line) || line != kWaysHeader) FailUsage(path, " is not a ways.csv of this program");
+  while (std::getline(file, line)) {
+    std::istringstream fields(line);
+    std::string column, name, way, seconds, skipped, accurate;
+    for (std::string* field : {&column, &name, &way, &seconds, &skipped, &skipped, &skipped, &accurate}) {
+      std::getline(fields, *field, ',');
+    }
+    if (accurate != "1") continue;
+    const std::pair<double, std::string> candidate{std::stod(seconds), way};
+    const auto [entry, first] = best_.try_emplace({column, name}, candidate);
+    if (!first && candidate < entry->second) entry->second = candidate;
+  }
+}
+
+Contestants ChosenWays::Filter(Contestants ways, const std::string& column) const {
+  const auto is_chosen = [&](const Contestant& way) {
+    const auto entry = best_.find({column, way.name()});
+    return entry != best_.end() && entry->second.second == way.way();
+  };
+  std::set<std::string> decided;
+  for (const auto& way : ways) {
+    if (is_chosen(*way)) decided.insert(way->name());
+  }
+  Contestants kept;
+  for (std::unique_ptr<Contestant>& way : ways) {
+    if (is_chosen(*way) || !decided.contains(way->name())) kept.push_back(std::move(way));
+  }
+  return kept;
 }
 
 void RunRounds(const Contestants& contestants, const Problem& problem, const TournamentOptions& options,

@@ -4,6 +4,9 @@
 
 #include <cstdint>
 #include <iosfwd>
+#include <map>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "peers/contestant.h"
@@ -32,6 +35,18 @@ void WriteHeaders(const TournamentFiles& files);
 // way's accuracy and time go to files.ways. Ways off from float64 are dropped and make `all_accurate` false.
 Contestants ChooseBestWays(Contestants ways, const Problem& problem, const TournamentFiles& files,
                            bool& all_accurate);
+
+// Which way each contestant of a column takes, from an earlier run's ways.csv: its fastest accurate one.
+class ChosenWays {
+ public:
+  // Throws Error (bad usage) if the file cannot be read or is not a ways.csv.
+  explicit ChosenWays(const std::string& path);
+  // The ways to keep: the chosen one, or all of a contestant of whose ways the file has none.
+  Contestants Filter(Contestants ways, const std::string& column) const;
+
+ private:
+  std::map<std::pair<std::string, std::string>, std::pair<double, std::string>> best_;
+};
 
 // Each round: FMA peak and read bandwidth (over as many bytes as K and V), then every contestant once, in
 // random order. A sample is one untimed pass where a pass is short, then the mean of enough passes for 20 ms.
