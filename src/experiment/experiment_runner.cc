@@ -54,7 +54,7 @@ class ExperimentRun {
 
   RunSummary Run() {
     topology_ = DiscoverTopology(world_);
-    AgreeOnErrors(world_, [&] { CheckPlanAgainstMachine(plan_, topology_, world_.size()); });
+    AgreeOnErrors(world_, [&] { CheckPlanAgainstMachine(plan_, topology_, world_.size(), SupportedIsas()); });
     steal_at_begin_ = StealSeconds();
     AgreeOnErrors(world_, [&] { OpenDirectory(); });
     for (const Cell& cell : plan_.cells) estimate_total_ += cell.seconds_estimate;
@@ -196,8 +196,8 @@ ExitStatus RunSummary::exit_status() const {
   return any_failed ? ExitStatus::kCaseFailed : ExitStatus::kOk;
 }
 
-void CheckPlanAgainstMachine(const Plan& plan, const Topology& topology, int world_size) {
-  const std::vector<Isa> supported = SupportedIsas();
+void CheckPlanAgainstMachine(const Plan& plan, const Topology& topology, int world_size,
+                             const std::vector<Isa>& supported) {
   std::vector<std::string> names;
   for (Isa isa : supported) names.emplace_back(Name(isa));
   size_t most_ranks = 1;

@@ -41,8 +41,9 @@ struct RunSummary {
 RunSummary RunExperiment(const Communicator& world, const ExperimentSpec& spec, const Plan& plan,
                          const RunOptions& options);
 
-// "what is wrong" checks that need the machine: ranks, ISA, memory. Throws Error (bad usage).
-void CheckPlanAgainstMachine(const Plan& plan, const Topology& topology, int world_size);
+// What can only be checked here: ranks, ISAs (`supported` by this CPU), memory. Throws Error (bad usage).
+void CheckPlanAgainstMachine(const Plan& plan, const Topology& topology, int world_size,
+                             const std::vector<Isa>& supported);
 
 }  // namespace attention
 

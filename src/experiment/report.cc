@@ -98,7 +98,7 @@ std::string PlanReport(const ExperimentSpec& spec, const Plan& plan) {
     row.push_back(Gflop(cell->flops));
     row.push_back(Mebibytes(sent));
     row.push_back(Mebibytes(memory));
-    row.push_back(FormatSignificant(std::ceil(cell->seconds_estimate), 6));
+    row.push_back(std::to_string(std::llround(std::ceil(cell->seconds_estimate))));
     table.AddRow(row);
   }
   std::vector<std::string> variants;

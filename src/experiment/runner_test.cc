@@ -276,6 +276,18 @@ TEST_F(RunnerTest, MoreRanksThanStartedIsBadUsageOnEveryRank) {
   }
 }
 
+TEST_F(RunnerTest, AnIsaTheCpuLacksIsRefused) {
+  const ExperimentSpec spec = Spec("  variant: [sequence+online_softmax]\n  isa: [avx512]\n");
+  const Topology topology{{{"host", {0}, {0}}}, {"0"}};
+  try {
+    CheckPlanAgainstMachine(MakePlan(spec, {Isa::kScalar}), topology, 1, {Isa::kScalar, Isa::kSse4});
+    ADD_FAILURE() << "it was let through";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.status(), ExitStatus::kBadUsage);
+    EXPECT_STREQ(error.what(), "isa: this CPU lacks avx512, it has scalar, sse4");
+  }
+}
+
 TEST_F(RunnerTest, TooMuchMemoryIsRefusedBeforeAnythingRuns) {
   const ExperimentSpec spec = Spec("  variant: [headwise+standard]\n  seq_len: [16777216]\n");
   try {
