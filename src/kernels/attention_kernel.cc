@@ -27,8 +27,6 @@ std::unique_ptr<AttentionBackend> MakeAttentionKernel(const BackendConfig& confi
     for (Isa isa : SupportedIsas()) names += " " + std::string(Name(isa));
     FailUsage("this CPU does not run ", Name(config.isa), "; it runs:", names);
   }
-  Require(config.data_type == DataType::kFloat32, "dtype ", Name(config.data_type),
-          " is not supported yet; allowed: fp32");
   switch (config.algorithm) {
     case AttentionAlgorithm::kStandard:
       return MakeStandard(config);

@@ -27,8 +27,18 @@ class AttentionKernelTest : public ::testing::TestWithParam<Parameter> {
   // the exponential and the sum over keys each contribute some 1e-7, growing like a random walk; together
   // about 1e-6 relative to the output. 5e-6 is the project's bound up to S = 8192; a wrong mask, head or
   // offset shows up at 1e-2 and more.
+  //
+  // bf16 inputs: the expectation is computed from the rounded inputs. Widened to float32 nothing else
+  // changes. Where the CPU multiplies bf16, weights are rounded to 8 bits: each is off by at most 2^-9 of
+  // itself, independently, and so is the output, relative to the size of its terms (measured: 1.1e-3, the
+  // standard deviation of that rounding).
   static void ExpectAccurate(TestProblem& problem, const std::string& where) {
     const TestProblem::Errors errors = problem.Compare();
+    if (problem.shape().data_type == DataType::kBfloat16) {
+      EXPECT_EQ(errors.non_finite, 0) << where;
+      EXPECT_LT(errors.relative_l2, 0x1p-9) << where;
+      return;
+    }
     EXPECT_EQ(errors.non_finite, 0) << where;
     EXPECT_LT(errors.relative_l2, 5e-6) << where;
     // One element: at most some times the typical error of values of size 1.
@@ -62,6 +72,27 @@ TEST_P(AttentionKernelTest, OddShapes) {
                               .token_major = cycle % 3 == 0,
                               .mapping = {}};
         RunAndCompare(shape, 1 + static_cast<int>(cycle % 3));
+        ++cycle;
+      }
+    }
+  }
+}
+
+TEST_P(AttentionKernelTest, Bfloat16) {
+  const std::vector<int64_t> head_dims = {32, 64, 80, 128, 256, 1, 7, 100, 2, 14};
+  size_t cycle = 0;
+  for (int64_t tokens : {1, 3, 37, 130, 257}) {
+    for (int64_t heads : {2, 6}) {
+      for (bool causal : {false, true}) {
+        RunAndCompare({.heads = heads,
+                       .kv_heads = 2,
+                       .tokens = tokens,
+                       .head_dim = head_dims[cycle % head_dims.size()],
+                       .causal = causal,
+                       .token_major = cycle % 3 == 0,
+                       .data_type = DataType::kBfloat16,
+                       .mapping = {}},
+                      1 + static_cast<int>(cycle % 2), cycle % 4 == 0 ? TileSizes{5, 11} : TileSizes{});
         ++cycle;
       }
     }
@@ -106,9 +137,14 @@ TEST_P(AttentionKernelTest, HeadsStartingInsideAGroup) {
 // Queries and keys of one rank in several segments (zigzag: an early and a late chunk), stored in an order of
 // their own, with masks by global position.
 TEST_P(AttentionKernelTest, SeveralSegmentsInOneStep) {
-  for (bool causal : {false, true}) {
-    TestProblem problem(
-        {.heads = 4, .kv_heads = 2, .tokens = 143, .head_dim = 48, .causal = causal, .mapping = {}});
+  for (int i = 0; i < 4; ++i) {
+    TestProblem problem({.heads = 4,
+                         .kv_heads = 2,
+                         .tokens = 143,
+                         .head_dim = 48,
+                         .causal = i % 2 == 1,
+                         .data_type = i < 2 ? DataType::kFloat32 : DataType::kBfloat16,
+                         .mapping = {}});
     // The same rows, visited in pieces and out of order.
     const std::vector<TokenSegment> queries = {
         {100, 100, 43}, {0, 0, 1}, {1, 1, 50}, {51, 51, 0}, {51, 51, 49}};

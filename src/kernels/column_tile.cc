@@ -22,4 +22,21 @@ void MaskBlock(const ColumnTile& tile, bool causal, int64_t begin, int vectors, 
   }
 }
 
+void InputRows(const ConstTensorView& view, const ColumnTile& tile, int64_t begin, int64_t width,
+               const void** rows) {
+  for (int64_t i = 0; i < width; ++i) {
+    const int64_t column = begin + i;
+    rows[i] = column < tile.columns() ? RowAddress(view, tile.batch, tile.Head(column), tile.LocalRow(column))
+                                      : nullptr;
+  }
+}
+
+void OutputRows(const TensorView& view, const ColumnTile& tile, int64_t begin, int64_t width, float** rows) {
+  for (int64_t i = 0; i < width; ++i) {
+    const int64_t column = begin + i;
+    rows[i] = column < tile.columns() ? view.Row<float>(tile.batch, tile.Head(column), tile.LocalRow(column))
+                                      : nullptr;
+  }
+}
+
 }  // namespace attention

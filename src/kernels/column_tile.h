@@ -43,16 +43,11 @@ struct BlockMask {
 void MaskBlock(const ColumnTile& tile, bool causal, int64_t begin, int vectors, const TileKernels& kernels,
                int64_t key_begin, int64_t keys, BlockMask& mask);
 
-// rows[i] = first element of column begin + i in the view, null for i beyond the tile; i in [0, width).
-template <typename View, typename Pointer>
-void ColumnRows(const View& view, const ColumnTile& tile, int64_t begin, int64_t width, Pointer* rows) {
-  for (int64_t i = 0; i < width; ++i) {
-    const int64_t column = begin + i;
-    rows[i] = column < tile.columns()
-                  ? view.template Row<float>(tile.batch, tile.Head(column), tile.LocalRow(column))
-                  : nullptr;
-  }
-}
+// rows[i] = address of column begin + i's row in the view, null for i beyond the tile; i in [0, width).
+void InputRows(const ConstTensorView& view, const ColumnTile& tile, int64_t begin, int64_t width,
+               const void** rows);
+// The same of a float32 tensor that is written.
+void OutputRows(const TensorView& view, const ColumnTile& tile, int64_t begin, int64_t width, float** rows);
 
 }  // namespace attention
 

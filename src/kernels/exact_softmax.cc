@@ -34,7 +34,7 @@ class ExactSoftmax : public AttentionBackend {
  protected:
   ExactSoftmax(const BackendConfig& config, const TileSizes& tiles)
       : config_(config),
-        kernels_(GetTileKernels(config.isa)),
+        kernels_(GetTileKernels(config.isa, config.data_type, config.head_dim)),
         groups_(MakeHeadGroups(config)),
         tiles_(tiles),
         phases_(config_, kernels_, tiles_),
@@ -55,6 +55,7 @@ class ExactSoftmax : public AttentionBackend {
   // Calls function(batch, group) with V packed, by all threads of a parallel region together.
   template <typename Function>
   void ForEachGroup(const AttentionStep& step, const Progress& progress, Function function) {
+    phases_.values().CheckRoom(step);
     const int64_t chunks = phases_.values().Chunks(step);
     const int64_t last_position = LastPosition(step.query);
     for (int64_t b = 0; b < config_.batch; ++b) {
@@ -70,13 +71,13 @@ class ExactSoftmax : public AttentionBackend {
   }
 
   BackendConfig config_;
-  const TileKernels& kernels_;
+  const TileKernels kernels_;
   std::vector<HeadGroup> groups_;
   TileSizes tiles_;
   PanelPhases phases_;
   std::vector<PanelScratch> scratch_;
   std::vector<ScorePanel> panels_;
-  float* values_ = nullptr;
+  std::byte* values_ = nullptr;
 
  private:
   void LayOut(Workspace& workspace) {
@@ -88,7 +89,7 @@ class ExactSoftmax : public AttentionBackend {
       scratch.ones = workspace.Take<float>(width);
       scratch.flags = workspace.Take<float>(width);
     }
-    values_ = workspace.Take<float>(phases_.values().size());
+    values_ = workspace.Take<std::byte>(phases_.values().size());
     for (ScorePanel& panel : panels_) {
       panel.maximum = workspace.Take<float>(width);
       panel.sum = workspace.Take<float>(width);
@@ -102,7 +103,8 @@ class ExactSoftmax : public AttentionBackend {
 class Standard : public ExactSoftmax {
  public:
   explicit Standard(const BackendConfig& config)
-      : ExactSoftmax(config, StandardTiles(config, GetTileKernels(config.isa))) {
+      : ExactSoftmax(config,
+                     StandardTiles(config, GetTileKernels(config.isa, config.data_type, config.head_dim))) {
     Allocate(std::max<int64_t>(1, CeilDivide(config.max_query_tokens, rows_per_block())));
   }
 
@@ -152,7 +154,8 @@ class Standard : public ExactSoftmax {
 class RowBlocked : public ExactSoftmax {
  public:
   explicit RowBlocked(const BackendConfig& config)
-      : ExactSoftmax(config, RowBlockedTiles(config, GetTileKernels(config.isa))) {
+      : ExactSoftmax(config,
+                     RowBlockedTiles(config, GetTileKernels(config.isa, config.data_type, config.head_dim))) {
     Allocate(config.threads);
   }
 

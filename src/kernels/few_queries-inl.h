@@ -15,7 +15,7 @@
 #include <limits>
 
 #include "hwy/cache_control.h"
-#include "src/base/data_type.h"
+#include "src/kernels/elements-inl.h"
 #include "src/kernels/exp-inl.h"
 #include "src/kernels/layout-inl.h"
 #include "src/kernels/simd_base-inl.h"
@@ -26,22 +26,6 @@ namespace attention {
 namespace HWY_NAMESPACE {
 
 constexpr int64_t kAheadBytes = 16 << 10;
-
-HWY_INLINE FloatVec LoadElements(const float* from) { return hn::LoadU(FloatTag(), from); }
-HWY_INLINE float LoadElement(const float* from) { return *from; }
-
-// A bf16 is the upper half of a float.
-HWY_INLINE FloatVec LoadElements(const Bfloat16* from) {
-#if HWY_TARGET == HWY_SCALAR
-  return hn::Set(FloatTag(), from->ToFloat());
-#else
-  const hn::Rebind<uint16_t, FloatTag> half;
-  const hn::RebindToUnsigned<FloatTag> word;
-  const auto bits = hn::PromoteTo(word, hn::LoadU(half, reinterpret_cast<const uint16_t*>(from)));
-  return hn::BitCast(FloatTag(), hn::ShiftLeft<16>(bits));
-#endif
-}
-HWY_INLINE float LoadElement(const Bfloat16* from) { return from->ToFloat(); }
 
 // Fetches the lines of the row that lies kAheadBytes further on.
 template <typename T>
@@ -64,7 +48,8 @@ HWY_INLINE FloatVec DotRows(const float* q, const T* k, int64_t k_stride, int64_
   for (; d + kLanes <= head_dim; d += kLanes) {
     const FloatVec query = hn::LoadU(df, q + d);
     ATTENTION_UNROLL
-    for (int i = 0; i < kLanes; ++i) acc[i] = hn::MulAdd(query, LoadElements(k + i * k_stride + d), acc[i]);
+    for (int i = 0; i < kLanes; ++i)
+      acc[i] = hn::MulAdd(query, LoadElements(df, k + i * k_stride + d), acc[i]);
   }
   TransposeSquare(acc);
   ATTENTION_UNROLL
@@ -156,7 +141,7 @@ HWY_INLINE void AddWeightedRow(const FewWeightedSumArguments& arguments, int64_t
     for (int c = 0; c < kColumns; ++c) weight[c] = hn::Set(df, p[c * arguments.scores_stride + key]);
     ATTENTION_UNROLL
     for (int j = 0; j < kVectors; ++j) {
-      const FloatVec value = LoadElements(row + j * kLanes);
+      const FloatVec value = LoadElements(df, row + j * kLanes);
       ATTENTION_UNROLL
       for (int c = 0; c < kColumns; ++c) acc[c][j] = hn::MulAdd(weight[c], value, acc[c][j]);
     }

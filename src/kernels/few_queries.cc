@@ -141,16 +141,14 @@ void FewQueries::RunKeys(const AttentionStep& step, int64_t batch, int64_t kv_he
   }
   if (most == 0) return;
   const int64_t count = static_cast<int64_t>(columns.size());
-  const bool bf16 = config_.data_type == DataType::kBfloat16;
-  (bf16 ? kernels_.few_scores_bf16
-        : kernels_.few_scores)({.k = RowAddress(step.key_value.k, batch, kv_head, keys.local_begin),
-                                .k_stride = step.key_value.k.token_stride,
-                                .keys = most,
-                                .q = worker.q,
-                                .columns = count,
-                                .head_dim = config_.head_dim,
-                                .scores = worker.scores,
-                                .scores_stride = kKeysPerRun});
+  kernels_.few_scores({.k = RowAddress(step.key_value.k, batch, kv_head, keys.local_begin),
+                       .k_stride = step.key_value.k.token_stride,
+                       .keys = most,
+                       .q = worker.q,
+                       .columns = count,
+                       .head_dim = config_.head_dim,
+                       .scores = worker.scores,
+                       .scores_stride = kKeysPerRun});
   progress();
   for (int64_t c = 0; c < count; ++c) {
     const float rescale =
@@ -160,15 +158,14 @@ void FewQueries::RunKeys(const AttentionStep& step, int64_t batch, int64_t kv_he
       for (int64_t d = 0; d < config_.head_dim; ++d) o[d] *= rescale;
     }
   }
-  (bf16 ? kernels_.few_weighted_sum_bf16
-        : kernels_.few_weighted_sum)({.scores = worker.scores,
-                                      .scores_stride = kKeysPerRun,
-                                      .columns = count,
-                                      .v = RowAddress(step.key_value.v, batch, kv_head, keys.local_begin),
-                                      .v_stride = step.key_value.v.token_stride,
-                                      .keys = most,
-                                      .head_dim = config_.head_dim,
-                                      .o = partial.o});
+  kernels_.few_weighted_sum({.scores = worker.scores,
+                             .scores_stride = kKeysPerRun,
+                             .columns = count,
+                             .v = RowAddress(step.key_value.v, batch, kv_head, keys.local_begin),
+                             .v_stride = step.key_value.v.token_stride,
+                             .keys = most,
+                             .head_dim = config_.head_dim,
+                             .o = partial.o});
   progress();
 }
 

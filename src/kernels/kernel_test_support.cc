@@ -10,10 +10,16 @@
 namespace attention {
 namespace {
 
-AlignedBuffer Gaussian(int64_t elements, uint64_t seed, uint64_t stream) {
-  AlignedBuffer buffer(static_cast<size_t>(elements) * sizeof(float));
-  uint64_t index = 0;
-  for (float& value : buffer.As<float>()) value = static_cast<float>(RandomGaussian(seed, stream, index++));
+AlignedBuffer Gaussian(int64_t elements, DataType type, uint64_t seed, uint64_t stream) {
+  AlignedBuffer buffer(static_cast<size_t>(elements) * SizeOf(type));
+  for (int64_t i = 0; i < elements; ++i) {
+    const float value = static_cast<float>(RandomGaussian(seed, stream, static_cast<uint64_t>(i)));
+    if (type == DataType::kFloat32) {
+      buffer.As<float>()[i] = value;
+    } else {
+      buffer.As<Bfloat16>()[i] = Bfloat16::FromFloat(value);
+    }
+  }
   return buffer;
 }
 
@@ -22,7 +28,7 @@ AlignedBuffer Gaussian(int64_t elements, uint64_t seed, uint64_t stream) {
 std::string TestShape::Describe() const {
   std::ostringstream out;
   out << "B=" << batch << " H=" << heads << " KV=" << kv_heads << " S=" << tokens << " D=" << head_dim
-      << (causal ? " causal" : " full") << (token_major ? " token-major" : "")
+      << (causal ? " causal" : " full") << (token_major ? " token-major " : " ") << Name(data_type)
       << " first_query_head=" << mapping.first_query_head;
   return out.str();
 }
@@ -32,23 +38,24 @@ TestProblem::TestProblem(TestShape shape, uint64_t seed) : shape_(shape) {
     shape_.mapping.group_size = shape.heads / shape.kv_heads;
   }
   const int64_t rows = shape.batch * shape.tokens * shape.head_dim;
-  q_ = Gaussian(rows * shape.heads, seed, 0);
-  k_ = Gaussian(rows * shape.kv_heads, seed, 1);
-  v_ = Gaussian(rows * shape.kv_heads, seed, 2);
+  q_ = Gaussian(rows * shape.heads, shape.data_type, seed, 0);
+  k_ = Gaussian(rows * shape.kv_heads, shape.data_type, seed, 1);
+  v_ = Gaussian(rows * shape.kv_heads, shape.data_type, seed, 2);
   output_ = AlignedBuffer(static_cast<size_t>(rows * shape.heads) * sizeof(float));
   for (float& value : output_.As<float>()) value = std::numeric_limits<float>::quiet_NaN();
 }
 
-TensorView TestProblem::View(AlignedBuffer& buffer, int64_t heads) const {
+TensorView TestProblem::View(AlignedBuffer& buffer, int64_t heads, DataType type) const {
   const TensorShape shape{shape_.batch, heads, shape_.tokens, shape_.head_dim};
-  return shape_.token_major ? TokenMajorView(static_cast<void*>(buffer.data()), DataType::kFloat32, shape)
-                            : HeadMajorView(static_cast<void*>(buffer.data()), DataType::kFloat32, shape);
+  return shape_.token_major ? TokenMajorView(static_cast<void*>(buffer.data()), type, shape)
+                            : HeadMajorView(static_cast<void*>(buffer.data()), type, shape);
 }
 
 BackendConfig TestProblem::Config(AttentionAlgorithm algorithm, Isa isa, int threads) const {
   BackendConfig config;
   config.algorithm = algorithm;
   config.isa = isa;
+  config.data_type = shape_.data_type;
   config.threads = threads;
   config.causal = shape_.causal;
   config.heads = shape_.mapping;

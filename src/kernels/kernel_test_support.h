@@ -19,7 +19,8 @@ struct TestShape {
   int64_t head_dim = 128;
   bool causal = false;
   bool token_major = false;
-  HeadMapping mapping;  // group_size 0: heads / kv_heads
+  DataType data_type = DataType::kFloat32;  // of q, k, v
+  HeadMapping mapping;                      // group_size 0: heads / kv_heads
 
   std::string Describe() const;
 };
@@ -30,10 +31,10 @@ class TestProblem {
   explicit TestProblem(TestShape shape, uint64_t seed = 1);
 
   const TestShape& shape() const { return shape_; }
-  TensorView q() { return View(q_, shape_.heads); }
-  TensorView k() { return View(k_, shape_.kv_heads); }
-  TensorView v() { return View(v_, shape_.kv_heads); }
-  TensorView output() { return View(output_, shape_.heads); }
+  TensorView q() { return View(q_, shape_.heads, shape_.data_type); }
+  TensorView k() { return View(k_, shape_.kv_heads, shape_.data_type); }
+  TensorView v() { return View(v_, shape_.kv_heads, shape_.data_type); }
+  TensorView output() { return View(output_, shape_.heads, DataType::kFloat32); }
 
   BackendConfig Config(AttentionAlgorithm algorithm, Isa isa, int threads = 1) const;
   // One step over everything, first and last.
@@ -49,7 +50,7 @@ class TestProblem {
   Errors Compare();
 
  private:
-  TensorView View(AlignedBuffer& buffer, int64_t heads) const;
+  TensorView View(AlignedBuffer& buffer, int64_t heads, DataType type) const;
 
   TestShape shape_;
   AlignedBuffer q_, k_, v_, output_;

@@ -8,6 +8,7 @@
 #endif
 
 #include "hwy/cache_control.h"
+#include "src/kernels/elements-inl.h"
 #include "src/kernels/simd_base-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -59,17 +60,18 @@ HWY_INLINE void TransposeSquare(FloatVec (&a)[kLanes]) {
 #endif
 }
 
-// See TileKernels::pack_columns.
-HWY_INLINE void PackColumns(const float* const* rows, int64_t head_dim, int vectors, float factor,
+// See TileKernels::pack_queries. Without kScale the words only move, whatever they mean.
+template <bool kScale, typename T>
+HWY_INLINE void PackColumns(const void* const* rows, int64_t head_dim, int vectors, float factor,
                             float* columns) {
-  alignas(64) static constexpr float kZeros[kMaxHeadDim] = {};
+  alignas(64) static constexpr T kZeros[kMaxHeadDim] = {};
   const FloatTag df;
   const int64_t width = static_cast<int64_t>(vectors) * kLanes;
   const FloatVec scale = hn::Set(df, factor);
   for (int j = 0; j < vectors; ++j) {
-    const float* row[kLanes];
+    const T* row[kLanes];
     for (int c = 0; c < kLanes; ++c) {
-      const float* given = rows[j * kLanes + c];
+      const T* given = static_cast<const T*>(rows[j * kLanes + c]);
       row[c] = given != nullptr ? given : kZeros;
     }
     float* to = columns + j * kLanes;
@@ -81,17 +83,22 @@ HWY_INLINE void PackColumns(const float* const* rows, int64_t head_dim, int vect
         // The next vector's rows come into cache meanwhile: so many short streams are too many for the
         // hardware.
         if (kLanes > 1) {
-          const float* ahead = rows[(j + 1) * kLanes + c];
+          const T* ahead = static_cast<const T*>(rows[(j + 1) * kLanes + c]);
           if (ahead != nullptr) hwy::Prefetch(ahead + d);
         }
-        a[c] = hn::LoadU(df, row[c] + d);
+        a[c] = LoadElements(df, row[c] + d);
       }
       TransposeSquare(a);
       ATTENTION_UNROLL
-      for (int i = 0; i < kLanes; ++i) hn::Store(hn::Mul(a[i], scale), df, to + (d + i) * width);
+      for (int i = 0; i < kLanes; ++i) {
+        hn::Store(kScale ? hn::Mul(a[i], scale) : a[i], df, to + (d + i) * width);
+      }
     }
     for (; d < head_dim; ++d) {
-      for (int c = 0; c < kLanes; ++c) to[d * width + c] = row[c][d] * factor;
+      for (int c = 0; c < kLanes; ++c) {
+        const float element = LoadElement(row[c] + d);
+        to[d * width + c] = kScale ? element * factor : element;
+      }
     }
     for (; d < RoundUpToTileRows(head_dim); ++d) hn::Store(hn::Zero(df), df, to + d * width);
   }
@@ -157,22 +164,23 @@ HWY_INLINE void FlagNonFinite(const float* o, int64_t head_dim, int vectors, con
 }
 
 // See TileKernels::pack_values.
-HWY_INLINE void PackValues(const float* v, int64_t v_stride, int64_t keys, int64_t head_dim,
-                           int64_t panel_stride, float* values) {
+template <typename T>
+HWY_INLINE void PackValues(const T* v, int64_t v_stride, int64_t keys, int64_t head_dim, int64_t panel_stride,
+                           float* values) {
   const int64_t whole = head_dim / kTileRows;
   for (int64_t key = 0; key < keys; ++key) {
-    const float* row = v + key * v_stride;
+    const T* row = v + key * v_stride;
     float* to = values + key * kTileRows;
     for (int64_t p = 0; p < whole; ++p) {
 #if HWY_TARGET == HWY_SCALAR
-      for (int i = 0; i < kTileRows; ++i) to[p * panel_stride + i] = row[p * kTileRows + i];
+      for (int i = 0; i < kTileRows; ++i) to[p * panel_stride + i] = LoadElement(row + p * kTileRows + i);
 #else
       const hn::FixedTag<float, kTileRows> panel;
-      hn::Store(hn::LoadU(panel, row + p * kTileRows), panel, to + p * panel_stride);
+      hn::Store(LoadElements(panel, row + p * kTileRows), panel, to + p * panel_stride);
 #endif
     }
     for (int64_t d = whole * kTileRows; d < RoundUpToTileRows(head_dim); ++d) {
-      to[whole * panel_stride + d - whole * kTileRows] = d < head_dim ? row[d] : 0.0f;
+      to[whole * panel_stride + d - whole * kTileRows] = d < head_dim ? LoadElement(row + d) : 0.0f;
     }
   }
 }

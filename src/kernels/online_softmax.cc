@@ -39,7 +39,7 @@ constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
 
 // One thread's memory.
 struct Worker {
-  float* q = nullptr;
+  std::byte* q = nullptr;
   float* o = nullptr;
   float* m = nullptr;
   float* l = nullptr;
@@ -53,7 +53,7 @@ class OnlineSoftmax : public AttentionBackend {
  public:
   explicit OnlineSoftmax(const BackendConfig& config)
       : config_(config),
-        kernels_(GetTileKernels(config.isa)),
+        kernels_(GetTileKernels(config.isa, config.data_type, config.head_dim)),
         groups_(MakeHeadGroups(config)),
         tiles_(OnlineSoftmaxTiles(config, kernels_, LargestGroup(groups_))),
         row_granule_(std::max<int64_t>(1, kernels_.block_columns() / LargestGroup(groups_))),
@@ -78,6 +78,7 @@ class OnlineSoftmax : public AttentionBackend {
   void Accumulate(const AttentionStep& step) override {
     CheckStep(config_, step);
     if (few_queries_.Fits(step)) return few_queries_.Run(step);
+    packed_values_.CheckRoom(step);
     const RowBlocks blocks(step.query.segments, tiles_.q_block, row_granule_);
     const int64_t groups = static_cast<int64_t>(groups_.size());
     const int64_t last_position = LastPosition(step.query);
@@ -108,7 +109,7 @@ class OnlineSoftmax : public AttentionBackend {
     if (few_queries_.AlwaysFits()) return;
     const int64_t width = kernels_.block_columns();
     for (Worker& worker : workers_) {
-      worker.q = workspace.Take<float>(padded_head_dim_ * tile_columns_);
+      worker.q = workspace.Take<std::byte>(padded_head_dim_ * tile_columns_ * kernels_.packed_bytes);
       worker.o = workspace.Take<float>(padded_head_dim_ * tile_columns_);
       worker.m = workspace.Take<float>(tile_columns_);
       worker.l = workspace.Take<float>(tile_columns_);
@@ -117,7 +118,7 @@ class OnlineSoftmax : public AttentionBackend {
       worker.rescale = workspace.Take<float>(width);
       worker.flags = workspace.Take<float>(width);
     }
-    for (float*& values : values_) values = workspace.Take<float>(packed_values_.size());
+    for (std::byte*& values : values_) values = workspace.Take<std::byte>(packed_values_.size());
   }
 
   // A block of columns of a tile.
@@ -148,18 +149,19 @@ class OnlineSoftmax : public AttentionBackend {
     }
   }
 
-  void RunTile(const AttentionStep& step, const ColumnTile& tile, int64_t kv_head, const float* values,
+  void RunTile(const AttentionStep& step, const ColumnTile& tile, int64_t kv_head, std::byte* values,
                const Progress& progress, Worker& worker) {
     ForEachBlock(tile, [&](const Block& block) { LoadBlock(step, tile, block, worker); });
     bool fresh = step.first;  // no o yet
     int64_t segment_key = 0;
     for (const TokenSegment& segment : step.key_value.segments) {
+      segment_key = packed_values_.NextSegment(segment_key);
       const int64_t seen =
           VisibleKeys(config_.causal, tile.last_position(), segment.global_begin, segment.length);
       for (int64_t begin = 0; begin < seen; begin += tiles_.kv_block) {
         const TokenSegment keys{segment.local_begin + begin, segment.global_begin + begin,
                                 std::min(tiles_.kv_block, seen - begin)};
-        const float* tile_values = packed_values_.At(values, segment_key + begin);
+        const std::byte* tile_values = packed_values_.At(values, segment_key + begin);
         ForEachBlock(tile, [&](const Block& block) {
           MeetKeys(step, tile, block, kv_head, keys, tile_values, fresh, worker);
           progress();
@@ -175,18 +177,18 @@ class OnlineSoftmax : public AttentionBackend {
 
   // Transposed queries, and the state the block starts from.
   void LoadBlock(const AttentionStep& step, const ColumnTile& tile, const Block& block, Worker& worker) {
-    std::array<const float*, kMaxBlockColumns> rows;
-    ColumnRows(step.query.q, tile, block.begin, block.width + kernels_.lanes, rows.data());
+    std::array<const void*, kMaxBlockColumns> rows;
+    InputRows(step.query.q, tile, block.begin, block.width + kernels_.lanes, rows.data());
     const int64_t offset = block.begin * padded_head_dim_;
-    kernels_.pack_columns(rows.data(), config_.head_dim, block.vectors, Base2Scale(config_),
-                          worker.q + offset);
+    kernels_.pack_queries(rows.data(), config_.head_dim, block.vectors, Base2Scale(config_),
+                          worker.q + offset * kernels_.packed_bytes);
     if (step.first) {
       std::fill_n(worker.m + block.begin, block.width, kMinusInfinity);
       std::fill_n(worker.l + block.begin, block.width, 0.0f);
       return;  // the first weighted sum overwrites o
     }
-    ColumnRows(step.state.o, tile, block.begin, block.width + kernels_.lanes, rows.data());
-    kernels_.pack_columns(rows.data(), config_.head_dim, block.vectors, 1.0f, worker.o + offset);
+    InputRows(step.state.o, tile, block.begin, block.width + kernels_.lanes, rows.data());
+    kernels_.pack_state(rows.data(), config_.head_dim, block.vectors, worker.o + offset);
     for (int64_t c = block.begin; c < block.begin + block.width; ++c) {
       if (c < block.end) {
         const int64_t index = step.state.RowIndex(tile.batch, tile.Head(c), tile.LocalRow(c));
@@ -200,7 +202,7 @@ class OnlineSoftmax : public AttentionBackend {
   }
 
   void MeetKeys(const AttentionStep& step, const ColumnTile& tile, const Block& block, int64_t kv_head,
-                const TokenSegment& keys, const float* values, bool fresh, Worker& worker) {
+                const TokenSegment& keys, const std::byte* values, bool fresh, Worker& worker) {
     BlockMask mask;
     MaskBlock(tile, config_.causal, block.begin, block.vectors, kernels_, keys.global_begin, keys.length,
               mask);
@@ -212,13 +214,14 @@ class OnlineSoftmax : public AttentionBackend {
     float* m = worker.m + block.begin;
     float* l = worker.l + block.begin;
     std::copy_n(m, block.width, worker.new_m);
-    kernels_.scores({.k = step.key_value.k.Row<float>(tile.batch, kv_head, keys.local_begin),
+    kernels_.scores({.k = RowAddress(step.key_value.k, tile.batch, kv_head, keys.local_begin),
                      .k_stride = step.key_value.k.token_stride,
                      .keys = mask.visible,
                      .unmasked_keys = mask.unmasked,
                      .limits = mask.limits,
                      .vector_keys = mask.vector_keys_or_null(),
-                     .q = worker.q + offset,
+                     .q = worker.q + offset * kernels_.packed_bytes,
+                     .scale = Base2Scale(config_),
                      .head_dim = config_.head_dim,
                      .vectors = block.vectors,
                      .scores = worker.scores,
@@ -246,7 +249,7 @@ class OnlineSoftmax : public AttentionBackend {
     const float* o = worker.o + block.begin * padded_head_dim_;
     const float* l = worker.l + block.begin;
     std::array<float*, kMaxBlockColumns> rows;
-    ColumnRows(step.last ? step.output : step.state.o, tile, block.begin, block.width, rows.data());
+    OutputRows(step.last ? step.output : step.state.o, tile, block.begin, block.width, rows.data());
     kernels_.flag_non_finite(o, config_.head_dim, block.vectors, l, worker.flags);
     float* factors = worker.rescale;
     for (int64_t i = 0; i < block.width; ++i) {
@@ -268,7 +271,7 @@ class OnlineSoftmax : public AttentionBackend {
   }
 
   BackendConfig config_;
-  const TileKernels& kernels_;
+  const TileKernels kernels_;
   std::vector<HeadGroup> groups_;
   TileSizes tiles_;
   int64_t row_granule_;  // rows of one block of columns
@@ -276,7 +279,7 @@ class OnlineSoftmax : public AttentionBackend {
   int64_t padded_head_dim_;
   PackedValues packed_values_;
   GroupPipeline pipeline_;
-  std::vector<float*> values_;  // buffers of the pipeline
+  std::vector<std::byte*> values_;  // buffers of the pipeline
   FewQueries few_queries_;
   std::vector<Worker> workers_;
   AlignedBuffer workspace_;

@@ -30,6 +30,7 @@ template <typename Function>
 void PanelPhases::ForEachChunk(const AttentionStep& step, const ColumnTile& tile, Function function) const {
   int64_t panel_row = 0, values_row = 0;
   for (const TokenSegment& segment : step.key_value.segments) {
+    values_row = values_.NextSegment(values_row);
     const int64_t seen =
         VisibleKeys(config_.causal, tile.last_position(), segment.global_begin, segment.length);
     for (int64_t begin = 0; begin < seen; begin += keys_per_chunk_) {
@@ -47,21 +48,22 @@ void PanelPhases::Scores(const AttentionStep& step, const ColumnTile& tile, int6
                          const ScorePanel& panel) const {
   const int vectors = Vectors(tile);
   const int64_t width = static_cast<int64_t>(vectors) * kernels_.lanes;
-  std::array<const float*, kMaxBlockColumns> rows;
-  ColumnRows(step.query.q, tile, 0, width + kernels_.lanes, rows.data());
-  kernels_.pack_columns(rows.data(), config_.head_dim, vectors, Base2Scale(config_), scratch.q);
+  std::array<const void*, kMaxBlockColumns> rows;
+  InputRows(step.query.q, tile, 0, width + kernels_.lanes, rows.data());
+  kernels_.pack_queries(rows.data(), config_.head_dim, vectors, Base2Scale(config_), scratch.q);
   std::fill_n(panel.maximum, width, -std::numeric_limits<float>::infinity());
   ForEachChunk(step, tile, [&](const TokenSegment& keys, int64_t panel_row, int64_t) {
     BlockMask mask;
     MaskBlock(tile, config_.causal, 0, vectors, kernels_, keys.global_begin, keys.length, mask);
     // The last tile's rows past the end are overwritten by the next chunk.
-    kernels_.scores({.k = step.key_value.k.Row<float>(tile.batch, kv_head, keys.local_begin),
+    kernels_.scores({.k = RowAddress(step.key_value.k, tile.batch, kv_head, keys.local_begin),
                      .k_stride = step.key_value.k.token_stride,
                      .keys = keys.length,
                      .unmasked_keys = mask.unmasked,
                      .limits = mask.limits,
                      .vector_keys = mask.vector_keys_or_null(),
                      .q = scratch.q,
+                     .scale = Base2Scale(config_),
                      .head_dim = config_.head_dim,
                      .vectors = vectors,
                      .scores = panel.scores + panel_row * width,
@@ -88,7 +90,7 @@ void PanelPhases::Softmax(const AttentionStep& step, const ColumnTile& tile, con
   });
 }
 
-void PanelPhases::Output(const AttentionStep& step, const ColumnTile& tile, const float* values,
+void PanelPhases::Output(const AttentionStep& step, const ColumnTile& tile, std::byte* values,
                          const Progress& progress, const PanelScratch& scratch,
                          const ScorePanel& panel) const {
   const int vectors = Vectors(tile);
@@ -110,7 +112,7 @@ void PanelPhases::Output(const AttentionStep& step, const ColumnTile& tile, cons
     progress();
   });
   std::array<float*, kMaxBlockColumns> rows;
-  ColumnRows(step.output, tile, 0, width, rows.data());
+  OutputRows(step.output, tile, 0, width, rows.data());
   kernels_.flag_non_finite(scratch.o, config_.head_dim, vectors, panel.sum, scratch.flags);
   for (int64_t c = 0; c < width; ++c) {
     scratch.factors[c] = panel.sum[c] == 0.0f ? 0.0f : 1.0f / panel.sum[c];

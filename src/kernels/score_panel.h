@@ -42,8 +42,8 @@ class PanelPhases {
               const PanelScratch& scratch, const ScorePanel& panel) const;
   void Softmax(const AttentionStep& step, const ColumnTile& tile, const Progress& progress,
                const ScorePanel& panel) const;
-  void Output(const AttentionStep& step, const ColumnTile& tile, const float* values,
-              const Progress& progress, const PanelScratch& scratch, const ScorePanel& panel) const;
+  void Output(const AttentionStep& step, const ColumnTile& tile, std::byte* values, const Progress& progress,
+              const PanelScratch& scratch, const ScorePanel& panel) const;
 
  private:
   int Vectors(const ColumnTile& tile) const;

@@ -10,7 +10,9 @@
 #include <limits>
 
 #include "hwy/cache_control.h"
+#include "src/kernels/elements-inl.h"
 #include "src/kernels/exp-inl.h"
+#include "src/kernels/layout-inl.h"
 #include "src/kernels/simd_base-inl.h"
 #include "src/kernels/tile_gemm-inl.h"
 #include "src/kernels/tile_kernels.h"
@@ -58,42 +60,57 @@ HWY_INLINE void StoreScores(const Accumulators<kVectors>& acc, int64_t key, cons
   }
 }
 
+// Key rows as the product wants them: float32 rows as they lie in memory, bf16 rows widened into `buffer`.
+struct KeyBuffer {
+  HWY_ALIGN float row[kTileRows][kMaxHeadDim];
+};
+HWY_INLINE const float* WidenRow(const float* row, int64_t /*head_dim*/, float* /*buffer*/) { return row; }
+HWY_INLINE const float* WidenRow(const Bfloat16* row, int64_t head_dim, float* buffer) {
+  const FloatTag df;
+  int64_t d = 0;
+  for (; d + kLanes <= head_dim; d += kLanes) hn::Store(LoadElements(df, row + d), df, buffer + d);
+  for (; d < head_dim; ++d) buffer[d] = LoadElement(row + d);
+  return buffer;
+}
+
 // One register tile. While it is computed, the next keys' rows are fetched into L1: one line per row and 16
 // steps of head_dim.
-template <bool kMasked, int kFirst, int kVectors>
-HWY_INLINE void ScoreTile(int64_t key, const ScoreArguments& arguments) {
+template <bool kMasked, int kFirst, int kVectors, typename T>
+HWY_INLINE void ScoreTile(int64_t key, const ScoreArguments& arguments, KeyBuffer* buffer) {
   constexpr int64_t kLine = 16;
+  const T* k = static_cast<const T*>(arguments.k);
+  const float* q = static_cast<const float*>(arguments.q);
   RowsOperand rows;
   ATTENTION_UNROLL
   for (int i = 0; i < kTileRows; ++i) {
     // Rows past the end repeat the last key and are masked.
-    rows.row[i] =
-        arguments.k + (kMasked ? HWY_MIN(key + i, arguments.keys - 1) : key + i) * arguments.k_stride;
+    const T* row = k + (kMasked ? HWY_MIN(key + i, arguments.keys - 1) : key + i) * arguments.k_stride;
+    rows.row[i] = WidenRow(row, arguments.head_dim, buffer == nullptr ? nullptr : buffer->row[i]);
   }
+  const T* next = k + (key + kTileRows) * arguments.k_stride;
   Accumulators<kVectors> acc;
   acc.SetZero();
   for (int64_t d = 0; d < arguments.head_dim; d += kLine) {
     ATTENTION_UNROLL
-    for (int i = 0; i < kTileRows; ++i) hwy::Prefetch(rows.row[i] + kTileRows * arguments.k_stride + d);
-    MultiplyAccumulate<kFirst>(rows, arguments.q, kVectors * kLanes, d,
-                               HWY_MIN(d + kLine, arguments.head_dim), acc);
+    for (int i = 0; i < kTileRows; ++i) hwy::Prefetch(next + i * arguments.k_stride + d);
+    MultiplyAccumulate<kFirst>(rows, q, kVectors * kLanes, d, HWY_MIN(d + kLine, arguments.head_dim), acc);
   }
   StoreScores<kMasked, kFirst>(acc, key, arguments);
 }
 
 // See TileKernels::scores.
-template <int kVectors>
-HWY_INLINE void Scores(const ScoreArguments& arguments) {
+template <int kVectors, typename T>
+HWY_INLINE void Scores(const ScoreArguments& arguments, KeyBuffer* buffer) {
   const VectorKeys<kVectors> vector_keys(arguments.vector_keys, arguments.keys);
   for (int64_t key = 0; key < arguments.keys; key += kTileRows) {
     if (key + kTileRows <= arguments.unmasked_keys) {
-      ScoreTile<false, 0, kVectors>(key, arguments);
+      ScoreTile<false, 0, kVectors, T>(key, arguments, buffer);
     } else if (key < vector_keys.end[0]) {
-      ScoreTile<true, 0, kVectors>(key, arguments);
+      ScoreTile<true, 0, kVectors, T>(key, arguments, buffer);
     } else if (kVectors == 2 || key < vector_keys.end[kVectors > 1 ? 1 : 0]) {
-      ScoreTile<true, (kVectors > 1 ? 1 : 0), kVectors>(key, arguments);
+      ScoreTile<true, (kVectors > 1 ? 1 : 0), kVectors, T>(key, arguments, buffer);
     } else {
-      ScoreTile<true, kVectors - 1, kVectors>(key, arguments);
+      ScoreTile<true, kVectors - 1, kVectors, T>(key, arguments, buffer);
     }
   }
 }
@@ -197,7 +214,8 @@ HWY_INLINE void WeightedSum(const WeightedSumArguments& arguments) {
         }
       }
     }
-    const PanelOperand panel{arguments.values + d / kTileRows * arguments.panel_stride};
+    const PanelOperand panel{static_cast<const float*>(arguments.values) +
+                             d / kTileRows * arguments.panel_stride};
     AddWeightedRows<0>(arguments, panel, 0, vector_keys.end[0], acc);
     if constexpr (kVectors > 1) {
       AddWeightedRows<1>(arguments, panel, vector_keys.end[0], vector_keys.end[1], acc);

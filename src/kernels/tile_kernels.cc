@@ -1,6 +1,7 @@
 #include "src/kernels/tile_kernels.h"
 
 #include "src/base/error.h"
+#include "src/kernels/tile_kernels_bf16.h"
 
 // Highway compiles the rest of this file once per target. SSSE3 and AVX3_DL would be tables nobody asks for.
 #define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_AVX3_DL)
@@ -19,14 +20,17 @@ HWY_BEFORE_NAMESPACE();
 namespace attention {
 namespace HWY_NAMESPACE {
 
+template <typename T>
 void ScoresAnyWidth(const ScoreArguments& arguments) {
+  KeyBuffer memory;
+  KeyBuffer* buffer = sizeof(T) == sizeof(float) ? nullptr : &memory;
   switch (arguments.vectors) {
     case 1:
-      return Scores<1>(arguments);
+      return Scores<1, T>(arguments, buffer);
     case 2:
-      return Scores<2>(arguments);
+      return Scores<2, T>(arguments, buffer);
     default:
-      return Scores<kTileVectors>(arguments);
+      return Scores<kTileVectors, T>(arguments, buffer);
   }
 }
 
@@ -52,9 +56,19 @@ void WeightedSumAnyWidth(const WeightedSumArguments& arguments) {
   }
 }
 
-void PackColumnsFunction(const float* const* rows, int64_t head_dim, int vectors, float factor,
-                         float* columns) {
-  PackColumns(rows, head_dim, vectors, factor, columns);
+template <typename T>
+void PackQueries(const void* const* rows, int64_t head_dim, int vectors, float scale, void* columns) {
+  PackColumns<true, T>(rows, head_dim, vectors, scale, static_cast<float*>(columns));
+}
+
+// For bf16 products: pairs of head_dim move as words.
+[[maybe_unused]] void PackQueryPairs(const void* const* rows, int64_t head_dim, int vectors, float /*scale*/,
+                                     void* columns) {
+  PackColumns<false, float>(rows, head_dim / 2, vectors, 1.0f, static_cast<float*>(columns));
+}
+
+void PackState(const void* const* rows, int64_t head_dim, int vectors, float* columns) {
+  PackColumns<false, float>(rows, head_dim, vectors, 1.0f, columns);
 }
 
 void UnpackColumnsFunction(const float* o, int64_t head_dim, int vectors, const float* factors,
@@ -66,9 +80,10 @@ void FlagNonFiniteFunction(const float* o, int64_t head_dim, int vectors, const 
   FlagNonFinite(o, head_dim, vectors, l, flags);
 }
 
-void PackValuesFunction(const float* v, int64_t v_stride, int64_t keys, int64_t head_dim,
-                        int64_t panel_stride, float* values) {
-  PackValues(v, v_stride, keys, head_dim, panel_stride, values);
+template <typename T>
+void PackValuesFunction(const void* v, int64_t v_stride, int64_t keys, int64_t head_dim, int64_t panel_stride,
+                        void* values) {
+  PackValues(static_cast<const T*>(v), v_stride, keys, head_dim, panel_stride, static_cast<float*>(values));
 }
 
 void MoveMaximumFunction(int vectors, const float* new_m, float* m, float* l, float* rescale) {
@@ -94,36 +109,37 @@ void Exp2Array(const float* x, int64_t n, float* result) {
   for (int64_t i = 0; i < n; i += kLanes) hn::StoreU(Exp2(hn::LoadU(df, x + i)), df, result + i);
 }
 
-const TileKernels& Table() {
-  static constexpr TileKernels kTable = {
+template <typename T>
+TileKernels Table() {
+  TileKernels kernels{};
 #if HWY_TARGET <= HWY_AVX3
-    .isa = Isa::kAvx512,
+  kernels.isa = Isa::kAvx512;
 #elif HWY_TARGET <= HWY_AVX2
-    .isa = Isa::kAvx2,
+  kernels.isa = Isa::kAvx2;
 #elif HWY_TARGET <= HWY_SSE4
-    .isa = Isa::kSse4,
+  kernels.isa = Isa::kSse4;
 #else
-    .isa = Isa::kScalar,
+  kernels.isa = Isa::kScalar;
 #endif
-    .lanes = kLanes,
-    .tile_rows = kTileRows,
-    .tile_vectors = kTileVectors,
-    .pack_columns = PackColumnsFunction,
-    .unpack_columns = UnpackColumnsFunction,
-    .flag_non_finite = FlagNonFiniteFunction,
-    .pack_values = PackValuesFunction,
-    .scores = ScoresAnyWidth,
-    .exponentials = ExponentialsAnyWidth,
-    .move_maximum = MoveMaximumFunction,
-    .weighted_sum = WeightedSumAnyWidth,
-    .few_scores = FewScoresFunction<float>,
-    .few_scores_bf16 = FewScoresFunction<Bfloat16>,
-    .few_weighted_sum = FewWeightedSumFunction<float>,
-    .few_weighted_sum_bf16 = FewWeightedSumFunction<Bfloat16>,
-    .few_softmax = FewSoftmaxFunction,
-    .exp2 = Exp2Array,
-  };
-  return kTable;
+  kernels.lanes = kLanes;
+  kernels.tile_rows = kTileRows;
+  kernels.tile_vectors = kTileVectors;
+  kernels.packed_bytes = sizeof(float);
+  kernels.key_granule = 1;
+  kernels.pack_queries = PackQueries<T>;
+  kernels.pack_state = PackState;
+  kernels.unpack_columns = UnpackColumnsFunction;
+  kernels.flag_non_finite = FlagNonFiniteFunction;
+  kernels.pack_values = PackValuesFunction<T>;
+  kernels.scores = ScoresAnyWidth<T>;
+  kernels.exponentials = ExponentialsAnyWidth;
+  kernels.move_maximum = MoveMaximumFunction;
+  kernels.weighted_sum = WeightedSumAnyWidth;
+  kernels.few_scores = FewScoresFunction<T>;
+  kernels.few_weighted_sum = FewWeightedSumFunction<T>;
+  kernels.few_softmax = FewSoftmaxFunction;
+  kernels.exp2 = Exp2Array;
+  return kernels;
 }
 
 }  // namespace HWY_NAMESPACE
@@ -148,19 +164,34 @@ bool IsSupported(Isa isa) {
   return false;
 }
 
-const TileKernels& GetTileKernels(Isa isa) {
-  Require(IsSupported(isa), "this CPU does not run ", Name(isa));
+namespace {
+
+template <typename T>
+TileKernels TableOf(Isa isa) {
   switch (isa) {
     case Isa::kScalar:
-      return N_SCALAR::Table();
+      return N_SCALAR::Table<T>();
     case Isa::kSse4:
-      return N_SSE4::Table();
+      return N_SSE4::Table<T>();
     case Isa::kAvx2:
-      return N_AVX2::Table();
+      return N_AVX2::Table<T>();
     case Isa::kAvx512:
-      return N_AVX3::Table();
+      return N_AVX3::Table<T>();
   }
   FailUsage("unknown ISA");
+}
+
+}  // namespace
+
+TileKernels GetTileKernels(Isa isa, DataType data_type, int64_t head_dim) {
+  Require(IsSupported(isa), "this CPU does not run ", Name(isa));
+  if (data_type == DataType::kFloat32) return TableOf<float>(isa);
+  TileKernels kernels = TableOf<Bfloat16>(isa);
+  if (isa == Isa::kAvx512 && HasBfloat16Dot() && head_dim % 2 == 0) {
+    UseBfloat16Dot(kernels);
+    kernels.pack_queries = N_AVX3::PackQueryPairs;
+  }
+  return kernels;
 }
 
 }  // namespace attention

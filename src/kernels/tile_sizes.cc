@@ -26,7 +26,8 @@ TileSizes OnlineSoftmaxTiles(const BackendConfig& config, const TileKernels& ker
     tiles.q_block = std::max<int64_t>(1, blocks * kernels.block_columns() / largest_group);
   }
   tiles.q_block = std::min(tiles.q_block, std::max<int64_t>(1, config.max_query_tokens));
-  tiles.kv_block = std::min(tiles.kv_block, std::max<int64_t>(1, config.max_kv_tokens));
+  tiles.kv_block =
+      RoundUp(std::min(tiles.kv_block, std::max<int64_t>(1, config.max_kv_tokens)), kernels.key_granule);
   return tiles;
 }
 
@@ -36,7 +37,8 @@ TileSizes StandardTiles(const BackendConfig& config, const TileKernels& kernels)
   if (tiles.kv_block == 0) tiles.kv_block = KeysInL1(kernels);
   tiles.q_block = tiles.q_block == 0 ? kernels.block_columns()
                                      : std::min<int64_t>(tiles.q_block, kernels.block_columns());
-  tiles.kv_block = std::min(tiles.kv_block, std::max<int64_t>(1, config.max_kv_tokens));
+  tiles.kv_block =
+      RoundUp(std::min(tiles.kv_block, std::max<int64_t>(1, config.max_kv_tokens)), kernels.key_granule);
   tiles.q_block = std::min(tiles.q_block, std::max<int64_t>(1, config.max_query_tokens));
   return tiles;
 }
@@ -45,9 +47,9 @@ TileSizes RowBlockedTiles(const BackendConfig& config, const TileKernels& kernel
   return StandardTiles(config, kernels);
 }
 
-int64_t PanelStride(int64_t keys, int64_t tile_rows) {
-  constexpr int64_t kLine = 16;
-  return (CeilDivide(keys * tile_rows, kLine) | 1) * kLine;
+int64_t PanelStride(int64_t keys, const TileKernels& kernels) {
+  const int64_t line = 64 / kernels.packed_bytes;
+  return (CeilDivide(keys * kernels.tile_rows, line) | 1) * line;
 }
 
 }  // namespace attention

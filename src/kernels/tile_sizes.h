@@ -14,9 +14,9 @@ TileSizes OnlineSoftmaxTiles(const BackendConfig& config, const TileKernels& ker
 TileSizes StandardTiles(const BackendConfig& config, const TileKernels& kernels);
 TileSizes RowBlockedTiles(const BackendConfig& config, const TileKernels& kernels);
 
-// Floats from one panel of packed values to the next: an odd number of cache lines, so that one key's places
-// in all panels fall into different cache sets.
-int64_t PanelStride(int64_t keys, int64_t tile_rows);
+// Elements from one panel of packed values to the next: an odd number of cache lines, so that one key's
+// places in all panels fall into different cache sets.
+int64_t PanelStride(int64_t keys, const TileKernels& kernels);
 
 }  // namespace attention
 
