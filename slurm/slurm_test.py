@@ -144,6 +144,14 @@ class Interrupted(InterruptedTestCase):
         self.assertTrue(any("time limit reached" in line for line in self.log_of(job)))
         self.assert_as_uninterrupted()
 
+    def test_order_to_stop_then_submit_again(self) -> None:
+        # Preemption without requeue: TERM to the batch script.
+        job = self.start()
+        self.on_cluster("scancel", "--batch", "--signal=TERM", job)
+        self.assertEqual(self.assert_ends(job, "FAILED").exit_status, 3)
+        self.assertRegex(self.log_of(job)[-1], "stopped in launch 0; .* resume with the same command")
+        self.resubmit()
+
     def test_node_set_down(self) -> None:
         job = self.start()
         self.on_cluster("scontrol", "update", "nodename=node1", "state=down", "reason=test")

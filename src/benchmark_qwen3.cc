@@ -156,8 +156,10 @@ ExitStatus Run(Communicator& world, const std::vector<std::string>& arguments) {
   const ExperimentSpec spec = ReadSpec(world, line);
   const Plan plan = MakePlan(spec, {BestIsa()});
   if (line.mode == CommandLine::Mode::kPrintGeometry) {
-    Print(world, internal::Concatenate("name ", spec.name, "\nranks ", plan.max_ranks, "\nlaunches ",
-                                       spec.launches, "\n"));
+    int threads = 1;
+    for (const Cell& cell : plan.cells) threads = std::max(threads, cell.threads);
+    Print(world, internal::Concatenate("name ", spec.name, "\nranks ", plan.max_ranks, "\nthreads ", threads,
+                                       "\nlaunches ", spec.launches, "\n"));
     return ExitStatus::kOk;
   }
   if (line.mode == CommandLine::Mode::kDryRun) {

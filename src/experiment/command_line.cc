@@ -49,7 +49,8 @@ po::options_description ExperimentOptions() {
       "resume", po::value<std::string>(), "go on with an interrupted run directory")(
       "launch", po::value<std::string>(), "which launch this is, from 0 (several go into one directory)")(
       "dry-run", "print the plan: cells, FLOPs, bytes, memory, estimated time; run nothing")(
-      "print-geometry", "print name, ranks and launches the file asks for, a line each; run nothing");
+      "print-geometry",
+      "print name, ranks, threads and launches the file asks for, a line each; run nothing");
   return options;
 }
 
