@@ -83,11 +83,11 @@ class Comparison:
         return next(iter(self.fast.values())).cell == next(iter(self.slow.values())).cell
 
     @property
-    def same_code_at_one_rank(self) -> bool:
-        """An A/A control: on one rank strategies differ in name only, so the same algorithm is the same code."""
+    def same_code(self) -> bool:
+        """Whether the two, on one rank, are an A/A control: strategies then differ in name only."""
         fast, slow = next(iter(self.fast.values())), next(iter(self.slow.values()))
-        names = ("ranks", "algorithm", "backend", "isa", "dtype", "q_block", "kv_block")
-        return fast.factors["ranks"] == "1" and all(fast.factors[name] == slow.factors[name] for name in names)
+        names = ("algorithm", "backend", "isa", "dtype", "q_block", "kv_block")
+        return all(fast.factors[name] == slow.factors[name] for name in names)
 
 
 def _require(condition: bool, name: str, problem: str) -> None:
@@ -220,4 +220,4 @@ def find_controls(claim: Claim, cases: list[Case]) -> list[Comparison]:
         return []
     where = {column: values for column, values in claim.where.items() if column != "ranks"}
     single = [case for case in cases if case.factors["ranks"] == "1" and _matches(case, where)]
-    return [comparison for comparison in _compare(claim, single) if comparison.same_code_at_one_rank]
+    return [comparison for comparison in _compare(claim, single) if comparison.same_code]

@@ -52,6 +52,13 @@ class FiguresTest(unittest.TestCase):
         self.assertEqual([p.x for p in points], [512, 1024])
         self.assertTrue(all(abs(p.y - 40) < 1 and p.low < p.y < p.high for p in points), points)
 
+    def test_efficiency_of_one_launch_has_the_interval_of_its_time(self) -> None:
+        """The synthetic interval of the time is +-1 %."""
+        run, _ = self.write(launches=1)
+        for point in figures.efficiency_panels(run.cases, "native")["causal"][STANDARD]:
+            self.assertAlmostEqual(point.low, point.y / 1.01, places=2)
+            self.assertAlmostEqual(point.high, point.y / 0.99, places=2)
+
     def test_command_draws_the_same_file_twice(self) -> None:
         self.write()
         contents = []

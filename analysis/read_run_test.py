@@ -27,6 +27,15 @@ class ReadRunTest(unittest.TestCase):
         self.assertEqual([sample.round for sample in samples], [0, 1, 2, 3, 4])
         self.assertAlmostEqual(samples[0].metrics["time_s"] or 0, 1.0, delta=0.05)
 
+    def test_rounds_are_in_order_whatever_the_file(self) -> None:
+        """Neighbouring rounds are compared to see dependence, and joined run directories may be in any order."""
+        synthetic_run.write_run(self.directory, [Cell(TIMES)], rounds=12, pilots=0)
+        path = self.directory / "samples.csv"
+        header, *rows = path.read_text().splitlines(keepends=True)
+        path.write_text("".join([header, *reversed(rows)]))
+        for samples in read_run.read_run(self.directory).samples.values():
+            self.assertEqual([sample.round for sample in samples], list(range(12)))
+
     def test_pilots_are_discarded(self) -> None:
         synthetic_run.write_run(self.directory, [Cell(TIMES)], rounds=5, pilots=4)
         run = read_run.read_run(self.directory)

@@ -76,10 +76,13 @@ class PairVerdictTest(unittest.TestCase):
 
         def drifting(generator: np.random.Generator, variant: int) -> float:
             state["calls"] += 1
-            return 0.4 * state["calls"] / 64 + float(generator.normal(0, 0.002))
+            # Steep in the middle: the two medians there stand a step apart.
+            return 0.4 * math.tanh((state["calls"] % 64 - 32) / 4) + float(generator.normal(0, 0.002))
 
-        result = judge([pair_cell(1.05)], noise=drifting)
-        self.assertEqual(result.verdict, Verdict.HOLDS)
+        for launches in (1, 3):
+            state["calls"] = 0
+            result = judge([pair_cell(1.05)], noise=drifting, launches=launches)
+            self.assertEqual(result.verdict, Verdict.HOLDS, launches)
 
     def test_launch_effects_widen_the_interval(self) -> None:
         """2 % that stays within a launch: certain in one launch, uncertain over five."""
@@ -208,6 +211,22 @@ class VotingTest(unittest.TestCase):
         cell = Cell({SEQUENCE: 1.0, HEADWISE: 1.1}, {}, {"comm_bytes_per_rank": 0})
         result = judge([cell], dict(PAIR_CLAIM, metric="comm_bytes_per_rank"))
         self.assertEqual(result.cells[0].pairs[0].reason, "comm_bytes_per_rank is zero")
+
+
+    def test_rounds_without_a_logarithm_are_not_dropped(self) -> None:
+        """Exposed communication lost in the noise: keeping the positive rounds only would keep the large ones."""
+        claim = dict(PAIR_CLAIM, metric="comm_exposed_s")
+        self.assertEqual(judge([pair_cell(1.05)], claim).verdict, Verdict.HOLDS)
+        with tempfile.TemporaryDirectory() as directory:
+            synthetic_run.write_run(Path(directory), [pair_cell(1.05)], [claim])
+            path = Path(directory) / "samples.csv"
+            lines = path.read_text().splitlines()
+            fields = lines[20].split(",")
+            fields[lines[0].split(",").index("comm_exposed_s")] = "-1e-5"
+            path.write_text("\n".join([*lines[:20], ",".join(fields), *lines[21:]]) + "\n")
+            cell = judge_run(read_run(Path(directory)))[0].cells[0]
+        self.assertEqual(cell.verdict, Verdict.NO_VOTE)
+        self.assertEqual(cell.pairs[0].reason, "comm_exposed_s is zero or negative in some rounds")
 
 
 class ControlTest(unittest.TestCase):
