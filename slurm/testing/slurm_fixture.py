@@ -57,7 +57,22 @@ class SlurmTestCase(unittest.TestCase):
             raise unittest.SkipTest(result.stderr.strip())
         if result.returncode != 0:
             raise AssertionError(f"no Slurm in a box: {result.stderr}")
+        cls.addClassCleanup(cls.check_nothing_is_left)
         cls.addClassCleanup(cls.cluster, "down", "--all")
+
+    @classmethod
+    def check_nothing_is_left(cls) -> None:
+        """No daemon, job or rank of the cluster, and none of its files."""
+        left = []
+        for entry in pathlib.Path("/proc").iterdir():
+            try:
+                line = (entry / "cmdline").read_bytes() if entry.name.isdigit() else b""
+            except OSError:
+                continue
+            if str(cls.root).encode() in line:
+                left.append(line.replace(b"\0", b" "))
+        if left or list((cls.root / "box").iterdir()):
+            raise AssertionError(f"left behind: {left} {list((cls.root / 'box').iterdir())}")
 
     def setUp(self) -> None:
         self.directory = self.root / self.id().rpartition(".")[2]
