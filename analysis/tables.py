@@ -36,7 +36,7 @@ def wrap(text: str, indent: int = 0, hang: int | None = None) -> str:
 def format_ratio(value: float) -> str:
     if math.isinf(value):
         return "inf"
-    return f"{value:.3f}" if value < 10 else f"{value:.2f}" if value < 100 else f"{value:.4g}"
+    return f"{value:.3f}" if value < 10 else f"{value:.2f}" if value < 100 else f"{value:.0f}" if value < 1e5 else f"{value:.0e}"
 
 
 def format_pair(result: PairResult | None) -> str:
@@ -270,7 +270,7 @@ def format_claim(result: ClaimResult, wanted_regimes: Sequence[str] | None = Non
     if len(groups) > 1:
         lines += ["", *_regime_summary(groups)]
     if not claim.is_ratio:
-        lines += ["", "  A ratio B/A says how many times longer B takes than A."]
+        lines += ["", "  B/A is the ratio of the two; above 1 speaks for the claim."]
     lines.append(f"  {LEGEND}")
     for label, cells in groups.items():
         lines += ["", *format_regime(claim, label, cells, rows)]

@@ -115,7 +115,11 @@ def _why_no_vote(claim: Claim, comparison: Comparison) -> str:
         if case.factors["exchange"] == "none" and case.factors["ranks"] != "1" and claim.over in VARIANT_FACTORS:
             return f"{case.variant}: exchange none leaves the output sharded"
     if claim.over in VARIANT_FACTORS and comparison.factors.get("ranks") == "1":
-        return "one rank: a control"
+        if comparison.same_code:
+            return "one rank: the same code, a control"
+        # On one rank nothing is parallel; only a claim that asks for it is about algorithms alone.
+        if claim.where.get("ranks") != ("1",):
+            return "one rank (votes only where: {ranks: [1]})"
     return ""
 
 
@@ -236,9 +240,11 @@ def _why_undecided(claim: Claim, found: stats.Estimate, level: float, alone: Ver
     detectable = stats.detectable_ratio(found, level)
     prefix = f"{alone} on its own, not after Holm's correction; " if alone is not Verdict.UNDECIDED else ""
     if claim.is_ratio:
-        reach = (stats.ratio_of((found.upper(level) - found.lower(level)) / 2) - 1) * 100
-        return f"{prefix}interval straddles a bound; it is known to +-{reach:.2g} % ({effort})", detectable
-    return f"{prefix}could have detected {detectable:.3f} ({effort})", detectable
+        reach = stats.ratio_of((found.upper(level) - found.lower(level)) / 2)
+        known = f"+-{100 * (reach - 1):.2g} %" if reach < 1.5 else f"a factor of {min(reach, 999):.3g}"
+        return f"{prefix}a bound lies in the interval; the ratio is known to {known} ({effort})", detectable
+    smallest = f"{detectable:.3f}" if detectable < 10 else "nothing below 10"
+    return f"{prefix}could have detected {smallest} ({effort})", detectable
 
 
 def judge_pairs(run: Run, claim: Claim, comparisons: Sequence[Comparison]) -> list[PairResult]:

@@ -104,6 +104,10 @@ class PairVerdictTest(unittest.TestCase):
         shifts = iter([0.02])
         self.assertEqual(judge([pair_cell(1.02)], noise=launch_noise(), launches=1).verdict, Verdict.HOLDS)
 
+    def test_hopeless_noise_is_said_plainly(self) -> None:
+        result = judge([pair_cell(1.0)], noise=lambda generator, variant: float(generator.normal(0, 3)))
+        self.assertIn("could have detected nothing below 10", result.cells[0].pairs[0].reason)
+
     def test_too_few_rounds(self) -> None:
         pair = judge([pair_cell(2.0)], rounds=4).cells[0].pairs[0]
         self.assertEqual(pair.verdict, Verdict.UNDECIDED)
@@ -201,6 +205,13 @@ class VotingTest(unittest.TestCase):
         result = judge([pair_cell(1.0, ranks=1), pair_cell(1.05, ranks=2)])
         self.assertEqual(result.verdict, Verdict.HOLDS)
         self.assertEqual(result.counts[Verdict.NO_VOTE], 1)
+
+    def test_a_claim_about_one_rank_compares_algorithms_only(self) -> None:
+        cell = Cell({SEQUENCE: 1.0, HEADWISE: 1.2, STANDARD: 1.5}, {"ranks": 1})
+        result = judge([cell], dict(ORDER_CLAIM, where={"ranks": [1]}))
+        pairs = result.cells[0].pairs
+        self.assertEqual([pairs[0].verdict, pairs[1].verdict], [Verdict.NO_VOTE, Verdict.HOLDS])
+        self.assertEqual(judge([cell], ORDER_CLAIM).cells[0].verdict, Verdict.NO_VOTE)
 
     def test_nobody_votes(self) -> None:
         result = judge([pair_cell(1.05, ranks=1)])
