@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy import signal
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -50,12 +51,8 @@ class NoiseModel:
 
 
 def autoregressive(innovations: FloatArray, memory: float) -> FloatArray:
-    values = np.empty_like(innovations)
-    state = 0.0
-    for index, innovation in enumerate(innovations):
-        state = memory * state + innovation
-        values[index] = state
-    return values
+    """values[i] = memory * values[i - 1] + innovations[i]"""
+    return np.asarray(signal.lfilter([1.0], [1.0, -memory], innovations), dtype=np.float64)
 
 
 WITHIN_LAUNCH = NoiseModel(launch_effect=0.0)
