@@ -130,12 +130,29 @@ def numbers(run: Run, result: ClaimResult) -> str:
         "ControlBiasHigh": f"{100 * controls.biases[-1]:+.2f}" if controls.biases else "---",
         "LargestError": f"{_largest_error(run):.1e}",
         "Revision": str(run.manifest.get("git_revision") or "unknown")[:12],
+        **_machine(run),
         "Order": " $<$ ".join(rf"{names[value]} \texttt{{{escape(value)}}}" for value in result.claim.order),
         "Question": escape(run.title),
         "Experiment": escape(run.experiment),
     }
     head = f"% Written by analysis/paper_table.py from {run.experiment}; do not edit.\n"
     return head + "".join(rf"\newcommand{{\{name}}}{{{value}}}" + "\n" for name, value in macros.items())
+
+
+def _machine(run: Run) -> dict[str, str]:
+    """What the first launch ran on."""
+    launches = run.manifest.get("launches")
+    first = launches[0] if isinstance(launches, list) and launches and isinstance(launches[0], dict) else {}
+    pinning = first.get("pinning") if isinstance(first.get("pinning"), dict) else {}
+    peaks = sorted(case.peak_gflops for case in run.cases if case.peak_gflops and case.factors["ranks"] == "1")
+    return {
+        "Cpu": escape(str(first.get("cpu", "unknown CPU"))),
+        "MpiLibrary": escape(str(first.get("mpi", "unknown MPI"))),
+        "Compiler": escape(str(run.manifest.get("compiler", "unknown compiler"))),
+        "Isas": escape(", ".join(sorted({case.factors["isa"] for case in run.cases}))),
+        "Pinning": escape("; ".join(f"{shape}: {cpus}" for shape, cpus in (pinning or {}).items()) or "not recorded"),
+        "PeakOneRank": f"{peaks[len(peaks) // 2]:.0f}" if peaks else "---",
+    }
 
 
 def _span(values: Sequence[int]) -> str:

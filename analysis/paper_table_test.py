@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import tempfile
 import unittest
 from pathlib import Path
@@ -33,6 +34,17 @@ class PaperTableTest(unittest.TestCase):
         for name, value in {"ClaimVerdict": "mixed", "VotingCells": "4", "HoldsCells": "2", "ContradictedCells": "2",
                             "Launches": "5", "Rounds": "100", "ControlCells": "4", "LargestError": "4.0e-07"}.items():  # fmt: skip
             self.assertIn(rf"\newcommand{{\{name}}}{{{value}}}" + "\n", text)
+
+    def test_machine(self) -> None:
+        path = self.run_dir / "manifest.json"
+        manifest = json.loads(path.read_text())
+        manifest["launches"] = [{"cpu": "A & B", "mpi": "Open MPI", "pinning": {"1x1 packed": "0", "2x1 packed": "0 | 1"}}]
+        path.write_text(json.dumps(manifest))
+        self.generate()
+        text = (self.output / "numbers.tex").read_text()
+        for macro in (r"\Cpu}{A \& B}", r"\MpiLibrary}{Open MPI}", r"\Compiler}{unknown compiler}", r"\Isas}{avx512}",
+                      r"\Pinning}{1x1 packed: 0; 2x1 packed: 0 | 1}", r"\PeakOneRank}{115}"):  # fmt: skip
+            self.assertIn(macro, text)
 
     def test_tables(self) -> None:
         self.generate()
