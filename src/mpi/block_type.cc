@@ -80,7 +80,9 @@ void ForEachChunk(std::span<const ConstTensorView> views, int64_t max_bytes, con
   for (const ConstTensorView& view : views) bytes += ByteCount(view);
   if (bytes == 0) return;
   const TensorShape& shape = views[0].shape;
-  if (bytes <= max_bytes || RowCount(views[0]) == 1) {
+  const int64_t runs = shape.batch * shape.heads;
+  const bool is_one_message = bytes <= max_bytes && (runs == 1 || bytes / runs < kOwnMessageBytes);
+  if (is_one_message || RowCount(views[0]) == 1) {
     function(views);
     return;
   }
