@@ -6,7 +6,6 @@
 #include <sched.h>
 
 #include <boost/program_options.hpp>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -33,7 +32,6 @@ struct Options {
   std::string ways;
   std::string onednn = "libdnnl.so.2";
   std::string openblas = "/usr/lib/x86_64-linux-gnu/openblas-openmp/libopenblas.so.0";
-  std::string openblas_core;
   std::string onnxruntime;
   PyTorchPlace pytorch;
   int core = 0;
@@ -52,8 +50,6 @@ std::optional<Options> ParseOptions(int argc, char** argv) {
       "output", text(options.output), "directory for samples.csv, ways.csv, libraries.csv; made if missing")(
       "onednn", text(options.onednn), "oneDNN's shared library")("openblas", text(options.openblas),
                                                                  "OpenBLAS's shared library")(
-      "openblas-core", text(options.openblas_core),
-      "OPENBLAS_CORETYPE, also for PyTorch; empty: OpenBLAS's own choice")(
       "onnxruntime", text(options.onnxruntime), "ONNX Runtime's shared library")(
       "python", text(options.pytorch.python), "the Python that has PyTorch")(
       "pytorch-worker", text(options.pytorch.worker), "path of pytorch_worker.py")(
@@ -159,8 +155,6 @@ int Run(Options options) {
   omp_set_num_threads(1);
   options.tournament.peak_isa = BestIsa();
 
-  // Read by OpenBLAS when it is loaded, here and in PyTorch's process.
-  if (!options.openblas_core.empty()) setenv("OPENBLAS_CORETYPE", options.openblas_core.c_str(), 1);
   std::optional<ChosenWays> chosen_ways;
   if (!options.ways.empty()) chosen_ways.emplace(options.ways);
   Field field(options);

@@ -71,7 +71,6 @@ def make_manifest(directory: Path) -> dict[str, object]:
         "transparent_huge_pages": text_of("/sys/kernel/mm/transparent_hugepage/enabled"),
         "threads": 1,
         "pinned": "one core, PyTorch's process on the same one",
-        "openblas_coretype": os.environ.get("OPENBLAS_CORETYPE", ""),
         "load_average": os.getloadavg(),
     }
 
