@@ -108,7 +108,8 @@ def lines_of_table(summary: pd.DataFrame) -> list[str]:
         peers = summary[summary["contestant"].map(is_peer)]
         behind = peers[~(peers["ratio_low"] > 1)]
         if behind.empty:
-            lines.append("Ours is ahead of every peer in every column (every interval above 1).")
+            names = ", ".join(sorted(set(peers["contestant"])))
+            lines.append(f"Ours is ahead of every peer measured ({names}) in every column: every interval is above 1.")
         else:
             names = ", ".join(f"{row['contestant']} in {row['column']}" for _, row in behind.iterrows())
             lines.append(f"Ours is not shown to be ahead of: {names}.")

@@ -76,7 +76,7 @@ class SummarizeTest(unittest.TestCase):
         self.assertIn("equal in full_512", text)
         self.assertNotIn("slow", text)
         text = lines_of_table(summarize(make_samples({"ours": [1.0] * 7, "slow": [2.0] * 7})))[-1]
-        self.assertIn("ahead of every peer in every column", text)
+        self.assertIn("ahead of every peer measured (slow) in every column", text)
 
     def test_too_few_rounds_do_not_count_as_ahead(self) -> None:
         text = lines_of_table(summarize(make_samples({"ours": [1.0] * 3, "slow": [2.0] * 3})))[-1]
