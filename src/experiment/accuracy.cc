@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <limits>
 #include <set>
 
@@ -10,6 +11,8 @@
 #include "src/base/error.h"
 #include "src/kernels/reference_attention.h"
 #include "src/mpi/agreement.h"
+#include "src/qwen3/decoder_inputs.h"
+#include "src/qwen3/decoder_reference.h"
 
 namespace attention {
 namespace {
@@ -100,6 +103,12 @@ double RelativeTolerance(const AttentionProblem& problem, InputDataKind data) {
   return std::min(derived, cap);
 }
 
+double CellTolerance(const Cell& cell) {
+  if (cell.scope == Scope::kAttention) return RelativeTolerance(cell.problem, cell.data);
+  const double layers = cell.scope == Scope::kModel ? static_cast<double>(cell.model.layers) : 1;
+  return 5e-6 * std::sqrt(layers);
+}
+
 std::vector<int64_t> SampleRows(const std::vector<int64_t>& borders, int64_t query_tokens, int count,
                                 uint64_t seed, int64_t head) {
   std::set<int64_t> rows;
@@ -141,24 +150,98 @@ std::vector<int64_t> BorderRows(int64_t query_tokens, int ranks, const std::vect
 }
 
 AccuracyReference::AccuracyReference(const Communicator& communicator, const Cell& cell,
-                                     const std::vector<int64_t>& borders, int rows_per_head)
+                                     const std::vector<int64_t>& borders, int rows_per_head,
+                                     const CellWeights* weights)
     : problem_(cell.problem) {
-  const InputData data(problem_, cell.data, cell.seed);
+  if (cell.scope == Scope::kAttention) {
+    ChooseRows(borders, rows_per_head, cell.seed);
+    ComputeAttention(communicator, cell);
+  } else {
+    Require(weights != nullptr, "accuracy: scope ", Name(cell.scope), " needs weights");
+    problem_.query_heads = problem_.kv_heads = 1;
+    problem_.head_dim = cell.scope == Scope::kModel ? cell.model.vocabulary_size : cell.model.hidden_size;
+    if (cell.scope == Scope::kModel) problem_.query_tokens = 1;
+    ChooseRows(borders, rows_per_head, cell.seed);
+    ComputeDecoder(communicator, cell, *weights);
+  }
+  SumOverRanks(communicator);
+}
+
+void AccuracyReference::ChooseRows(const std::vector<int64_t>& borders, int rows_per_head, uint64_t seed) {
   const int64_t heads = problem_.batch * problem_.query_heads;
   size_t total = 0;
   for (int64_t head = 0; head < heads; ++head) {
-    rows_.push_back(SampleRows(borders, problem_.query_tokens, rows_per_head, cell.seed, head));
+    rows_.push_back(SampleRows(borders, problem_.query_tokens, rows_per_head, seed, head));
     offsets_.push_back(total);
     total += rows_.back().size();
   }
   values_.assign(total * problem_.head_dim, 0.0);
+}
+
+void AccuracyReference::ComputeAttention(const Communicator& communicator, const Cell& cell) {
+  const InputData data(problem_, cell.data, cell.seed);
   AgreeOnErrors(communicator, [&] {
     const int64_t units = problem_.batch * problem_.kv_heads;
     for (int64_t unit = communicator.rank(); unit < units; unit += communicator.size()) {
       ComputeUnit(data, unit / problem_.kv_heads, unit % problem_.kv_heads, cell.threads);
     }
   });
-  // Every row was computed by one rank and is 0 elsewhere; at most 2^20 values a call, far below MPI's limit.
+}
+
+void AccuracyReference::ComputeDecoder(const Communicator& communicator, const Cell& cell,
+                                       const CellWeights& weights) {
+  ReferenceSetup setup;
+  setup.config = weights.config();
+  setup.source = &weights.source();
+  setup.weight_type = cell.problem.data_type;
+  setup.batch = cell.problem.batch;
+  setup.tokens = cell.seq_len;
+  setup.causal = cell.problem.causal;
+  setup.threads = cell.threads;
+  const DecoderReference reference(communicator, setup);
+  if (cell.scope == Scope::kModel) {
+    std::vector<int64_t> ids;
+    for (int64_t row = 0; row < setup.batch * setup.tokens; ++row) {
+      ids.push_back(SeededTokenId(cell.seed, row, setup.config.vocabulary_size));
+    }
+    const std::vector<double> logits = reference.LastTokenLogits(ids);
+    if (communicator.rank() == 0) values_ = logits;
+    return;
+  }
+  const IndexRange own = reference.own_tokens();
+  const int64_t width = setup.config.hidden_size, first = problem_.kv_tokens - problem_.query_tokens;
+  std::vector<double> hidden;
+  std::vector<float> row(static_cast<size_t>(width));
+  for (int64_t b = 0; b < setup.batch; ++b) {
+    for (int64_t t = own.begin; t < own.end; ++t) {
+      FillHiddenRow(cell.seed, b * setup.tokens + t, row);
+      hidden.insert(hidden.end(), row.begin(), row.end());
+    }
+  }
+  // The rows of any batch entry are computed for all of them: one pass over the weights.
+  std::set<int64_t> wanted;
+  for (const std::vector<int64_t>& rows : rows_) {
+    for (int64_t sampled : rows) wanted.insert(first + sampled);
+  }
+  const std::vector<int64_t> positions(wanted.begin(), wanted.end());
+  const std::vector<double> result = cell.scope == Scope::kBlock
+                                         ? reference.Block("model.layers.0.", hidden, positions)
+                                         : reference.Layer("model.layers.0.", hidden, positions);
+  std::vector<int64_t> own_positions;
+  std::ranges::copy_if(positions, std::back_inserter(own_positions),
+                       [&](int64_t position) { return position >= own.begin && position < own.end; });
+  for (int64_t b = 0; b < setup.batch; ++b) {
+    for (size_t i = 0; i < rows_[b].size(); ++i) {
+      const auto found = std::ranges::find(own_positions, first + rows_[b][i]);
+      if (found == own_positions.end()) continue;
+      const int64_t index = b * static_cast<int64_t>(own_positions.size()) + (found - own_positions.begin());
+      std::copy_n(&result[index * width], width, &values_[(offsets_[b] + i) * width]);
+    }
+  }
+}
+
+// Every row was computed by one rank and is 0 elsewhere; at most 2^20 values a call, far below MPI's limit.
+void AccuracyReference::SumOverRanks(const Communicator& communicator) {
   constexpr size_t kChunk = size_t{1} << 20;
   for (size_t begin = 0; begin < values_.size(); begin += kChunk) {
     const int count = static_cast<int>(std::min(kChunk, values_.size() - begin));

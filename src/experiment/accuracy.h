@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "src/experiment/decoder_workload.h"
 #include "src/experiment/input_data.h"
 #include "src/experiment/plan.h"
 #include "src/mpi/communicator.h"
@@ -32,6 +33,11 @@ struct AccuracyResult {
 //         they meet V: 2^-8, the unit of bfloat16's 8-bit significand.
 double RelativeTolerance(const AttentionProblem& problem, InputDataKind data);
 
+// The same for a cell of any scope. Decoder scopes compute in fp32 whatever the type of the weights (the
+// reference has the rounded weights), and each layer is a chain of a few sums like attention's: 5e-6, which
+// grows over the layers of a model as a random walk, with their square root.
+double CellTolerance(const Cell& cell);
+
 // Query rows (positions in the query tensor) to compare of head (batch, head): the borders clipped to the
 // range, then random rows, at most `count` in all (at least the borders); ascending, unique. Depends on head,
 // so that not every head looks at the same random rows.
@@ -44,9 +50,10 @@ std::vector<int64_t> BorderRows(int64_t query_tokens, int ranks, const std::vect
 
 class AccuracyReference {
  public:
-  // Collective: the ranks share the work and then all hold every row.
+  // Collective: the ranks share the work and then all hold every row. Decoder scopes need `weights`; their
+  // rows are hidden states, or the logits of the last token.
   AccuracyReference(const Communicator& communicator, const Cell& cell, const std::vector<int64_t>& borders,
-                    int rows_per_head);
+                    int rows_per_head, const CellWeights* weights = nullptr);
 
   // Collective. `output` holds the rows and heads of `shard`. Every rank gets the result over all ranks.
   // Throws Error on every rank if a sampled row is on no rank.
@@ -54,9 +61,13 @@ class AccuracyReference {
                          const TensorShard& shard) const;
 
  private:
+  void ChooseRows(const std::vector<int64_t>& borders, int rows_per_head, uint64_t seed);
+  void ComputeAttention(const Communicator& communicator, const Cell& cell);
+  void ComputeDecoder(const Communicator& communicator, const Cell& cell, const CellWeights& weights);
+  void SumOverRanks(const Communicator& communicator);
   void ComputeUnit(const InputData& data, int64_t batch, int64_t kv_head, int threads);
 
-  AttentionProblem problem_;
+  AttentionProblem problem_;                // decoder scopes: one head, as wide as a row
   std::vector<std::vector<int64_t>> rows_;  // of head b * query_heads + h
   std::vector<size_t> offsets_;             // of a head's first row in values_, in rows
   std::vector<double> values_;

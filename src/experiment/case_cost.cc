@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "src/base/aligned_buffer.h"
+#include "src/qwen3/config.h"
 
 namespace attention {
 namespace {
@@ -82,6 +83,31 @@ int64_t MemoryBytesPerRank(const Cell& cell, const Variant& variant, const Bytes
   return bytes;
 }
 
+// Matrices of the decoder scopes beside attention itself.
+struct DecoderCost {
+  double layers = 1;            // how often attention runs
+  double row_weights = 0;       // weights that every row meets
+  double sequence_weights = 0;  // weights that the last row of every sequence meets (LM head)
+  double weights() const { return row_weights + sequence_weights; }
+};
+
+DecoderCost CostOfDecoder(const Cell& cell) {
+  DecoderCost cost;
+  if (cell.scope == Scope::kAttention) return cost;
+  Qwen3Config config = Qwen3Config::FromShape(cell.model);
+  if (cell.scope == Scope::kBlock) config.intermediate_size = 0;
+  cost.row_weights = static_cast<double>(config.layer_parameters());
+  if (cell.scope == Scope::kModel) {
+    cost.layers = static_cast<double>(config.layers);
+    cost.row_weights *= cost.layers;
+    cost.sequence_weights = static_cast<double>(config.vocabulary_size * config.hidden_size);
+  }
+  return cost;
+}
+
+// The reference in float64, once per cell: as many operations, at a rate seen on AVX-512 and AVX2.
+constexpr double kReferenceCoreGflops = 10;
+
 }  // namespace
 
 double AssumedCoreGflops(Isa isa) {
@@ -101,8 +127,13 @@ double AssumedCoreGflops(Isa isa) {
 void EstimateCosts(Cell& cell, const MeasureOptions& measure) {
   const AttentionProblem& p = cell.problem;
   const Bytes total = TotalBytes(p);
-  cell.flops = 4.0 * p.batch * p.query_heads * p.head_dim * VisiblePairs(p);
-  cell.minimum_bytes = static_cast<double>(total.query) + total.key_value + total.output;
+  const DecoderCost decoder = CostOfDecoder(cell);
+  const double rows = static_cast<double>(p.batch) * p.query_tokens;
+  cell.flops = decoder.layers * 4.0 * p.batch * p.query_heads * p.head_dim * VisiblePairs(p) +
+               2 * (rows * decoder.row_weights + p.batch * decoder.sequence_weights);
+  const double weight_bytes = decoder.weights() * static_cast<double>(SizeOf(p.data_type));
+  cell.minimum_bytes =
+      decoder.layers * (static_cast<double>(total.query) + total.key_value + total.output) + weight_bytes;
   const double rate = AssumedCoreGflops(cell.isa) * 1e9 * cell.ranks * cell.threads;
   // A sample is up to three runs (all, compute alone, exchange alone) and a warm-up; setting up costs a few.
   // A sample is up to three runs (all, compute alone, exchange alone) and a warm-up of what fits the caches.
@@ -117,11 +148,18 @@ void EstimateCosts(Cell& cell, const MeasureOptions& measure) {
   }
   for (Case& made : cell.cases) {
     made.comm_bytes_per_rank = static_cast<int64_t>(CommBytesPerRank(cell, made.variant, total));
-    made.memory_bytes_per_rank = MemoryBytesPerRank(cell, made.variant, total);
+    made.memory_bytes_per_rank =
+        MemoryBytesPerRank(cell, made.variant, total) +
+        static_cast<int64_t>(made.variant.strategy == ParallelStrategy::kHeadwise ? weight_bytes / cell.ranks
+                                                                                  : weight_bytes);
     seconds += run_seconds;  // checked before
   }
   const double set_up = cell.minimum_bytes / sizeof(float) * 20e-9 * cell.cases.size() + 0.05;
-  cell.seconds_estimate = std::min(seconds, measure.max_seconds_per_cell) + set_up;
+  const double reference = decoder.weights() > 0
+                               ? 2 * decoder.weights() * p.batch * cell.seq_len /
+                                     (kReferenceCoreGflops * 1e9 * cell.ranks * cell.threads)
+                               : 0;
+  cell.seconds_estimate = std::min(seconds, measure.max_seconds_per_cell) + set_up + reference;
 }
 
 }  // namespace attention

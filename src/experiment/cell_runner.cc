@@ -9,6 +9,7 @@
 #include "src/base/counter_random.h"
 #include "src/base/error.h"
 #include "src/experiment/accuracy.h"
+#include "src/experiment/decoder_workload.h"
 #include "src/experiment/machine_info.h"
 #include "src/experiment/statistics.h"
 #include "src/experiment/workload.h"
@@ -21,6 +22,8 @@ namespace {
 // A sample faster than this share of the measured peak is a bug, not a record.
 constexpr double kImpossibleShareOfPeak = 1.03;
 constexpr uint64_t kOrderStream = 6;
+// Bandwidth is measured over the footprint of the inputs; from here on more bytes change nothing.
+constexpr int64_t kMaximumReadBytes = int64_t{256} << 20;
 
 struct Timing {
   double max_s = 0;  // over ranks
@@ -87,7 +90,7 @@ class CellRun {
   bool RunRound(int round);
   SampleRow TakeSample(VariantRun& run, int round, int position, const Limits& limits);
   void CheckAgainstPeak(VariantRun& run, SampleRow& sample, double gflops);
-  void MeasureParts(VariantRun& run, SampleRow& sample);
+  void MeasureParts(VariantRun& run, SampleRow& sample, double waited);
   Limits MeasureLimits();
   void PrepareCache(VariantRun& run);
   bool TimeIsUp() const;
@@ -108,6 +111,7 @@ class CellRun {
   const Cell& cell_;
   const CellOptions& options_;
   double begin_;
+  std::optional<CellWeights> weights_;  // decoder scopes
   std::vector<VariantRun> runs_;
   std::optional<AccuracyReference> reference_;
   AlignedBuffer read_buffer_;   // for the bandwidth, of the footprint of the inputs
@@ -120,6 +124,7 @@ class CellRun {
 void CellRun::SetUp() {
   int64_t footprint = 0;
   const int64_t resident_at_start = CurrentResidentBytes();
+  if (cell_.scope != Scope::kAttention) weights_.emplace(cell_);
   for (const Case& made : cell_.cases) {
     VariantRun& run = runs_.emplace_back();
     run.made = &made;
@@ -127,12 +132,16 @@ void CellRun::SetUp() {
     run.row.made = &made;
     run.row.nodes = options_.nodes;
     run.row.oversubscribed = options_.oversubscribed;
-    run.row.tolerance_rel_l2 = RelativeTolerance(cell_.problem, cell_.data);
+    run.row.tolerance_rel_l2 = CellTolerance(cell_);
     run.row.backend = "highway";
     const int64_t resident_before = CurrentResidentBytes();
     try {
-      run.workload = std::make_unique<Workload>(communicator_, cell_, made, options_.backend);
-      run.row.tiles = run.workload->tiles();
+      run.workload = weights_ ? MakeDecoderWorkload(communicator_, cell_, made, options_.backend, *weights_)
+                              : MakeAttentionWorkload(communicator_, cell_, made, options_.backend);
+      // Uneven shards may choose tiles of different sizes; the sampled rows depend on them and must be the
+      // same on every rank.
+      const TileSizes tiles = run.workload->tiles();
+      run.row.tiles = {communicator_.Max(tiles.q_block), communicator_.Max(tiles.kv_block)};
       run.row.workspace_bytes = communicator_.Max(run.workload->workspace_bytes());
       run.row.comm_bytes_per_rank = communicator_.Max(run.workload->comm_bytes());
       // As if it were alone in the process: the other variants' buffers are not its own.
@@ -149,7 +158,7 @@ void CellRun::SetUp() {
   std::vector<TileSizes> tiles;
   for (const VariantRun& run : runs_) {
     if (run.workload == nullptr) continue;
-    input_bytes = std::max(input_bytes, run.workload->input_bytes());
+    input_bytes = std::max(input_bytes, std::min(run.workload->input_bytes(), kMaximumReadBytes));
     tiles.push_back(run.row.tiles);
   }
   AgreeOnErrors(communicator_, [&] {
@@ -159,7 +168,7 @@ void CellRun::SetUp() {
   });
   fits_cache_ = communicator_.Min(int64_t{fits_cache_}) != 0;
   const std::vector<int64_t> borders = BorderRows(cell_.problem.query_tokens, cell_.ranks, tiles);
-  reference_.emplace(communicator_, cell_, borders, options_.reference_rows);
+  reference_.emplace(communicator_, cell_, borders, options_.reference_rows, weights_ ? &*weights_ : nullptr);
 }
 
 void CellRun::Check(VariantRun& run) {
@@ -229,10 +238,16 @@ void CellRun::PrepareCache(VariantRun& run) {
   for (int i = 0; i < options_.measure.warmup; ++i) TimeOnce(communicator_, [&] { run.workload->Run(); });
 }
 
-void CellRun::MeasureParts(VariantRun& run, SampleRow& sample) {
+// `waited`: seconds of the sample in which the rank that waited most had nothing to do but wait for messages.
+void CellRun::MeasureParts(VariantRun& run, SampleRow& sample, double waited) {
   if (communicator_.size() == 1) {
     sample.compute_s = sample.time_s;
     sample.comm_total_s = sample.comm_exposed_s = 0;
+    return;
+  }
+  if (!run.workload->has_parts()) {
+    sample.comm_exposed_s = waited;
+    sample.compute_s = sample.time_s - waited;
     return;
   }
   if (!options_.measure.measure_parts) return;
@@ -262,11 +277,13 @@ SampleRow CellRun::TakeSample(VariantRun& run, int round, int position, const Li
   sample.peak_gflops = limits.peak_gflops;
   sample.read_gb_per_s = limits.read_gb_per_s;
   PrepareCache(run);
+  const double waited_before = communicator_.traffic().wait_seconds;
   const Timing timing = TimeOnce(communicator_, [&] { run.workload->Run(); });
+  const double waited = communicator_.Max(communicator_.traffic().wait_seconds - waited_before);
   sample.time_s = timing.max_s;
   sample.time_min_rank_s = timing.min_s;
   if (last_round_ && !fits_cache_) CheckOutput(run);
-  if (run.workload != nullptr) MeasureParts(run, sample);
+  if (run.workload != nullptr) MeasureParts(run, sample, waited);
   const double gflops = cell_.flops / timing.max_s * 1e-9;
   CheckAgainstPeak(run, sample, gflops);
   if (round < 0) {
@@ -280,7 +297,7 @@ SampleRow CellRun::TakeSample(VariantRun& run, int round, int position, const Li
   run.reads.push_back(limits.read_gb_per_s);
   if (!std::isnan(sample.compute_s)) {
     run.compute.push_back(sample.compute_s);
-    run.comm_total.push_back(sample.comm_total_s);
+    if (!std::isnan(sample.comm_total_s)) run.comm_total.push_back(sample.comm_total_s);
     run.comm_exposed.push_back(sample.comm_exposed_s);
   }
   return sample;

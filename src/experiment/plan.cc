@@ -11,6 +11,7 @@
 #include "src/experiment/axes.h"
 #include "src/experiment/case_cost.h"
 #include "src/experiment/yaml_reader.h"
+#include "src/qwen3/decoder_step.h"
 
 namespace attention {
 namespace {
@@ -36,6 +37,23 @@ Value ByName(const std::string& text, const std::array<Value, count>& values) {
     if (Name(value) == text) return value;
   }
   Fail("unknown value ", text);
+}
+
+// What the decoder scopes cannot do.
+void CheckDecoderCell(const Cell& cell, const Point& point) {
+  if (cell.scope == Scope::kAttention) return;
+  const auto refuse = [&](const char* axis, const auto&... parts) {
+    FailUsage(point.at(axis).where, ": scope ", Name(cell.scope), " ", parts...);
+  };
+  if (cell.contract != Contract::kNative) refuse("contract", "has its own ends; valid contract: native");
+  if (cell.model.hidden_size == 0) {
+    refuse("model", "needs a whole model's shape, not heads alone; --list shows the models");
+  }
+  if (cell.scope == Scope::kModel && !cell.problem.causal) refuse("causal", "is causal; valid: true");
+  if (cell.scope == Scope::kModel && cell.phase == Phase::kDecode && cell.seq_len < 2) {
+    refuse("seq_len", "decodes after a prompt; at least 2 tokens are needed");
+  }
+  if (cell.data != InputDataKind::kGaussian) refuse("data", "makes its own q and k; valid data: gaussian");
 }
 
 Cell MakeCell(const Point& point, const ExperimentSpec& spec, const PlanOptions& options) {
@@ -71,6 +89,7 @@ Cell MakeCell(const Point& point, const ExperimentSpec& spec, const PlanOptions&
     factors += axis + "=" + value.text + ";";
   }
   cell.id = ShortHash(factors);
+  CheckDecoderCell(cell, point);
   return cell;
 }
 
@@ -79,6 +98,7 @@ Case MakeCase(const Cell& cell, const VariantSpec& variant_spec, const Point& ti
   Case made;
   made.label = variant_spec.label;
   made.variant = ResolveVariant(variant_spec, cell.contract, cell.phase, cell.problem.causal);
+  if (cell.scope != Scope::kAttention) made.variant = VariantInsideDecoder(made.variant, cell.phase);
   const std::string& q = tiles.at("q_block").text;
   const std::string& kv = tiles.at("kv_block").text;
   std::string suffix;

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "src/base/error.h"
+#include "src/base/aligned_buffer.h"
 #include "src/experiment/input_data.h"
 #include "src/mpi/agreement.h"
 
@@ -21,10 +21,36 @@ TensorView Allocate(AlignedBuffer& buffer, const AttentionProblem& problem, cons
   return HeadMajorView(buffer.data(), type, shape);
 }
 
-}  // namespace
+class AttentionWorkload : public Workload {
+ public:
+  AttentionWorkload(Communicator& communicator, const Cell& cell, const Case& made, BackendFactory backend);
 
-Workload::Workload(Communicator& communicator, const Cell& cell, const Case& made, BackendFactory backend) {
-  if (cell.scope != Scope::kAttention) FailUsage("scope ", Name(cell.scope), " cannot be run yet");
+  void Run() override { attention_->Run(q_, k_, v_, output_); }
+  bool has_parts() const override { return true; }
+  void RunExchangeOnly() override { attention_->RunExchangeOnly(q_, k_, v_, output_); }
+  void RunComputeOnly() override { attention_->RunComputeOnly(q_, k_, v_, output_); }
+
+  void PoisonOutput() override {
+    std::ranges::fill(output_buffer_.As<float>(), std::numeric_limits<float>::quiet_NaN());
+  }
+  ConstTensorView output() override { return output_; }
+  const TensorShard& output_shard() const override { return attention_->output_shard(); }
+
+  int64_t comm_bytes() const override { return attention_->comm_bytes_formula(); }
+  int64_t workspace_bytes() const override { return static_cast<int64_t>(attention_->workspace_bytes()); }
+  int64_t input_bytes() const override {
+    return static_cast<int64_t>(q_buffer_.size_bytes() + k_buffer_.size_bytes() + v_buffer_.size_bytes());
+  }
+  TileSizes tiles() const override { return attention_->tiles(); }
+
+ private:
+  std::unique_ptr<DistributedAttention> attention_;
+  AlignedBuffer q_buffer_, k_buffer_, v_buffer_, output_buffer_;
+  TensorView q_, k_, v_, output_;
+};
+
+AttentionWorkload::AttentionWorkload(Communicator& communicator, const Cell& cell, const Case& made,
+                                     BackendFactory backend) {
   ExecutionOptions options;
   options.isa = cell.isa;
   options.threads = cell.threads;
@@ -44,12 +70,11 @@ Workload::Workload(Communicator& communicator, const Cell& cell, const Case& mad
   });
 }
 
-void Workload::PoisonOutput() {
-  std::ranges::fill(output_buffer_.As<float>(), std::numeric_limits<float>::quiet_NaN());
-}
+}  // namespace
 
-int64_t Workload::input_bytes() const {
-  return static_cast<int64_t>(q_buffer_.size_bytes() + k_buffer_.size_bytes() + v_buffer_.size_bytes());
+std::unique_ptr<Workload> MakeAttentionWorkload(Communicator& communicator, const Cell& cell,
+                                                const Case& made, BackendFactory backend) {
+  return std::make_unique<AttentionWorkload>(communicator, cell, made, backend);
 }
 
 }  // namespace attention

@@ -1,42 +1,48 @@
-// What a case runs: inputs, buffers and the distributed attention, ready to be timed.
+// What a case runs: inputs, buffers and weights, ready to be timed. One implementation per kind of scope.
 #ifndef SRC_EXPERIMENT_WORKLOAD_H_
 #define SRC_EXPERIMENT_WORKLOAD_H_
 
 #include <cstdint>
 #include <memory>
 
-#include "src/base/aligned_buffer.h"
+#include "src/base/tensor_view.h"
 #include "src/experiment/plan.h"
+#include "src/kernels/attention_backend.h"
 #include "src/mpi/communicator.h"
 #include "src/parallel/distributed_attention.h"
 
 namespace attention {
 
-// Scope: attention. Inputs lie where the contract wants them, made by the counter-based generator.
 class Workload {
  public:
-  // Collective over `communicator`, which must outlive it. Throws the same Error on every rank.
-  Workload(Communicator& communicator, const Cell& cell, const Case& made, BackendFactory backend);
+  virtual ~Workload() = default;
 
-  void Run() { attention_->Run(q_, k_, v_, output_); }
-  void RunExchangeOnly() { attention_->RunExchangeOnly(q_, k_, v_, output_); }
-  void RunComputeOnly() { attention_->RunComputeOnly(q_, k_, v_, output_); }
+  // Collective, as everything timed.
+  virtual void Run() = 0;
+  // Whether the parts below can run alone. If not, waiting for messages is measured inside Run().
+  virtual bool has_parts() const { return false; }
+  virtual void RunExchangeOnly() {}
+  virtual void RunComputeOnly() {}
 
   // NaN everywhere, so that a row nobody writes is seen.
-  void PoisonOutput();
-  ConstTensorView output() const { return output_; }
-  const TensorShard& output_shard() const { return attention_->output_shard(); }
+  virtual void PoisonOutput() = 0;
+  // Collective. The result of the last Run(): rows and heads of `output_shard`; scopes other than attention
+  // have one head, whose head_dim is the width of a row.
+  virtual ConstTensorView output() = 0;
+  virtual const TensorShard& output_shard() const = 0;
 
-  int64_t comm_bytes() const { return attention_->comm_bytes_formula(); }
-  int64_t workspace_bytes() const { return static_cast<int64_t>(attention_->workspace_bytes()); }
-  int64_t input_bytes() const;
-  TileSizes tiles() const { return attention_->tiles(); }
-
- private:
-  std::unique_ptr<DistributedAttention> attention_;
-  AlignedBuffer q_buffer_, k_buffer_, v_buffer_, output_buffer_;
-  TensorView q_, k_, v_, output_;
+  // Bytes this rank sends to others in one Run().
+  virtual int64_t comm_bytes() const = 0;
+  virtual int64_t workspace_bytes() const = 0;
+  // What a run reads: inputs, weights.
+  virtual int64_t input_bytes() const = 0;
+  virtual TileSizes tiles() const = 0;
 };
+
+// Scope: attention. Inputs lie where the contract wants them, made by the counter-based generator. Collective
+// over `communicator`, which must outlive the result. Throws the same Error on every rank.
+std::unique_ptr<Workload> MakeAttentionWorkload(Communicator& communicator, const Cell& cell,
+                                                const Case& made, BackendFactory backend);
 
 }  // namespace attention
 

@@ -51,6 +51,7 @@ class Qwen3Model {
   int64_t weight_bytes_per_token() const;
   // Bytes of K/V cache that decoding one more token reads on this rank.
   int64_t cache_bytes_per_token() const;
+  int64_t weight_bytes() const { return static_cast<int64_t>(storage_->size_bytes()); }
   // Allocated by this model: cache and step, not the shared weights.
   size_t workspace_bytes() const;
   // Kernel tiles of the last step.
