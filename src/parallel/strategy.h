@@ -100,7 +100,7 @@ Sharding DefaultSharding(ParallelStrategy strategy, Phase phase, bool causal);
 //
 //   prefill                  native              token_sharded   replicated   sharding
 //   headwise(allgather)      yes                 -               yes          contiguous
-//   headwise(none)           output head-sharded -               -            contiguous
+//   headwise(none)           head-sharded        -               -            contiguous
 //   headwise(all_to_all)     -                   yes             -            contiguous, zigzag
 //   sequence(ring)           = token_sharded     yes             -            contiguous, zigzag
 //   sequence(allgather)      = token_sharded     yes             yes          contiguous, zigzag
@@ -108,12 +108,13 @@ Sharding DefaultSharding(ParallelStrategy strategy, Phase phase, bool causal);
 //
 //   decode                   native                              token_sharded   replicated
 //   headwise(allgather)      K/V head-sharded                    -               yes
-//   headwise(none)           K/V and output head-sharded         -               -
+//   headwise(none)           head-sharded                        -               -
 //   sequence(merge)          K/V token-sharded (contiguous)      -               yes
 //
 // headwise reads whole K/V of its heads: every algorithm. ring and merge carry running softmax states:
 // online_softmax only. sequence(allgather) sees all keys at once: every algorithm.
-// native headwise prefill starts from complete inputs; native decode starts and ends with complete (tiny)
+// head-sharded: q, k, v and output, each rank its own heads. native headwise(allgather) prefill starts from
+// complete inputs; native decode starts and ends with complete (tiny)
 // queries and outputs, and only the K/V cache is sharded.
 // replicated: every rank has all K/V and needs all outputs, so only outputs travel, and they are gathered:
 // the rest of ring or merge has nothing to move, and would only compute the same in another order. In decode
