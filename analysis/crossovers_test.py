@@ -1,0 +1,91 @@
+"""crossovers.py: the winner, no winner, and input that cannot be used."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import tempfile
+import unittest
+from pathlib import Path
+
+from analysis import crossovers
+
+_COLUMNS = [*crossovers._FACTORS, "launch", "variant", "status", "time_median_s", "time_low_s", "time_high_s"]
+_COLUMNS += ["comm_bytes_per_rank", "comm_exposed_s"]
+_DEFAULTS = {"model": "m", "phase": "prefill", "contract": "native", "causal": "true", "batch": "1", "seq_len": "512"}
+_DEFAULTS |= {"ranks": "2", "threads": "1", "isa": "avx2", "dtype": "fp32", "launch": "0", "status": "ok"}
+_DEFAULTS |= {"comm_bytes_per_rank": "", "comm_exposed_s": ""}
+
+
+class CrossoversTest(unittest.TestCase):
+    def setUp(self) -> None:
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.top = Path(temporary.name)
+
+    def run_directory(self, name: str, *rows: dict[str, str]) -> str:
+        """A run with these cases."""
+        (self.top / name).mkdir()
+        with open(self.top / name / "cases.csv", "w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, _COLUMNS)
+            writer.writeheader()
+            writer.writerows(_DEFAULTS | row for row in rows)
+        return str(self.top / name)
+
+    @staticmethod
+    def case(variant: str, median: float, spread: float = 0.01, **columns: str) -> dict[str, str]:
+        """A row whose interval is median +- spread (relative)."""
+        low, high = median * (1 - spread), median * (1 + spread)
+        times = {"time_median_s": str(median), "time_low_s": str(low), "time_high_s": str(high)}
+        return {"variant": variant} | times | columns
+
+    def crossovers(self, *directories: str) -> tuple[int, list[str], str]:
+        """Exit status, lines of output, errors."""
+        output, errors = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
+            status = crossovers.main(directories)
+        return status, output.getvalue().splitlines(), errors.getvalue()
+
+    def test_winner_changes_with_the_link(self) -> None:
+        fast = self.run_directory("unshaped", self.case("a", 0.010), self.case("b", 0.015))
+        slow = self.run_directory("1gbit", self.case("a", 0.040), self.case("b", 0.020))
+        status, lines, _ = self.crossovers(fast, slow)
+        self.assertEqual(status, 0)
+        self.assertEqual(lines, ["| unshaped | 1gbit |", "| --- | --- |", "| a 10 ms x1.50 | b 20 ms x2.00 |"])
+
+    def test_no_winner_where_intervals_overlap(self) -> None:
+        run = self.run_directory("r", self.case("a", 0.010, 0.1), self.case("b", 0.011, 0.1))
+        self.assertEqual(self.crossovers(run)[1][-1], "| a 10 ms ~ |")
+
+    def test_rows_are_the_factors_that_vary_in_numeric_order(self) -> None:
+        rows = [self.case("a", 0.01, seq_len=length, contract=contract) for length in ("1024", "512") for contract in "xy"]
+        lines = self.crossovers(self.run_directory("r", *rows), self.run_directory("s", rows[0]))[1]
+        self.assertEqual(lines[0], "| contract | seq_len | r | s |")
+        self.assertEqual([line.split(" | ")[1] for line in lines[2:]], ["512", "1024", "512", "1024"])
+        self.assertEqual(lines[2], "| x | 512 | a 10 ms | - |")
+
+    def test_failed_cases_and_other_launches_do_not_count(self) -> None:
+        rows = [self.case("a", 0.02), self.case("b", 0.01, status="failed"), self.case("c", 0.01, launch="1")]
+        self.assertEqual(self.crossovers(self.run_directory("r", *rows))[1][-1], "| a 20 ms |")
+
+    def test_traffic(self) -> None:
+        sending = {"comm_bytes_per_rank": "2500000", "comm_exposed_s": "0.004"}
+        run = self.run_directory("r", self.case("a", 0.01, **sending), self.case("b", 0.02))
+        self.assertEqual(self.crossovers(run)[1][-1], "| a | 2.50 | 4 |")
+
+    def test_unusable_input(self) -> None:
+        (self.top / "broken").mkdir()
+        (self.top / "broken" / "cases.csv").write_text("a,b\n1,2\n")
+        for directory, pattern in (
+            (str(self.top / "none"), "none/cases.csv: cannot be read"),
+            (str(self.top / "broken"), "not the cases of a run"),
+            (self.run_directory("failed", self.case("a", 0.1, status="failed")), "no case that is ok"),
+        ):
+            status, lines, errors = self.crossovers(directory)
+            self.assertEqual((status, lines), (2, []))
+            self.assertIn(pattern, errors)
+
+
+if __name__ == "__main__":
+    unittest.main()
