@@ -71,7 +71,7 @@ class CrossoversTest(unittest.TestCase):
 
     def test_traffic(self) -> None:
         sending = {"comm_bytes_per_rank": "2500000", "comm_exposed_s": "0.004"}
-        run = self.run_directory("r", self.case("a", 0.01, **sending), self.case("b", 0.02))
+        run = self.run_directory("r", self.case("a", 0.01) | sending, self.case("b", 0.02))
         self.assertEqual(self.crossovers(run)[1][-1], "| a | 2.50 | 4 |")
 
     def test_unusable_input(self) -> None:
