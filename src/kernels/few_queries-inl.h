@@ -4,7 +4,7 @@
 // With C columns the tiles' formulation would leave lanes - C of every vector idle. Here a key costs, per
 // column, D / lanes multiply-adds for the score and as many for the weighted sum: for two columns some 16
 // cycles at D = 128, against the 50 that its 1 KB takes from memory. Memory is the limit, so what matters is
-// how it is read: long runs of K, then of V (FewQueries decides), each prefetched kAheadBytes ahead into L1.
+// how it is read: long runs of K, then of V (FewQueries decides), each fetched ahead (FetchAhead).
 #if defined(SRC_KERNELS_FEW_QUERIES_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef SRC_KERNELS_FEW_QUERIES_INL_H_
 #undef SRC_KERNELS_FEW_QUERIES_INL_H_
@@ -25,31 +25,42 @@ HWY_BEFORE_NAMESPACE();
 namespace attention {
 namespace HWY_NAMESPACE {
 
-constexpr int64_t kAheadBytes = 16 << 10;
+constexpr int64_t kNearBytes = 4 << 10;
+constexpr int64_t kFarBytes = 16 << 10;
 
-// Fetches the lines of the row that lies kAheadBytes further on.
+// Fetches the line that lies a little ahead of `at` into L1, and the one far ahead into the outer caches:
+// near enough to survive in 48 KB, far enough to hide the memory's latency behind pages the hardware
+// prefetcher does not cross.
 template <typename T>
-HWY_INLINE void PrefetchRowAhead(const T* row, int64_t row_elements) {
-  const char* ahead = reinterpret_cast<const char*>(row) + kAheadBytes;
-  for (int64_t byte = 0; byte < row_elements * static_cast<int64_t>(sizeof(T)); byte += 64) {
-    hwy::Prefetch(ahead + byte);
-  }
+HWY_INLINE void FetchAhead(const T* at) {
+  const char* line = reinterpret_cast<const char*>(at);
+  __builtin_prefetch(line + kNearBytes, 0, 3);
+  __builtin_prefetch(line + kFarBytes, 0, 1);
 }
 
-// Scores of keys [key, key + kLanes) with one column: kLanes accumulators, one per key, reduced together by a
-// transposition.
-template <typename T>
+// Scores of kLanes / kColumns keys with kColumns columns, lane c * (kLanes / kColumns) + i: kLanes
+// accumulators, reduced together by a transposition. kFetch: fetches ahead, a line at a time between the
+// multiply-adds (in a burst the lines would wait for each other).
+template <int kColumns, bool kFetch, typename T>
 HWY_INLINE FloatVec DotRows(const float* q, const T* k, int64_t k_stride, int64_t head_dim) {
   const FloatTag df;
+  constexpr int kRows = kLanes / kColumns;
+  constexpr int64_t kLine = 64 / sizeof(T);
   FloatVec acc[kLanes];
   ATTENTION_UNROLL
   for (int i = 0; i < kLanes; ++i) acc[i] = hn::Zero(df);
   int64_t d = 0;
   for (; d + kLanes <= head_dim; d += kLanes) {
-    const FloatVec query = hn::LoadU(df, q + d);
+    FloatVec query[kColumns];
     ATTENTION_UNROLL
-    for (int i = 0; i < kLanes; ++i)
-      acc[i] = hn::MulAdd(query, LoadElements(df, k + i * k_stride + d), acc[i]);
+    for (int c = 0; c < kColumns; ++c) query[c] = hn::LoadU(df, q + c * head_dim + d);
+    ATTENTION_UNROLL
+    for (int i = 0; i < kRows; ++i) {
+      if (kFetch && d % kLine == 0) FetchAhead(k + i * k_stride + d);
+      const FloatVec row = LoadElements(df, k + i * k_stride + d);
+      ATTENTION_UNROLL
+      for (int c = 0; c < kColumns; ++c) acc[c * kRows + i] = hn::MulAdd(query[c], row, acc[c * kRows + i]);
+    }
   }
   TransposeSquare(acc);
   ATTENTION_UNROLL
@@ -61,9 +72,42 @@ HWY_INLINE FloatVec DotRows(const float* q, const T* k, int64_t k_stride, int64_
   HWY_ALIGN float scores[kLanes];
   hn::Store(acc[0], df, scores);
   for (; d < head_dim; ++d) {
-    for (int i = 0; i < kLanes; ++i) scores[i] += q[d] * LoadElement(k + i * k_stride + d);
+    for (int c = 0; c < kColumns; ++c) {
+      for (int i = 0; i < kRows; ++i) {
+        scores[c * kRows + i] += q[c * head_dim + d] * LoadElement(k + i * k_stride + d);
+      }
+    }
   }
   return hn::Load(df, scores);
+}
+
+// Scores of keys [key, key + kLanes) with two columns.
+template <bool kFetch, typename T>
+HWY_INLINE void ScoreColumnPair(const FewScoresArguments& arguments, int64_t column, int64_t key) {
+#if HWY_TARGET != HWY_SCALAR
+  const hn::Half<FloatTag> half;
+  const float* q = arguments.q + column * arguments.head_dim;
+  float* scores = arguments.scores + column * arguments.scores_stride;
+  for (int64_t at = key; at < key + kLanes; at += kLanes / 2) {
+    const T* k = static_cast<const T*>(arguments.k) + at * arguments.k_stride;
+    const FloatVec both = DotRows<2, kFetch>(q, k, arguments.k_stride, arguments.head_dim);
+    hn::StoreU(hn::LowerHalf(half, both), half, scores + at);
+    hn::StoreU(hn::UpperHalf(half, both), half, scores + arguments.scores_stride + at);
+  }
+#else
+  (void)arguments;
+  (void)column;
+  (void)key;
+#endif
+}
+
+// The same with one column.
+template <bool kFetch, typename T>
+HWY_INLINE void ScoreColumn(const FewScoresArguments& arguments, int64_t column, int64_t key) {
+  const T* k = static_cast<const T*>(arguments.k) + key * arguments.k_stride;
+  hn::StoreU(DotRows<1, kFetch>(arguments.q + column * arguments.head_dim, k, arguments.k_stride,
+                                arguments.head_dim),
+             FloatTag(), arguments.scores + column * arguments.scores_stride + key);
 }
 
 template <typename T>
@@ -76,17 +120,20 @@ HWY_INLINE float DotRow(const float* q, const T* k, int64_t head_dim) {
 // See TileKernels::few_scores.
 template <typename T>
 HWY_INLINE void FewScores(const FewScoresArguments& arguments) {
-  const FloatTag df;
-  const T* k = static_cast<const T*>(arguments.k);
   int64_t key = 0;
   for (; key + kLanes <= arguments.keys; key += kLanes) {
-    for (int i = 0; i < kLanes; ++i) PrefetchRowAhead(k + (key + i) * arguments.k_stride, arguments.head_dim);
-    for (int64_t c = 0; c < arguments.columns; ++c) {
-      hn::StoreU(DotRows(arguments.q + c * arguments.head_dim, k + key * arguments.k_stride,
-                         arguments.k_stride, arguments.head_dim),
-                 df, arguments.scores + c * arguments.scores_stride + key);
+    int64_t column = 0;
+    if (kLanes > 1 && arguments.columns >= 2) {
+      ScoreColumnPair<true, T>(arguments, 0, key);
+      for (column = 2; column + 2 <= arguments.columns; column += 2) {
+        ScoreColumnPair<false, T>(arguments, column, key);
+      }
+    } else {
+      ScoreColumn<true, T>(arguments, column++, key);
     }
+    for (; column < arguments.columns; ++column) ScoreColumn<false, T>(arguments, column, key);
   }
+  const T* k = static_cast<const T*>(arguments.k);
   for (; key < arguments.keys; ++key) {
     for (int64_t c = 0; c < arguments.columns; ++c) {
       arguments.scores[c * arguments.scores_stride + key] =
@@ -135,7 +182,10 @@ HWY_INLINE void AddWeightedRow(const FewWeightedSumArguments& arguments, int64_t
   }
   for (int64_t key = begin; key < end; ++key) {
     const T* row = v + key * arguments.v_stride;
-    if (column == 0) PrefetchRowAhead(row, kVectors * kLanes);
+    if (column == 0) {
+      for (int64_t i = 0; i < kVectors * kLanes; i += 64 / static_cast<int64_t>(sizeof(T)))
+        FetchAhead(row + i);
+    }
     FloatVec weight[kColumns];
     ATTENTION_UNROLL
     for (int c = 0; c < kColumns; ++c) weight[c] = hn::Set(df, p[c * arguments.scores_stride + key]);
