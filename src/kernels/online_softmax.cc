@@ -1,15 +1,20 @@
 // Loops: (batch, KV head) -> tile of query columns -> tile of keys -> block of columns:
 //   S^T = K Q^T, new maximum, P = 2^(S - m), O^T = O^T * rescale + V^T P^T.
 //
-// A tile's columns are q_block rows of all query heads that share the KV head, so K and V are read, and V is
-// packed, once for the whole group. For head_dim D, a block of W columns and a tile of B keys:
+// A tile's columns are q_block rows of all query heads that share the KV head, so K is read once for the
+// whole group. V is packed into panels once per (batch, KV head), in a pipeline that needs no barrier
+// (group_pipeline.h): panels make the broadcasts of V^T P^T contiguous, where rows of V, 4 D bytes apart,
+// would crowd into few sets of L1. For head_dim D, a block of W columns and a tile of B keys:
 //   FLOPs            4 B W D, of them exponentials: B W, about 1/40 of the time at D = 128
 //   L1               Q block 4 D W (24 KB for D = 128, W = 48), or scores 4 B W (36 KB for B = 192) plus one
 //                    panel of V; O 4 D W streams through once per tile of keys
 //   L2               K and packed V tile 8 B D (192 KB), Q and O of the whole tile 8 D * columns
-//   memory           K and V once per tile of columns: 8 S D bytes per 4 S D * columns FLOPs, 1/192 byte per
-//                    FLOP for 384 columns, far below what any memory delivers
-// Tiles are dealt to threads one by one, expensive ones (late rows under a causal mask) first.
+//   memory           K and packed V once per tile of columns: 8 S D bytes per 4 S D * columns FLOPs: at 336
+//                    columns 1/168 byte per FLOP, far below what any memory delivers; packing V adds 12 S D
+//                    bytes per KV head, once
+// Why these tiles (tile_sizes.cc): B is as large as keeps a block's scores in three quarters of L1, because O
+// is loaded and stored once per tile of keys; columns are as many as keep Q and O in a third of L2. Tiles are
+// dealt to threads one by one, expensive ones (late rows under a causal mask) first.
 #include "src/kernels/online_softmax.h"
 
 #include <omp.h>
