@@ -39,7 +39,7 @@ _MARKS = {
 }
 _COUNTED = (Verdict.HOLDS, Verdict.CONTRADICTED, Verdict.EQUIVALENT, Verdict.UNDECIDED)
 _SPECIAL = {"&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-            "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}"}  # fmt: skip
+            "|": r"\textbar{}", "<": r"\textless{}", ">": r"\textgreater{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}"}  # fmt: skip
 
 
 def escape(text: str) -> str:

@@ -43,7 +43,7 @@ class PaperTableTest(unittest.TestCase):
         self.generate()
         text = (self.output / "numbers.tex").read_text()
         for macro in (r"\Cpu}{A \& B}", r"\MpiLibrary}{Open MPI}", r"\Compiler}{unknown compiler}", r"\Isas}{avx512}",
-                      r"\Pinning}{1x1 packed: 0; 2x1 packed: 0 | 1}", r"\PeakOneRank}{115}"):  # fmt: skip
+                      r"\Pinning}{1x1 packed: 0; 2x1 packed: 0 \textbar{} 1}", r"\PeakOneRank}{115}"):  # fmt: skip
             self.assertIn(macro, text)
 
     def test_tables(self) -> None:
