@@ -110,6 +110,7 @@ expect_line --version '^benchmark_qwen3, revision ' out
 start 1 --experiment good.yaml --print-geometry
 [ "$(cat out)" = "name tiny
 ranks 2
+threads 1
 launches 1" ] || fail "--print-geometry"
 start 1 --experiment good.yaml --dry-run
 expect_line --dry-run '2 cells, 4 cases, 2 ranks, 1 launch; about' out
