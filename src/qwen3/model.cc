@@ -58,17 +58,11 @@ void Qwen3Model::Embed(std::span<const int64_t> ids) {
   }
   // Every row is nonzero on one rank only: the sum is exact.
   RankSum(*communicator_, rows * hidden).Run(embedded.data(), rows * hidden);
-  const int64_t tokens = rows / options_.batch, local = TokenCount(step_->tokens());
-  if (!deals_tokens()) {
-    std::copy(embedded.begin(), embedded.end(), hidden_.begin());
-    return;
+  if (deals_tokens()) {
+    embedded = ShareOfRows({options_.batch, rows / options_.batch, hidden, options_.variant.sharding},
+                           step_->tokens(), embedded);
   }
-  for (int64_t b = 0; b < options_.batch; ++b) {
-    for (const TokenSegment& segment : step_->tokens()) {
-      std::copy_n(embedded.data() + (b * tokens + segment.global_begin) * hidden, segment.length * hidden,
-                  hidden_.data() + (b * local + segment.local_begin) * hidden);
-    }
-  }
+  std::ranges::copy(embedded, hidden_.begin());
 }
 
 void Qwen3Model::Run(std::span<const int64_t> ids) {

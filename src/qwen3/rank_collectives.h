@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <vector>
 
 #include "src/base/aligned_buffer.h"
@@ -43,6 +44,9 @@ struct TokenRows {
   Sharding sharding;
 };
 void GatherTokens(const Communicator& communicator, const TokenRows& shape, const float* mine, float* whole);
+// The other way, on one rank: the rows of `tokens` out of the whole tensor.
+std::vector<float> ShareOfRows(const TokenRows& shape, const TokenSegments& tokens,
+                               std::span<const float> whole);
 
 // Collective. `elements` floats of rank `root`, on every rank.
 void BroadcastFloats(const Communicator& communicator, int root, float* data, int64_t elements);

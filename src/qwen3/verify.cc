@@ -11,6 +11,7 @@
 #include "src/qwen3/config.h"
 #include "src/qwen3/decoder_step.h"
 #include "src/qwen3/key_value_cache.h"
+#include "src/qwen3/rank_collectives.h"
 #include "src/qwen3/rotary.h"
 #include "src/qwen3/safetensors.h"
 #include "src/qwen3/tensor_source.h"
@@ -133,15 +134,8 @@ std::vector<float> RunOnce(Communicator& communicator, const VerifyCase& problem
   KeyValueCache cache(problem.batch, share.heads.kv.size(),
                       CacheTokens(variant.strategy, problem.tokens, communicator.size()), config.head_dim);
 
-  std::vector<float> x(static_cast<size_t>(step.rows() * hidden_size)), output(x.size());
-  const int64_t local_tokens = TokenCount(step.tokens());
-  for (int64_t b = 0; b < problem.batch; ++b) {
-    for (const TokenSegment& segment : step.tokens()) {
-      std::copy_n(problem.hidden.data() + (b * problem.tokens + segment.global_begin) * hidden_size,
-                  segment.length * hidden_size,
-                  x.data() + (b * local_tokens + segment.local_begin) * hidden_size);
-    }
-  }
+  const TokenRows rows{problem.batch, problem.tokens, hidden_size, variant.sharding};
+  std::vector<float> x = ShareOfRows(rows, step.tokens(), problem.hidden), output(x.size());
   if (config.intermediate_size > 0) {
     step.Layer(storage.view(), cache, x.data());
     output = x;
@@ -150,8 +144,7 @@ std::vector<float> RunOnce(Communicator& communicator, const VerifyCase& problem
   }
   if (variant.strategy == ParallelStrategy::kHeadwise) return output;
   std::vector<float> whole(problem.expected.size());
-  GatherTokens(communicator, {problem.batch, problem.tokens, hidden_size, variant.sharding}, output.data(),
-               whole.data());
+  GatherTokens(communicator, rows, output.data(), whole.data());
   return whole;
 }
 
