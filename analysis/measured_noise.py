@@ -3,8 +3,9 @@
 
     analysis/measured_noise.py RUN_DIR > analysis/testdata/machine_noise.csv
 
-RUN_DIR is a run whose cells hold two variants that are the same code under two names (experiments/aa.yaml). Prints
-launch, cell, round, log_ratio: the logarithm of the ratio of the two times of each round. Exit status: 0 or 2.
+RUN_DIR is a run whose cells hold pairs of variants that are the same code under two names (experiments/aa.yaml). Prints
+launch, cell, round, log_ratio: the logarithm of the ratio of a pair's two times in each round; a cell of several pairs
+is several series, told apart by their strategies. Exit status: 0 or 2.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).absolute().parent.parent))
 import numpy as np
 import numpy.typing as npt
 
-from analysis.read_run import Run, UnusableInput, read_run
+from analysis.read_run import Case, Run, UnusableInput, read_run
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -33,19 +34,26 @@ MINIMUM_ROUNDS = 30
 
 
 def noise_rows(run: Run) -> list[tuple[str, str, int, float]]:
-    """The log ratio of each round of each cell with exactly two variants, in the order of measuring."""
+    """The log ratio of each round of each pair of cases that run the same code, in the order of measuring."""
+    pairs: dict[tuple[str, ...], list[Case]] = {}
+    for case in run.cases:
+        code = [case.factors[name] for name in ("strategy", "exchange", "sharding", "algorithm")]
+        pairs.setdefault((case.launch, case.cell, *code), []).append(case)
     rows = []
-    for launch, cell in dict.fromkeys((case.launch, case.cell) for case in run.cases):
-        cases = [case for case in run.cases if (case.launch, case.cell) == (launch, cell)]
+    for (launch, cell, strategy, *_), cases in pairs.items():
         if len(cases) != 2:
-            raise UnusableInput(f"cases.csv: cell {cell} has {len(cases)} variants; an A/A run has two")
-        if cases[0].factors["algorithm"] != cases[1].factors["algorithm"]:
-            raise UnusableInput(f"cases.csv: the variants of cell {cell} are not the same code")
-        times = [{s.round: s.metrics["time_s"] for s in run.samples.get((launch, c.case), []) if s.status == "ok"} for c in cases]
+            raise UnusableInput(
+                f"cases.csv: in cell {cell}, {cases[0].variant} has {len(cases) - 1} other variants of the same code;"
+                " an A/A run has one for each"
+            )
+        times = [
+            {s.round: s.metrics["time_s"] for s in run.samples.get((launch, case.case), []) if s.status == "ok"}
+            for case in cases
+        ]
         for number in sorted(set(times[0]) & set(times[1])):
             first, second = times[0][number], times[1][number]
             if first and second:
-                rows.append((launch, cell, number, math.log(second / first)))
+                rows.append((launch, f"{cell}/{strategy}", number, math.log(second / first)))
     return rows
 
 

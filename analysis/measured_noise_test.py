@@ -71,6 +71,14 @@ class ExtractTest(unittest.TestCase):
                          [(launch, number) for launch in ("0", "1") for number in range(40)])  # fmt: skip
         self.assertAlmostEqual(float(np.median([row[3] for row in rows])), math.log(1.1), delta=0.005)
 
+    def test_a_cell_of_two_pairs_is_two_series(self) -> None:
+        ring, same_ring = "sequence+online_softmax", "sequence(ring)+online_softmax"
+        rows = self.rows(Cell({HEADWISE: 1.0, ring: 1.0, SAME: 1.1, same_ring: 1.2}))
+        for strategy, ratio in (("headwise", 1.1), ("sequence", 1.2)):
+            ratios = [row[3] for row in rows if row[1].endswith(strategy)]
+            self.assertEqual(len(ratios), 80)
+            self.assertAlmostEqual(float(np.median(ratios)), math.log(ratio), delta=0.005)
+
     def test_series_are_centred(self) -> None:
         text = "launch,cell,round,log_ratio\n" + "".join(f"{n % 2},c,{n},{n % 2 + 0.01 * n}\n" for n in range(80))
         series = measured_noise.read_noise(text)

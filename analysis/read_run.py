@@ -19,12 +19,12 @@ SCHEMA_VERSION = "1"
 TIME_METRICS = ("time_s", "time_min_rank_s", "compute_s", "comm_total_s", "comm_exposed_s")
 DERIVED_METRICS = ("gflops", "pct_peak", "overlap_fraction")
 # Known once per case, without an interval.
-COUNT_METRICS = ("comm_bytes_per_rank", "workspace_bytes", "peak_rss_bytes", "max_abs_err", "rel_l2_err")
+COUNT_METRICS = ("comm_bytes_per_rank", "workspace_bytes", "peak_rss_bytes", "page_faults", "max_abs_err", "rel_l2_err")
 METRICS = TIME_METRICS + DERIVED_METRICS + COUNT_METRICS
 
 SAMPLE_COLUMNS = (
     "schema_version", "launch", "cell", "case", "variant", "round", "order_in_round", "time_s", "time_min_rank_s",
-    "compute_s", "comm_total_s", "comm_exposed_s", "peak_gflops", "read_gb_per_s", "status",
+    "compute_s", "comm_total_s", "comm_exposed_s", "peak_gflops", "read_gb_per_s", "page_faults", "status",
 )  # fmt: skip
 
 FACTOR_COLUMNS = (
@@ -39,8 +39,8 @@ CELL_FACTORS = tuple(name for name in FACTOR_COLUMNS if name not in VARIANT_FACT
 RESULT_COLUMNS = (
     "rounds", "time_median_s", "time_low_s", "time_high_s", "gflops", "pct_peak", "peak_gflops", "read_gb_per_s",
     "compute_s", "comm_total_s", "comm_exposed_s", "overlap_fraction", "comm_bytes_per_rank", "workspace_bytes",
-    "peak_rss_bytes", "max_abs_err", "rel_l2_err", "tolerance_rel_l2", "nonfinite", "oversubscribed", "drift",
-    "status", "message",
+    "peak_rss_bytes", "page_faults", "max_abs_err", "rel_l2_err", "tolerance_rel_l2", "nonfinite", "oversubscribed",
+    "drift", "status", "message",
 )  # fmt: skip
 CASE_COLUMNS = ("schema_version", "launch", "cell", "case") + FACTOR_COLUMNS + RESULT_COLUMNS
 

@@ -94,7 +94,8 @@ def _cell_samples(
                 "schema_version": 1, "launch": launch, "cell": name, "case": f"{name}/{variant}", "variant": variant,
                 "round": number, "order_in_round": order, "time_s": time if status == "ok" else "",
                 "time_min_rank_s": 0.98 * time, "compute_s": 0.9 * time, "comm_total_s": 0.2 * time,
-                "comm_exposed_s": 0.1 * time, "peak_gflops": 115.0, "read_gb_per_s": 22.0, "status": status,
+                "comm_exposed_s": 0.1 * time, "peak_gflops": 115.0, "read_gb_per_s": 22.0,
+                "page_faults": 0, "status": status,
             })  # fmt: skip
     return rows
 

@@ -156,7 +156,7 @@ class BrokenInputTest(CommandTest):
 
     def test_short_line(self) -> None:
         self.edit("samples.csv", lambda text: text[:-20] + "\n")
-        self.assert_refused("samples.csv line", "fields where the header has 15")
+        self.assert_refused("samples.csv line", "fields where the header has 16")
 
     def test_duplicate_sample(self) -> None:
         self.edit("samples.csv", lambda text: text + text.splitlines()[-1] + "\n")

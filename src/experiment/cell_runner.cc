@@ -28,19 +28,24 @@ constexpr int64_t kMaximumReadBytes = int64_t{256} << 20;
 struct Timing {
   double max_s = 0;  // over ranks
   double min_s = 0;
+  int64_t page_faults = 0;  // of all ranks
 };
 
 // One collective run, from a barrier to the end on the slowest rank. Errors become the same Error on all.
 template <typename Function>
 Timing TimeOnce(const Communicator& communicator, Function function) {
   double seconds = 0;
+  int64_t faults = 0;
   AgreeOnErrors(communicator, [&] {
     communicator.Barrier("start of a timed run");
+    const int64_t faults_before = PageFaults();
     const double begin = NowSeconds();
     function();
     seconds = NowSeconds() - begin;
+    faults = PageFaults() - faults_before;
   });
-  return {communicator.Max(seconds), communicator.Min(seconds)};
+  MPI_Allreduce(MPI_IN_PLACE, &faults, 1, MPI_INT64_T, MPI_SUM, communicator.handle());
+  return {communicator.Max(seconds), communicator.Min(seconds), faults};
 }
 
 double SumOverRanks(const Communicator& communicator, double value) {
@@ -54,12 +59,19 @@ struct Limits {
   double read_gb_per_s = 0;
 };
 
+// Asked of a backend of the smallest size: a rank without rows makes none.
+std::string BackendName(BackendFactory factory) {
+  BackendConfig config;
+  config.max_query_tokens = config.max_kv_tokens = 1;
+  return factory(config)->name();
+}
+
 struct VariantRun {
   const Case* made = nullptr;
   std::unique_ptr<Workload> workload;  // null: it failed
   CaseRow row;
   std::vector<double> times, gflops, peaks, reads, compute, comm_total, comm_exposed, pct_peak;
-  std::vector<double> pilot_times;
+  std::vector<double> pilot_times, page_faults;
 };
 
 class CellRun {
@@ -133,7 +145,7 @@ void CellRun::SetUp() {
     run.row.nodes = options_.nodes;
     run.row.oversubscribed = options_.oversubscribed;
     run.row.tolerance_rel_l2 = CellTolerance(cell_);
-    run.row.backend = "highway";
+    run.row.backend = BackendName(options_.backend);
     const int64_t resident_before = CurrentResidentBytes();
     try {
       run.workload = weights_ ? MakeDecoderWorkload(communicator_, cell_, made, options_.backend, *weights_)
@@ -282,6 +294,7 @@ SampleRow CellRun::TakeSample(VariantRun& run, int round, int position, const Li
   const double waited = communicator_.Max(communicator_.traffic().wait_seconds - waited_before);
   sample.time_s = timing.max_s;
   sample.time_min_rank_s = timing.min_s;
+  sample.page_faults = timing.page_faults;
   if (last_round_ && !fits_cache_) CheckOutput(run);
   if (run.workload != nullptr) MeasureParts(run, sample, waited);
   const double gflops = cell_.flops / timing.max_s * 1e-9;
@@ -291,6 +304,7 @@ SampleRow CellRun::TakeSample(VariantRun& run, int round, int position, const Li
     return sample;
   }
   run.times.push_back(sample.time_s);
+  run.page_faults.push_back(static_cast<double>(sample.page_faults));
   run.gflops.push_back(gflops);
   run.pct_peak.push_back(100 * gflops / limits.peak_gflops);
   run.peaks.push_back(limits.peak_gflops);
@@ -402,6 +416,7 @@ CaseRow CellRun::Summarize(VariantRun& run) {
   row.pct_peak = Median(run.pct_peak);
   row.peak_gflops = Median(run.peaks);
   row.read_gb_per_s = Median(run.reads);
+  row.page_faults = Median(run.page_faults);
   row.compute_s = Median(run.compute);
   row.comm_total_s = Median(run.comm_total);
   row.comm_exposed_s = Median(run.comm_exposed);

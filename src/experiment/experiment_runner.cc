@@ -11,6 +11,7 @@
 #include "src/experiment/machine_info.h"
 #include "src/experiment/text_table.h"
 #include "src/kernels/attention_kernel.h"
+#include "src/kernels/machine_peak.h"
 #include "src/mpi/agreement.h"
 
 namespace attention {
@@ -22,6 +23,27 @@ std::string MpiVersion() {
   MPI_Get_library_version(text, &length);
   std::string version(text, static_cast<size_t>(length));
   return version.substr(0, version.find_first_of("\n,"));
+}
+
+// What the peak means: floating-point operations of one core per cycle of its clock, measured side by side.
+// Two pipes of multiply-add make 4 x lanes.
+void DescribeClock(nlohmann::json& record) {
+  constexpr double kSliceSeconds = 2e-3;
+  constexpr int kSlices = 5;
+  double clock = 0;
+  std::map<Isa, double> peaks;
+  for (int slice = 0; slice < kSlices; ++slice) {
+    clock = std::max(clock, MeasureClockGhz(kSliceSeconds));
+    for (Isa isa : SupportedIsas()) {
+      peaks[isa] = std::max(peaks[isa], MeasurePeakGflops(isa, DataType::kFloat32, 1, kSliceSeconds));
+    }
+  }
+  if (clock == 0) return;
+  record["clock_ghz"] = clock;
+  for (const auto& [isa, peak] : peaks) {
+    record["one_core_peak_gflops"][std::string(Name(isa))] = peak;
+    record["flop_per_cycle"][std::string(Name(isa))] = peak / clock;
+  }
 }
 
 nlohmann::json DescribeMachine(const Topology& topology, const Communicator& world) {
@@ -43,6 +65,7 @@ nlohmann::json DescribeMachine(const Topology& topology, const Communicator& wor
   const TimerInfo timer = MeasureTimer();
   record["timer_resolution_s"] = timer.resolution_s;
   record["timer_cost_s"] = timer.cost_s;
+  DescribeClock(record);
   return record;
 }
 

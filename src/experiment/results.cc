@@ -79,7 +79,7 @@ std::vector<std::string> SplitCsv(const std::string& line) {
 
 std::string SampleHeader() {
   return "schema_version,launch,cell,case,variant,round,order_in_round,time_s,time_min_rank_s,compute_s,"
-         "comm_total_s,comm_exposed_s,peak_gflops,read_gb_per_s,status";
+         "comm_total_s,comm_exposed_s,peak_gflops,read_gb_per_s,page_faults,status";
 }
 
 std::string ToCsv(const SampleRow& row, int launch) {
@@ -87,7 +87,8 @@ std::string ToCsv(const SampleRow& row, int launch) {
   line.Integer(kSchemaVersion).Integer(launch).Text(row.cell).Text(row.case_id).Text(row.variant);
   line.Integer(row.round).Integer(row.order_in_round).Number(row.time_s).Number(row.time_min_rank_s);
   line.Number(row.compute_s).Number(row.comm_total_s).Number(row.comm_exposed_s);
-  line.Number(row.peak_gflops).Number(row.read_gb_per_s).Text(Name(row.status));
+  line.Number(row.peak_gflops).Number(row.read_gb_per_s);
+  line.Integer(row.page_faults).Text(Name(row.status));
   return line.str();
 }
 
@@ -97,7 +98,8 @@ std::string CaseHeader() {
          "placement,"
          "cache,data,seed,q_block,kv_block,rounds,time_median_s,time_low_s,time_high_s,gflops,pct_peak,"
          "peak_gflops,read_gb_per_s,compute_s,comm_total_s,comm_exposed_s,overlap_fraction,"
-         "comm_bytes_per_rank,workspace_bytes,peak_rss_bytes,max_abs_err,rel_l2_err,tolerance_rel_l2,"
+         "comm_bytes_per_rank,workspace_bytes,peak_rss_bytes,page_faults,max_abs_err,rel_l2_err,tolerance_"
+         "rel_l2,"
          "nonfinite,oversubscribed,drift,status,message";
 }
 
@@ -121,6 +123,7 @@ std::string ToCsv(const CaseRow& row, int launch) {
   line.Number(row.pct_peak).Number(row.peak_gflops).Number(row.read_gb_per_s).Number(row.compute_s);
   line.Number(row.comm_total_s).Number(row.comm_exposed_s).Number(row.overlap_fraction);
   line.Integer(row.comm_bytes_per_rank).Integer(row.workspace_bytes).Integer(row.peak_rss_bytes);
+  line.Number(row.page_faults);
   line.Number(row.max_abs_err).Number(row.rel_l2_err).Number(row.tolerance_rel_l2).Integer(row.nonfinite);
   line.Boolean(row.oversubscribed).Number(row.drift).Text(Name(row.status)).Text(row.message);
   return line.str();

@@ -37,6 +37,7 @@ struct SampleRow {
   double comm_exposed_s = kNotMeasured;
   double peak_gflops = kNotMeasured;
   double read_gb_per_s = kNotMeasured;
+  int64_t page_faults = 0;  // within the timed part, all ranks together
   CaseStatus status = CaseStatus::kOk;
 };
 
@@ -61,6 +62,7 @@ struct CaseRow {
   int64_t comm_bytes_per_rank = 0;
   int64_t workspace_bytes = 0;
   int64_t peak_rss_bytes = 0;
+  double page_faults = kNotMeasured;  // median
   double max_abs_err = kNotMeasured;
   double rel_l2_err = kNotMeasured;
   double tolerance_rel_l2 = kNotMeasured;

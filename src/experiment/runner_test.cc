@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <mpi.h>
+#include <sys/mman.h>
 
 #include <atomic>
 #include <cmath>
@@ -15,6 +16,7 @@
 #include "src/experiment/experiment_file.h"
 #include "src/experiment/experiment_runner.h"
 #include "src/experiment/machine_info.h"
+#include "src/kernels/attention_kernel.h"
 #include "src/kernels/reference_backend.h"
 
 namespace attention {
@@ -54,6 +56,20 @@ template <typename Spoil>
 std::unique_ptr<AttentionBackend> MakeSpoilt(const BackendConfig& config) {
   return std::make_unique<SpoiltBackend<Spoil>>(config);
 }
+
+constexpr int64_t kFreshPages = 40;
+
+// Touches memory for the first time where it is timed.
+struct TouchesFreshPages {
+  void operator()(float&) const {
+    constexpr size_t kPage = 4096;
+    void* memory =
+        mmap(nullptr, kFreshPages * kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    ASSERT_NE(memory, MAP_FAILED);
+    for (int64_t page = 0; page < kFreshPages; ++page) static_cast<volatile char*>(memory)[page * kPage] = 1;
+    munmap(memory, kFreshPages * kPage);
+  }
+};
 
 class RunnerTest : public testing::Test {
  protected:
@@ -204,6 +220,21 @@ TEST_F(RunnerTest, SamplesAddUp) {
     EXPECT_EQ(row.rounds, 5);
     EXPECT_LE(row.time_low_s, row.time_median_s);
     EXPECT_LE(row.time_median_s, row.time_high_s);
+  }
+}
+
+TEST_F(RunnerTest, PageFaultsInTheTimedPartAreSeen) {
+  const ExperimentSpec spec =
+      Spec("  variant: [sequence+online_softmax, headwise+standard]\n  seq_len: [24]\n  ranks: [" +
+               std::to_string(world_.size()) + "]\n",
+           "rounds: 5, warmup: 1");
+  for (const CaseRow& row : Run(spec, Options(MakeAttentionKernel)).rows) {
+    EXPECT_EQ(row.page_faults, 0) << row.made->id;
+    EXPECT_EQ(row.backend, "highway");
+  }
+  for (const CaseRow& row : Run(spec, Options(MakeSpoilt<TouchesFreshPages>)).rows) {
+    EXPECT_GE(row.page_faults, kFreshPages * world_.size()) << row.made->id;
+    EXPECT_EQ(row.backend, "spoilt");
   }
 }
 

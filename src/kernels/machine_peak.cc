@@ -198,5 +198,31 @@ double MeasureReadBandwidth(Isa isa, int threads, const void* memory, size_t byt
   return best * 1e-9;
 }
 
+double MeasureClockGhz(double seconds) {
+#if defined(__x86_64__)
+  constexpr int64_t kIterations = 2000;
+  constexpr int kAdditions = 20;
+  const Clock::time_point end =
+      Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
+  double best = 0;
+  uint64_t value = 1;
+  const uint64_t step = 3;
+  Clock::time_point before = Clock::now();
+  do {
+    for (int64_t n = 0; n < kIterations; ++n) {
+      // Register to register: additions of constants can be folded before they are executed.
+      asm volatile(".rept 20\n\tadd %1, %0\n\t.endr" : "+r"(value) : "r"(step));
+    }
+    const Clock::time_point after = Clock::now();
+    best = std::max(best, static_cast<double>(kIterations * kAdditions) / Seconds(after - before));
+    before = after;
+  } while (before < end);
+  return best * 1e-9;
+#else
+  (void)seconds;
+  return 0;
+#endif
+}
+
 }  // namespace attention
 #endif  // HWY_ONCE

@@ -19,6 +19,10 @@ double MeasurePeakGflops(Isa isa, DataType data_type, int threads, double second
 // (1e9). Widest loads of the ISA, several independent streams.
 double MeasureReadBandwidth(Isa isa, int threads, const void* memory, size_t bytes, double seconds);
 
+// The core's clock as it is now, GHz, from a chain of dependent integer additions, which every x86 core does
+// one per cycle; the best of many slices within about `seconds`. 0 on processors where that is not known.
+double MeasureClockGhz(double seconds);
+
 }  // namespace attention
 
 #endif  // SRC_KERNELS_MACHINE_PEAK_H_

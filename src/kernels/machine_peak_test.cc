@@ -32,5 +32,7 @@ TEST(MachinePeakTest, EveryIsaReads) {
   }
 }
 
+TEST(MachinePeakTest, TheClockHasARate) { EXPECT_GT(MeasureClockGhz(1e-4), 0); }
+
 }  // namespace
 }  // namespace attention

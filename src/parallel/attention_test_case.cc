@@ -151,10 +151,12 @@ TestResult RunTestCase(Communicator& ranks, const TestCase& test_case, const Tes
   const auto counted = [&] {
     return ranks.traffic().bytes_sent - std::exchange(before, ranks.traffic().bytes_sent);
   };
-  attention->RunExchangeOnly(q.view, k.view, v.view, output.view);
-  result.bytes_exchange_only = counted();
-  attention->RunComputeOnly(q.view, k.view, v.view, output.view);
-  result.bytes_compute_only = counted();
+  if (test_case.run_parts) {
+    attention->RunExchangeOnly(q.view, k.view, v.view, output.view);
+    result.bytes_exchange_only = counted();
+    attention->RunComputeOnly(q.view, k.view, v.view, output.view);
+    result.bytes_compute_only = counted();
+  }
   std::ranges::fill(span(), std::numeric_limits<float>::quiet_NaN());
   attention->Run(q.view, k.view, v.view, output.view);
   result.bytes_sent = counted();

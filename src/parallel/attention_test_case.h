@@ -30,6 +30,7 @@ struct TestCase {
   Contract contract = Contract::kNative;
   ExecutionOptions options;
   bool token_major = false;  // storage of the shards
+  bool run_parts = true;     // also the exchange alone and the computation alone
 };
 std::string Name(const TestCase& test_case);
 

@@ -1,14 +1,17 @@
 // Every valid strategy x exchange x sharding x contract x algorithm x ISA against float64, at up to 8 ranks:
-// all pairs of factors by default, the full product with ATTENTION_TEST_MATRIX=full in the environment.
+// all pairs of factors by default; with ATTENTION_FULL_MATRIX_LENGTH=S in the environment the full product at
+// that sequence length and the started number of ranks.
 #include "src/parallel/distributed_attention.h"
 
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <cstdio>
 #include <cstdlib>
 #include <functional>
 #include <map>
 #include <memory>
+#include <numeric>
 #include <optional>
 #include <string>
 #include <thread>
@@ -118,6 +121,7 @@ class StrategyTest : public testing::Test {
     const TestResult result = RunTestCase(*communicator, test_case, data);
     EXPECT_LE(result.relative_l2_error, result.tolerance);
     EXPECT_EQ(result.bytes_sent, result.bytes_by_formula);
+    if (!test_case.run_parts) return;
     EXPECT_EQ(result.bytes_exchange_only, result.bytes_by_formula);
     EXPECT_EQ(result.bytes_compute_only, 0);
   }
@@ -130,12 +134,42 @@ class StrategyTest : public testing::Test {
   std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, bool> data_key_;
 };
 
+// One line now and then, and one at the end, from rank 0: a product runs for minutes.
+class CaseCount {
+ public:
+  CaseCount(size_t total, bool speaks) : total_(total), speaks_(speaks) {}
+  ~CaseCount() {
+    if (speaks_) std::printf("%zu cases\n", done_);
+  }
+  void Next() {
+    if (++done_ % 5000 == 0 && speaks_) {
+      std::printf("%zu of %zu cases\n", done_, total_);
+      std::fflush(stdout);
+    }
+  }
+
+ private:
+  size_t total_;
+  bool speaks_;
+  size_t done_ = 0;
+};
+
 // Rows of the matrix. Shapes come first, so that in the full product cases of one shape follow each other and
-// share their reference.
-void RunMatrix(const std::vector<Combination>& combinations, const std::vector<Grid>& grids,
+// share their reference. The full product takes the number of ranks as it was started and the two storages by
+// turns; the float64 backend, which is not an ISA, and the parts of a run are left to all pairs.
+void RunMatrix(const Communicator& world, const std::vector<Combination>& combinations,
+               const std::vector<Grid>& all_grids,
                const std::function<void(int ranks, const TestCase&)>& check) {
-  const std::vector<Kernel> kernels = Kernels();
   const int64_t full_length = FullMatrixLength();
+  std::vector<Kernel> kernels = Kernels();
+  std::vector<int> rank_counts(std::begin(kRankCounts), std::end(kRankCounts));
+  std::vector<Grid> grids = all_grids;
+  if (full_length > 0) {
+    kernels.erase(kernels.begin());
+    rank_counts = {world.size()};
+    std::erase_if(grids, [&](const Grid& grid) { return grid.headwise * grid.sequence != world.size(); });
+    if (grids.empty() && !all_grids.empty()) return;  // no grid has this many ranks
+  }
   const std::vector<int64_t> lengths =
       full_length > 0 ? std::vector<int64_t>{full_length}
                       : std::vector<int64_t>(std::begin(kSequenceLengths), std::end(kSequenceLengths));
@@ -146,10 +180,13 @@ void RunMatrix(const std::vector<Combination>& combinations, const std::vector<G
                                    count(kHeadDims),
                                    count(kBatches),
                                    count(combinations),
-                                   grids.empty() ? count(kRankCounts) : count(grids),
+                                   grids.empty() ? count(rank_counts) : count(grids),
                                    count(kernels),
-                                   2};
-  for (const std::vector<int>& row : full_length > 0 ? FullProduct(levels) : AllPairs(levels)) {
+                                   full_length > 0 ? 1 : 2};
+  const std::vector<std::vector<int>> rows = full_length > 0 ? FullProduct(levels) : AllPairs(levels);
+  CaseCount cases(rows.size(), world.rank() == 0);
+  for (const std::vector<int>& row : rows) {
+    cases.Next();
     const Combination& combination = combinations[static_cast<size_t>(row[5])];
     const Kernel& kernel = kernels[static_cast<size_t>(row[7])];
     TestCase test_case;
@@ -158,8 +195,10 @@ void RunMatrix(const std::vector<Combination>& combinations, const std::vector<G
     test_case.variant = combination.variant;
     test_case.contract = combination.contract;
     test_case.options = {kernel.isa, kernel.threads, kernel.factory, /*poll_progress=*/true};
-    test_case.token_major = row[8] == 1;
-    int ranks = kRankCounts[grids.empty() ? row[6] : 0];
+    test_case.token_major =
+        full_length > 0 ? std::accumulate(row.begin(), row.end(), 0) % 2 == 1 : row[8] == 1;
+    test_case.run_parts = full_length == 0;
+    int ranks = rank_counts[grids.empty() ? static_cast<size_t>(row[6]) : 0];
     if (!grids.empty()) {
       test_case.variant.grid = grids[static_cast<size_t>(row[6])];
       ranks = test_case.variant.grid.headwise * test_case.variant.grid.sequence;
@@ -169,11 +208,12 @@ void RunMatrix(const std::vector<Combination>& combinations, const std::vector<G
 }
 
 TEST_F(StrategyTest, EveryCombinationAgreesWithFloat64) {
-  RunMatrix(Combinations(false), {}, [&](int ranks, const TestCase& test_case) { Check(ranks, test_case); });
+  RunMatrix(world_, Combinations(false), {},
+            [&](int ranks, const TestCase& test_case) { Check(ranks, test_case); });
 }
 
 TEST_F(StrategyTest, EveryGridAgreesWithFloat64) {
-  RunMatrix(Combinations(true), std::vector<Grid>(std::begin(kGrids), std::end(kGrids)),
+  RunMatrix(world_, Combinations(true), std::vector<Grid>(std::begin(kGrids), std::end(kGrids)),
             [&](int ranks, const TestCase& test_case) { Check(ranks, test_case); });
 }
 
