@@ -156,6 +156,8 @@ class OnlineSoftmax : public AttentionBackend {
 
   void RunTile(const AttentionStep& step, const ColumnTile& tile, int64_t kv_head, std::byte* values,
                const Progress& progress, Worker& worker) {
+    // Under a causal mask a step of a ring shows some rows nothing: their state stays as it is.
+    if (!step.first && !step.last && !SeesKeys(step, tile)) return;
     ForEachBlock(tile, [&](const Block& block) { LoadBlock(step, tile, block, worker); });
     bool fresh = step.first;  // no o yet
     int64_t segment_key = 0;
@@ -178,6 +180,12 @@ class OnlineSoftmax : public AttentionBackend {
     if (fresh) std::fill_n(worker.o, padded_head_dim_ * tile_columns_, 0.0f);
     ForEachBlock(tile, [&](const Block& block) { StoreBlock(step, tile, block, worker); });
     progress();
+  }
+
+  bool SeesKeys(const AttentionStep& step, const ColumnTile& tile) const {
+    return std::ranges::any_of(step.key_value.segments, [&](const TokenSegment& segment) {
+      return VisibleKeys(config_.causal, tile.last_position(), segment.global_begin, segment.length) > 0;
+    });
   }
 
   // Transposed queries, and the state the block starts from.
