@@ -20,6 +20,7 @@ namespace attention {
 struct Traffic {
   int64_t bytes_sent = 0;
   int64_t messages_sent = 0;
+  int64_t under_way = 0;    // messages, either direction, started and not yet known to be complete
   double wait_seconds = 0;  // spent in RequestSet::Wait: communication that was not hidden
 };
 

@@ -40,6 +40,7 @@ void RequestSet::Start(const std::vector<ConstTensorView>& blocks, int peer, boo
                  requests_.push_back(request);
                  messages_.push_back({is_send, peer, bytes});
                  ++under_way_;
+                 ++communicator_->traffic().under_way;
                });
 }
 
@@ -49,12 +50,16 @@ int RequestSet::CompleteSome() {
   MPI_Testsome(static_cast<int>(requests_.size()), requests_.data(), &count, completed_.data(),
                MPI_STATUSES_IGNORE);
   if (count == MPI_UNDEFINED) count = 0;
-  under_way_ -= static_cast<size_t>(count);
-  if (under_way_ == 0) {
-    requests_.clear();
-    messages_.clear();
-  }
+  Completed(static_cast<size_t>(count));
   return count;
+}
+
+void RequestSet::Completed(size_t count) {
+  under_way_ -= count;
+  communicator_->traffic().under_way -= static_cast<int64_t>(count);
+  if (under_way_ > 0) return;
+  requests_.clear();
+  messages_.clear();
 }
 
 bool RequestSet::Poll() {
@@ -67,9 +72,7 @@ void RequestSet::Wait(const char* operation, int64_t step) {
   const double begin = MPI_Wtime();
   if (communicator_->settings().watchdog_seconds == 0) {
     MPI_Waitall(static_cast<int>(requests_.size()), requests_.data(), MPI_STATUSES_IGNORE);
-    under_way_ = 0;
-    requests_.clear();
-    messages_.clear();
+    Completed(under_way_);
   }
   for (double last_progress = begin; under_way_ > 0;) {
     if (CompleteSome() > 0) {

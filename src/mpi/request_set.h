@@ -40,6 +40,7 @@ class RequestSet {
 
   void Start(const std::vector<ConstTensorView>& blocks, int peer, bool is_send);
   int CompleteSome();  // how many completed now
+  void Completed(size_t count);
   std::string Pending(const char* operation, int64_t step) const;
 
   const Communicator* communicator_;

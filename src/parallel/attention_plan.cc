@@ -1,10 +1,15 @@
 #include "src/parallel/attention_plan.h"
 
+#include <algorithm>
+
 #include "src/base/aligned_buffer.h"
 #include "src/base/error.h"
 
 namespace attention {
 namespace {
+
+// One piece in eight is not hidden behind computing; more would hide little more.
+constexpr int64_t kMostHeadPieces = 8;
 
 void CheckSizes(const AttentionProblem& problem) {
   Require(problem.batch >= 1, "batch ", problem.batch, " is not at least 1");
@@ -50,13 +55,19 @@ HeadShare AttentionPlan::heads_of(int head_index) const {
   return ShareOfHeads(problem.query_heads, problem.kv_heads, head_parts, head_index);
 }
 
+std::vector<HeadShare> AttentionPlan::head_pieces_of(int head_index, int64_t block_bytes) const {
+  const int64_t most = std::clamp<int64_t>(
+      block_bytes / (std::max<int64_t>(1, options.least_block_bytes) * options.threads), 1, kMostHeadPieces);
+  return CutHeads(heads_of(head_index), problem.group_size(), most);
+}
+
 std::string AttentionPlan::Description() const {
   return internal::Concatenate(
       Name(variant), " contract=", Name(contract), " batch=", problem.batch, " heads=", problem.query_heads,
       "/", problem.kv_heads, " head_dim=", problem.head_dim, " query_tokens=", problem.query_tokens,
       " kv_tokens=", problem.kv_tokens, " causal=", problem.causal, " dtype=", Name(problem.data_type),
       " decode=", problem.is_decode(), " isa=", Name(options.isa), " threads=", options.threads,
-      " poll=", options.poll_progress);
+      " poll=", options.poll_progress, " least_block_bytes=", options.least_block_bytes);
 }
 
 TensorShape QueryShape(const AttentionProblem& problem, int64_t heads, int64_t tokens) {

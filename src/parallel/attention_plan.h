@@ -18,6 +18,9 @@ struct ExecutionOptions {
   int threads = 1;
   BackendFactory backend = nullptr;
   bool poll_progress = true;  // poll MPI from the kernel's progress callback
+  // Work is cut so that blocks of one piece travel while the next is computed, but not below so many bytes
+  // per thread. Each cut ends in a barrier of the threads, of half a tile's time or so: 1 MiB is six tiles.
+  int64_t least_block_bytes = int64_t{1} << 20;
 };
 
 // Every strategy is a grid: head_parts x token_parts = ranks. headwise is P x 1, sequence 1 x P. Rank r has
@@ -41,6 +44,9 @@ struct AttentionPlan {
   // Heads by place in the group.
   HeadShare heads_of(int head_index) const;
   HeadShare heads() const { return heads_of(head_index()); }
+  // The same cut into pieces that are computed one after the other. `block_bytes`: what one rank sends to
+  // another without cutting, equal on all ranks.
+  std::vector<HeadShare> head_pieces_of(int head_index, int64_t block_bytes) const;
 
   // Global position of query row 0.
   int64_t first_query_position() const { return problem.kv_tokens - problem.query_tokens; }

@@ -4,6 +4,7 @@
 
 #include "src/base/error.h"
 #include "src/mpi/agreement.h"
+#include "src/parallel/all_to_all_attention.h"
 #include "src/parallel/grid_communicators.h"
 #include "src/parallel/replicated_attention.h"
 #include "src/parallel/split_keys_attention.h"
@@ -20,6 +21,9 @@ std::unique_ptr<DistributedAttention> MakeByPlan(const AttentionPlan& plan, Grid
       plan.contract == Contract::kReplicated ||
       (plan.contract == Contract::kNative && plan.variant.strategy == ParallelStrategy::kHeadwise);
   if (starts_complete) return std::make_unique<ReplicatedAttention>(plan, std::move(communicators));
+  if (plan.head_parts > 1 && plan.token_parts == 1) {
+    return std::make_unique<AllToAllAttention>(plan, std::move(communicators));
+  }
   return std::make_unique<TokenShardedAttention>(plan, std::move(communicators));
 }
 

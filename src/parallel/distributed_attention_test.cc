@@ -194,9 +194,12 @@ void RunMatrix(const Communicator& world, const std::vector<Combination>& combin
                                     kHeadDims[row[3]], kBatches[row[4]], row[0] == 1);
     test_case.variant = combination.variant;
     test_case.contract = combination.contract;
-    test_case.options = {kernel.isa, kernel.threads, kernel.factory, /*poll_progress=*/true};
-    test_case.token_major =
-        full_length > 0 ? std::accumulate(row.begin(), row.end(), 0) % 2 == 1 : row[8] == 1;
+    // Some rows in as many pieces of heads as there can be, some in one.
+    const int64_t row_sum = std::accumulate(row.begin(), row.end(), int64_t{0});
+    const int64_t least_block_bytes = row_sum / 2 % 2 == 0 ? 1 : ExecutionOptions().least_block_bytes;
+    test_case.options = {kernel.isa, kernel.threads, kernel.factory, /*poll_progress=*/true,
+                         least_block_bytes};
+    test_case.token_major = full_length > 0 ? row_sum % 2 == 1 : row[8] == 1;
     test_case.run_parts = full_length == 0;
     int ranks = rank_counts[grids.empty() ? static_cast<size_t>(row[6]) : 0];
     if (!grids.empty()) {
@@ -307,7 +310,8 @@ TEST_F(StrategyTest, ResultsDoNotDependOnArrival) {
       std::vector<float> first;
       for (int seed = 0; seed < 3; ++seed) {
         delay_seed = 100 * seed + ranks->rank();
-        test_case.options = {Isa::kScalar, 1, &MakeDawdling<&MakeReferenceBackend>, seed != 1};
+        test_case.options = {Isa::kScalar, 1, &MakeDawdling<&MakeReferenceBackend>, seed != 1,
+                             /*least_block_bytes=*/1};
         const TestResult result = RunTestCase(*ranks, test_case, data);
         if (seed == 0) first = result.output;
         EXPECT_EQ(first, result.output) << Name(test_case) << " seed " << seed;
@@ -323,7 +327,7 @@ TEST_F(StrategyTest, SmallMessagesChangeNothing) {
     test_case.problem = MakeProblem(combination.phase, 37, {6, 2}, 32, 3, true);
     test_case.variant = combination.variant;
     test_case.contract = combination.contract;
-    test_case.options = {Isa::kScalar, 1, &MakeReferenceBackend, true};
+    test_case.options = {Isa::kScalar, 1, &MakeReferenceBackend, true, /*least_block_bytes=*/1};
     const int64_t usual = world_.settings().max_message_bytes;
     world_.settings().max_message_bytes = 300;
     Check(3, test_case);

@@ -1,54 +1,85 @@
 #include "src/parallel/gather_stage.h"
 
+#include <algorithm>
+
 namespace attention {
+namespace {
+
+TokenSegments GatheredTokens(const SequenceLayout& layout, bool without_own) {
+  std::vector<TokenSegments> shares = layout.tokens;
+  if (without_own) shares[static_cast<size_t>(layout.rank)].clear();
+  return JoinTokens(shares);
+}
+
+}  // namespace
 
 GatherStage::GatherStage(const AttentionPlan& plan, const SequenceLayout& layout,
                          const Communicator& communicator)
     : problem_(plan.problem),
       layout_(layout),
       communicator_(&communicator),
-      all_tokens_(JoinTokens(layout.tokens)),
-      kernel_(plan, layout.heads, layout.TokensOf(layout.rank), layout.total_tokens()),
-      gathered_(problem_.data_type, QueryShape(problem_, layout.heads.kv.size(), layout.total_tokens())) {}
+      own_first_(plan.variant.algorithm == AttentionAlgorithm::kOnlineSoftmax),
+      gathered_tokens_(GatheredTokens(layout, own_first_)),
+      kernel_(plan, layout.heads, layout.TokensOf(layout.rank),
+              std::max(layout.TokensOf(layout.rank), TokenCount(gathered_tokens_))),
+      gathered_(problem_.data_type,
+                QueryShape(problem_, layout.heads.kv.size(), TokenCount(gathered_tokens_))) {
+  if (own_first_) {
+    state_ = AttentionStateBuffer(problem_.batch, layout.heads.query.size(), layout.TokensOf(layout.rank),
+                                  problem_.head_dim);
+  }
+}
 
-void GatherStage::Gather(const ConstTensorView& k, const ConstTensorView& v) {
-  const TensorView all_k = gathered_.k.view(), all_v = gathered_.v.view();
-  const auto place = [&](const TensorView& all, const TokenSegment& segment) {
-    return all.SliceTokens(LocalRow(all_tokens_, segment.global_begin), segment.length);
-  };
-  RequestSet requests(*communicator_);
+void GatherStage::StartGather(const ConstTensorView& k, const ConstTensorView& v, RequestSet& requests) {
   // Peers in staggered order: in each turn every rank receives from one rank and sends to one.
   for (int turn = 1; turn < layout_.size(); ++turn) {
     const int source = (layout_.rank - turn + layout_.size()) % layout_.size();
     const int destination = (layout_.rank + turn) % layout_.size();
     for (const TokenSegment& segment : layout_.tokens[static_cast<size_t>(source)]) {
-      requests.Receive({place(all_k, segment)}, source);
-      requests.Receive({place(all_v, segment)}, source);
+      requests.Receive({Place(gathered_.k.view(), segment)}, source);
+      requests.Receive({Place(gathered_.v.view(), segment)}, source);
     }
     for (const TokenSegment& segment : layout_.own()) {
       requests.Send({k.SliceTokens(segment.local_begin, segment.length)}, destination);
       requests.Send({v.SliceTokens(segment.local_begin, segment.length)}, destination);
     }
   }
+}
+
+void GatherStage::CopyOwn(const ConstTensorView& k, const ConstTensorView& v) {
   for (const TokenSegment& segment : layout_.own()) {
-    CopyBlock(k.SliceTokens(segment.local_begin, segment.length), place(all_k, segment));
-    CopyBlock(v.SliceTokens(segment.local_begin, segment.length), place(all_v, segment));
+    CopyBlock(k.SliceTokens(segment.local_begin, segment.length), Place(gathered_.k.view(), segment));
+    CopyBlock(v.SliceTokens(segment.local_begin, segment.length), Place(gathered_.v.view(), segment));
   }
-  requests.Wait("allgather of K/V", 0);
 }
 
 void GatherStage::Run(const ConstTensorView& q, const ConstTensorView& k, const ConstTensorView& v,
                       const TensorView& output, RunParts parts) {
-  if (parts.exchange) Gather(k, v);
+  RequestSet arriving(*communicator_);
+  if (parts.exchange) {
+    StartGather(k, v, arriving);
+    if (!own_first_) CopyOwn(k, v);
+  }
+  if (parts.compute && own_first_) {
+    kernel_.Accumulate({{q, layout_.own()},
+                        {k, v, layout_.own()},
+                        state_.view(),
+                        {},
+                        /*first=*/true,
+                        /*last=*/false,
+                        {}},
+                       {&arriving});
+  }
+  arriving.Wait("allgather of K/V", 0);
   if (!parts.compute) return;
   kernel_.Accumulate({{q, layout_.own()},
-                      {gathered_.k.view(), gathered_.v.view(), all_tokens_},
-                      {},
+                      {gathered_.k.view(), gathered_.v.view(), gathered_tokens_},
+                      state_.view(),
                       output,
-                      /*first=*/true,
+                      /*first=*/!own_first_,
                       /*last=*/true,
                       {}},
-                     nullptr);
+                     {});
 }
 
 int64_t GatherStage::comm_bytes() const {

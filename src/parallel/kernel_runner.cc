@@ -10,8 +10,14 @@ namespace {
 // dry.
 class Poller {
  public:
-  explicit Poller(RequestSet* requests) : requests_(requests) {}
+  explicit Poller(const std::vector<RequestSet*>& sets) : sets_(sets) {}
 
+  // True when nothing is under way.
+  bool PollNow() {
+    bool done = true;
+    for (RequestSet* requests : sets_) done = requests->Poll() && done;
+    return done;
+  }
   static void Poll(void* self) { static_cast<Poller*>(self)->PollIfDue(); }
 
  private:
@@ -21,11 +27,11 @@ class Poller {
   void PollIfDue() {
     const Clock::time_point now = Clock::now();
     if (now < due_) return;
-    requests_->Poll();
+    PollNow();
     due_ = now + kInterval;
   }
 
-  RequestSet* requests_;
+  const std::vector<RequestSet*>& sets_;
   Clock::time_point due_{};
 };
 
@@ -53,10 +59,10 @@ KernelRunner::KernelRunner(const AttentionPlan& plan, const HeadShare& heads, in
   backend_ = plan.options.backend(config);
 }
 
-void KernelRunner::Accumulate(AttentionStep step, RequestSet* under_way) {
+void KernelRunner::Accumulate(AttentionStep step, const std::vector<RequestSet*>& under_way) {
   if (!backend_) return;
   Poller poller(under_way);
-  if (poll_progress_ && under_way != nullptr && !under_way->Poll()) step.progress = {&Poller::Poll, &poller};
+  if (poll_progress_ && !poller.PollNow()) step.progress = {&Poller::Poll, &poller};
   backend_->Accumulate(step);
 }
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "src/kernels/attention_backend.h"
 #include "src/mpi/request_set.h"
@@ -23,8 +24,8 @@ class KernelRunner {
   KernelRunner(const AttentionPlan& plan, const HeadShare& heads, int64_t max_query_tokens,
                int64_t max_kv_tokens);
 
-  // One step; `under_way` (may be null) is polled from the kernel's progress callback if the options say so.
-  void Accumulate(AttentionStep step, RequestSet* under_way);
+  // One step; everything in `under_way` is polled from the kernel's progress callback if the options say so.
+  void Accumulate(AttentionStep step, const std::vector<RequestSet*>& under_way);
 
   size_t workspace_bytes() const { return backend_ ? backend_->workspace_bytes() : 0; }
   TileSizes tiles() const { return backend_ ? backend_->tiles() : requested_tiles_; }

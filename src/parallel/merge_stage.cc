@@ -26,6 +26,8 @@ void MergeStage::Run(const ConstTensorView& q, const ConstTensorView& k, const C
   const int size = layout_.size();
   std::vector<RequestSet> arriving(static_cast<size_t>(size), RequestSet(*communicator_));
   RequestSet homeward(*communicator_);  // everything that nobody waits for until the end
+  std::vector<RequestSet*> under_way = {&homeward};
+  for (RequestSet& queries : arriving) under_way.push_back(&queries);
   for (int turn = 1; parts.exchange && turn < size; ++turn) {
     const int source = (layout_.rank - turn + size) % size;
     arriving[static_cast<size_t>(source)].Receive({queries_[static_cast<size_t>(source)].view()}, source);
@@ -43,7 +45,7 @@ void MergeStage::Run(const ConstTensorView& q, const ConstTensorView& k, const C
                           /*first=*/true,
                           /*last=*/false,
                           {}},
-                         &homeward);
+                         under_way);
     }
     if (parts.exchange && step > 0) {
       // Our queries went to rank + step in that rank's step `step`: its state of them arrives in this order.

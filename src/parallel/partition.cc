@@ -42,6 +42,22 @@ HeadShare ShareOfHeads(int64_t query_heads, int64_t kv_heads, int64_t parts, int
   return {query, {query.begin / group, (query.end - 1) / group + 1}};
 }
 
+std::vector<HeadShare> CutHeads(const HeadShare& share, int64_t group_size, int64_t most) {
+  const int64_t kv_heads = share.kv.size();
+  const bool whole_groups =
+      share.query.begin == share.kv.begin * group_size && share.query.end == share.kv.end * group_size;
+  int64_t pieces = whole_groups ? std::clamp<int64_t>(most, 1, std::max<int64_t>(1, kv_heads)) : 1;
+  while (kv_heads % pieces != 0) --pieces;
+  if (pieces == 1) return {share};
+  std::vector<HeadShare> result;
+  const int64_t size = kv_heads / pieces;
+  for (int64_t begin = share.kv.begin; begin < share.kv.end; begin += size) {
+    const int64_t end = begin + size;
+    result.push_back({{begin * group_size, end * group_size}, {begin, end}});
+  }
+  return result;
+}
+
 TokenSegments ShareOfTokens(int64_t tokens, Sharding sharding, int64_t parts, int64_t index) {
   if (sharding == Sharding::kContiguous) return Normalised({BalancedRange(tokens, parts, index)});
   return Normalised(

@@ -32,6 +32,11 @@ struct HeadShare {
 };
 HeadShare ShareOfHeads(int64_t query_heads, int64_t kv_heads, int64_t parts, int64_t index);
 
+// A share cut into runs of whole KV heads with all query heads that read them, all of one size, so that one
+// kernel serves them all: as many as possible, at most `most`. One run, the share itself, where it begins or
+// ends inside a KV head's group.
+std::vector<HeadShare> CutHeads(const HeadShare& share, int64_t group_size, int64_t most);
+
 // A rank's tokens as non-empty segments in ascending global order, at most two, stored one after the other
 // (local_begin counts up from 0). zigzag: chunks r and 2P-1-r of 2P; where they touch they are one segment.
 using TokenSegments = std::vector<TokenSegment>;

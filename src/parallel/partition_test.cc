@@ -26,6 +26,20 @@ TEST(PartitionTest, BalancedRangesCoverEverythingOnce) {
   }
 }
 
+TEST(PartitionTest, PiecesOfHeadsAreAlike) {
+  using Pieces = std::vector<HeadShare>;
+  EXPECT_EQ(CutHeads({{16, 32}, {4, 8}}, 4, 8),
+            (Pieces{{{16, 20}, {4, 5}}, {{20, 24}, {5, 6}}, {{24, 28}, {6, 7}}, {{28, 32}, {7, 8}}}));
+  EXPECT_EQ(CutHeads({{16, 32}, {4, 8}}, 4, 3), (Pieces{{{16, 24}, {4, 6}}, {{24, 32}, {6, 8}}}));
+  EXPECT_EQ(CutHeads({{0, 3}, {0, 3}}, 1, 2), (Pieces{{{0, 3}, {0, 3}}}));
+  EXPECT_EQ(CutHeads({{0, 3}, {0, 3}}, 1, 8).size(), 3u);
+  EXPECT_EQ(CutHeads({{0, 16}, {0, 4}}, 4, 0).size(), 1u);
+  // Begins or ends inside a group; empty.
+  EXPECT_EQ(CutHeads({{2, 8}, {0, 2}}, 4, 8), (Pieces{{{2, 8}, {0, 2}}}));
+  EXPECT_EQ(CutHeads({{0, 6}, {0, 2}}, 4, 8), (Pieces{{{0, 6}, {0, 2}}}));
+  EXPECT_EQ(CutHeads({{8, 8}, {8, 8}}, 1, 8), (Pieces{{{8, 8}, {8, 8}}}));
+}
+
 TEST(PartitionTest, EveryQueryHeadFindsItsKvHeadOnItsRank) {
   const std::vector<std::pair<int64_t, int64_t>> models = {{4, 4}, {6, 2}, {5, 1}, {16, 8}, {16, 2}};
   for (const auto& [query_heads, kv_heads] : models) {

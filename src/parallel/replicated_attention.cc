@@ -1,5 +1,6 @@
 #include "src/parallel/replicated_attention.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "src/mpi/request_set.h"
@@ -12,7 +13,9 @@ ReplicatedAttention::ReplicatedAttention(const AttentionPlan& plan, GridCommunic
       gathers_(plan.variant.exchange != Exchange::kNone),
       query_tokens_(QueryTokensOf(plan, plan.rank)),
       key_tokens_(AllTokens(plan.problem.kv_tokens)),
-      kernel_(plan, plan.heads(), TokenCount(query_tokens_), plan.problem.kv_tokens) {
+      pieces_(PiecesOf(plan)),
+      kernel_(plan, pieces_[static_cast<size_t>(plan.head_index())].front(), TokenCount(query_tokens_),
+              plan.problem.kv_tokens) {
   const AttentionProblem& problem = plan_.problem;
   const HeadShare own = plan_.heads();
   const TokenSegments rows = AllTokens(problem.query_tokens, plan_.first_query_position());
@@ -27,6 +30,16 @@ ReplicatedAttention::ReplicatedAttention(const AttentionPlan& plan, GridCommunic
                                       : TensorShard{0, problem.kv_heads, key_tokens_};
 }
 
+std::vector<std::vector<HeadShare>> ReplicatedAttention::PiecesOf(const AttentionPlan& plan) {
+  const AttentionProblem& problem = plan.problem;
+  const bool gathers = plan.variant.exchange != Exchange::kNone && plan.ranks > 1;
+  const int64_t block_bytes =
+      gathers ? OutputBytes(problem, problem.query_heads, problem.query_tokens) / plan.ranks : 0;
+  std::vector<std::vector<HeadShare>> pieces;
+  for (int i = 0; i < plan.head_parts; ++i) pieces.push_back(plan.head_pieces_of(i, block_bytes));
+  return pieces;
+}
+
 TokenSegments ReplicatedAttention::QueryTokensOf(const AttentionPlan& plan, int rank) {
   if (plan.token_parts == 1) return AllTokens(plan.problem.query_tokens, plan.first_query_position());
   return InWholeSequence(ShareOfTokens(plan.problem.query_tokens, plan.variant.sharding, plan.token_parts,
@@ -35,39 +48,50 @@ TokenSegments ReplicatedAttention::QueryTokensOf(const AttentionPlan& plan, int 
 
 void ReplicatedAttention::Execute(const ConstTensorView& q, const ConstTensorView& k,
                                   const ConstTensorView& v, const TensorView& output, RunParts parts) {
-  const HeadShare own = plan_.heads();
-  if (parts.compute) {
-    const int64_t kv_begin = own.kv.begin - key_value_shard_.head_begin;
-    const int64_t query_begin = own.query.begin - query_shard_.head_begin;
-    const int64_t output_begin = own.query.begin - output_shard_.head_begin;
-    kernel_.Accumulate(
-        {{q.SliceHeads(query_begin, own.query.size()), query_tokens_},
-         {k.SliceHeads(kv_begin, own.kv.size()), v.SliceHeads(kv_begin, own.kv.size()), key_tokens_},
-         {},
-         output.SliceHeads(output_begin, own.query.size()),
-         /*first=*/true,
-         /*last=*/true,
-         {}},
-        nullptr);
+  const std::vector<HeadShare>& own = pieces_[static_cast<size_t>(plan_.head_index())];
+  size_t most = 0;  // ranks may have different numbers of pieces
+  for (const std::vector<HeadShare>& pieces : pieces_) most = std::max(most, pieces.size());
+  RequestSet leaving(communicators_.all());
+  for (size_t piece = 0; piece < most; ++piece) {
+    if (parts.compute && piece < own.size()) Compute(own[piece], q, k, v, output, leaving);
+    if (parts.exchange && gathers_) StartGather(piece, output, leaving);
   }
-  if (parts.exchange && gathers_) GatherOutputs(output);
+  leaving.Wait("allgather of outputs", static_cast<int64_t>(most));
 }
 
-void ReplicatedAttention::GatherOutputs(const TensorView& output) const {
+void ReplicatedAttention::Compute(const HeadShare& piece, const ConstTensorView& q, const ConstTensorView& k,
+                                  const ConstTensorView& v, const TensorView& output, RequestSet& leaving) {
+  const int64_t kv_begin = piece.kv.begin - key_value_shard_.head_begin;
+  const int64_t query_begin = piece.query.begin - query_shard_.head_begin;
+  const int64_t output_begin = piece.query.begin - output_shard_.head_begin;
+  kernel_.Accumulate(
+      {{q.SliceHeads(query_begin, piece.query.size()), query_tokens_},
+       {k.SliceHeads(kv_begin, piece.kv.size()), v.SliceHeads(kv_begin, piece.kv.size()), key_tokens_},
+       {},
+       output.SliceHeads(output_begin, piece.query.size()),
+       /*first=*/true,
+       /*last=*/true,
+       {}},
+      {&leaving});
+}
+
+void ReplicatedAttention::StartGather(size_t piece, const TensorView& output, RequestSet& leaving) const {
   const int rank = plan_.rank, size = plan_.ranks;
-  const auto block = [&](int r, const TokenSegment& segment) {
-    const IndexRange heads = plan_.heads_of(r % plan_.head_parts).query;
-    return output.SliceHeads(heads.begin, heads.size()).SliceTokens(segment.local_begin, segment.length);
+  // Calls use(block) for each segment of rank r's piece, if it has so many.
+  const auto for_each_block = [&](int r, const TokenSegments& segments, auto use) {
+    const std::vector<HeadShare>& pieces = pieces_[static_cast<size_t>(r % plan_.head_parts)];
+    if (piece >= pieces.size()) return;
+    const IndexRange& heads = pieces[piece].query;
+    for (const TokenSegment& segment : segments) {
+      use(output.SliceHeads(heads.begin, heads.size()).SliceTokens(segment.local_begin, segment.length));
+    }
   };
-  RequestSet requests(communicators_.all());
   for (int turn = 1; turn < size; ++turn) {
     const int source = (rank - turn + size) % size, destination = (rank + turn) % size;
-    for (const TokenSegment& segment : QueryTokensOf(plan_, source)) {
-      requests.Receive({block(source, segment)}, source);
-    }
-    for (const TokenSegment& segment : query_tokens_) requests.Send({block(rank, segment)}, destination);
+    for_each_block(source, QueryTokensOf(plan_, source),
+                   [&](const TensorView& block) { leaving.Receive({block}, source); });
+    for_each_block(rank, query_tokens_, [&](const TensorView& block) { leaving.Send({block}, destination); });
   }
-  requests.Wait("allgather of outputs", 0);
 }
 
 int64_t ReplicatedAttention::comm_bytes_formula() const {

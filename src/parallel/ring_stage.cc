@@ -45,7 +45,7 @@ void RingStage::Run(const ConstTensorView& q, const ConstTensorView& k, const Co
       const TokenSegments& keys = layout_.tokens[static_cast<size_t>(SourceOf(step))];
       kernel_.Accumulate(
           {{q, layout_.own()}, {current_k, current_v, keys}, state_.view(), output, step == 0, is_last, {}},
-          &requests);
+          {&requests});
     }
     requests.Wait("ring", step);
     current_k = next_k;

@@ -47,7 +47,7 @@ void SplitKeysAttention::Execute(const ConstTensorView& q, const ConstTensorView
          /*first=*/true,
          /*last=*/false,
          {}},
-        nullptr);
+        {});
   }
   if (parts.exchange && plan_.token_parts > 1) ExchangeStates();
   if (parts.compute) {

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "src/mpi/request_set.h"
+
 namespace attention {
 
 TokenShardedAttention::TokenShardedAttention(const AttentionPlan& plan, GridCommunicators communicators)
@@ -21,7 +23,7 @@ TokenShardedAttention::TokenShardedAttention(const AttentionPlan& plan, GridComm
     for (int i = 0; i < plan_.head_parts; ++i) members.push_back(tokens_of(group * plan_.head_parts + i));
     layout.tokens.push_back(JoinTokens(members));
     if (plan_.head_parts > 1 && group == plan_.token_index()) {
-      head_exchange_.emplace(plan_, members, communicators_.heads());
+      head_exchange_.emplace(plan_, members, communicators_.heads(), HeadExchange::Pieces::kOne);
     }
   }
   stage_ = MakeSequenceStage(plan_, layout, communicators_.tokens());
@@ -34,9 +36,12 @@ void TokenShardedAttention::Execute(const ConstTensorView& q, const ConstTensorV
     return;
   }
   HeadExchange& exchange = *head_exchange_;
-  if (parts.exchange) exchange.TokensToHeads(q, k, v);
+  RequestSet requests(communicators_.heads());
+  if (parts.exchange) exchange.StartTokensToHeads(0, q, k, v, requests);
+  requests.Wait("all-to-all of Q, K, V", 0);
   stage_->Run(exchange.q(), exchange.k(), exchange.v(), exchange.output(), parts);
-  if (parts.exchange) exchange.HeadsToTokens(output);
+  if (parts.exchange) exchange.StartHeadsToTokens(0, output, requests);
+  requests.Wait("all-to-all of outputs", 1);
 }
 
 int64_t TokenShardedAttention::comm_bytes_formula() const {

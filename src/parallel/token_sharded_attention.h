@@ -12,9 +12,11 @@
 
 namespace attention {
 
-// Prefill with tokens dealt at both ends: an all-to-all among the ranks that divide heads (none if there is
-// one), around a sequence stage among the token groups (a single call of the kernel if there is one). So it
-// is sequence parallelism, Ulysses, and their 2-D product.
+// Prefill with tokens dealt at both ends: a sequence stage among the token groups, and around it, where
+// several ranks divide the heads of a group, an all-to-all among them. So it is sequence parallelism and its
+// 2-D product with Ulysses; for Ulysses alone see AllToAllAttention. In the product the all-to-all is not
+// hidden: the stage inside wants all heads at once, as its own exchange has ever shorter steps to hide behind
+// otherwise, and a KV head in two pieces would travel twice.
 class TokenShardedAttention : public DistributedAttention {
  public:
   TokenShardedAttention(const AttentionPlan& plan, GridCommunicators communicators);
