@@ -8,10 +8,12 @@
 #include <vector>
 
 #include "src/base/error.h"
+#include "src/experiment/attach_weights.h"
 #include "src/experiment/build_info.h"
 #include "src/experiment/command_line.h"
 #include "src/experiment/experiment_file.h"
 #include "src/experiment/experiment_runner.h"
+#include "src/experiment/generation.h"
 #include "src/experiment/machine_info.h"
 #include "src/experiment/plan.h"
 #include "src/experiment/progress_display.h"
@@ -132,6 +134,17 @@ ExitStatus RunVerify(Communicator& world, const CommandLine& line) {
   return passed ? ExitStatus::kOk : ExitStatus::kCaseFailed;
 }
 
+ExitStatus RunGenerate(const Communicator& world, GenerateRequest request) {
+  AgreeOnErrors(world, [&] { AttachWeights(request.spec); });
+  std::unique_ptr<ProgressDisplay> display;
+  if (world.rank() == 0) display = std::make_unique<ProgressDisplay>();
+  const GenerateResult result = GenerateGreedily(world, request, MakeAttentionKernel,
+                                                 [&](const std::string& text) { display->Show(text); });
+  display.reset();
+  Print(world, GenerateReport(result));
+  return ExitStatus::kOk;
+}
+
 ExitStatus Run(Communicator& world, const std::vector<std::string>& arguments) {
   const int default_threads = DefaultThreads(world);
   const CommandLine line = ParseCommandLine(arguments, default_threads, world.size());
@@ -150,10 +163,13 @@ ExitStatus Run(Communicator& world, const std::vector<std::string>& arguments) {
       return ExitStatus::kOk;
     case CommandLine::Mode::kVerify:
       return RunVerify(world, line);
+    case CommandLine::Mode::kGenerate:
+      return RunGenerate(world, line.generate);
     default:
       break;
   }
-  const ExperimentSpec spec = ReadSpec(world, line);
+  ExperimentSpec spec = ReadSpec(world, line);
+  AgreeOnErrors(world, [&] { AttachWeights(spec); });
   const Plan plan = MakePlan(spec, {BestIsa()});
   if (line.mode == CommandLine::Mode::kPrintGeometry) {
     int threads = 1;

@@ -136,7 +136,7 @@ class CellRun {
 void CellRun::SetUp() {
   int64_t footprint = 0;
   const int64_t resident_at_start = CurrentResidentBytes();
-  if (cell_.scope != Scope::kAttention) weights_.emplace(cell_);
+  if (cell_.scope != Scope::kAttention) weights_.emplace(cell_, options_.on_loading);
   for (const Case& made : cell_.cases) {
     VariantRun& run = runs_.emplace_back();
     run.made = &made;

@@ -6,6 +6,7 @@
 #include <functional>
 #include <vector>
 
+#include "src/experiment/decoder_workload.h"
 #include "src/experiment/plan.h"
 #include "src/experiment/results.h"
 #include "src/experiment/stop_signal.h"
@@ -24,6 +25,8 @@ struct CellOptions {
   double peak_seconds = 2e-3;  // of one burst of the FMA and bandwidth measurements
   // Called on rank 0 for every sample, as soon as it is taken.
   std::function<void(const SampleRow&)> on_sample;
+  // Told on every rank while a model's weights are loaded; may be empty.
+  CellWeights::LoadingProgress on_loading;
   // Polled on every rank; the ranks act on the strongest answer.
   std::function<StopRequest()> stop = RequestedStop;
 };

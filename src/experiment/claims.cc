@@ -18,6 +18,7 @@ const std::vector<std::string> kMetrics = {
 
 std::vector<std::string> GridValues(const ExperimentSpec& spec, const std::string& axis) {
   std::vector<std::string> values;
+  if (spec.axes.count(axis) == 0) return values;  // the model of weights that are not open yet
   for (const AxisValue& value : spec.axes.at(axis)) values.push_back(value.text);
   return values;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/program_options.hpp>
 #include <map>
+#include <nlohmann/json.hpp>
 
 #include "src/base/error.h"
 #include "src/experiment/axes.h"
@@ -72,7 +73,21 @@ po::options_description OneOffOptions() {
                                                         "samples (default 10), or auto: chosen by a pilot")(
       "warmup", po::value<std::string>(), "runs before each sample (default 1)")(
       "seed", po::value<std::string>(), "of the data and of the order of runs (default 1)")(
-      "attention", po::value<std::string>(), "deprecated: streaming or standard; use the two options above");
+      "attention", po::value<std::string>(), "deprecated: streaming or standard; use the two options above")(
+      "weights", po::value<std::string>(),
+      "Hugging Face safetensors, a file or a directory, with config.json, which gives the shape; for --scope "
+      "block, layer or model (default: seeded weights)");
+  return options;
+}
+
+po::options_description GenerationOptions() {
+  po::options_description options("Generation");
+  options.add_options()(
+      "generate", po::value<std::string>(),
+      "this many greedy tokens of the model after a prompt, with tokens/s; with --weights or "
+      "--model, --parallel-strategy, --attention-algo, --exchange, --sharding, --isa, --dtype, "
+      "--threads, --placement")("prompt-ids", po::value<std::string>(),
+                                "token ids of the prompt, 1,2,3 (default: --seq-len seeded ones)");
   return options;
 }
 
@@ -94,7 +109,7 @@ std::vector<std::string> OptionNames(const po::options_description& options) {
 
 Values ParseOptions(const std::vector<std::string>& arguments) {
   po::options_description all;
-  all.add(ExperimentOptions()).add(OneOffOptions()).add(OtherOptions());
+  all.add(ExperimentOptions()).add(OneOffOptions()).add(GenerationOptions()).add(OtherOptions());
   // Said here, because the library's own complaints about these are less of a help.
   const std::vector<std::string> names = OptionNames(all);
   for (size_t i = 0; i < arguments.size(); ++i) {
@@ -144,6 +159,13 @@ int64_t IntegerOption(const Values& values, const std::string& option, int64_t m
               found->second.substr(0, 60), "'");
   }
   return *value;
+}
+
+std::string PathOption(const Values& values, const std::string& option) {
+  const auto found = values.find(option);
+  if (found == values.end()) return "";
+  if (found->second.empty()) FailUsage("--", option, " needs a path");
+  return found->second;
 }
 
 ModelShape HeadsOption(const Values& values) {
@@ -198,13 +220,15 @@ VariantSpec VariantOption(Values& values, std::vector<std::string>& notes) {
 }
 
 // The file that would do the same: so that one-off runs, too, say in their manifest what they were.
-std::string ToYaml(const ExperimentSpec& spec, const VariantSpec& variant, const ModelShape& shape) {
+std::string ToYaml(const ExperimentSpec& spec, const VariantSpec& variant) {
   std::string text = "name: one_off\n";
-  if (shape.hidden_size > 0) {
-    text += "model: " + shape.name + "\n";
-  } else {
-    text += internal::Concatenate("model: {heads: ", shape.query_heads, ", kv_heads: ", shape.kv_heads,
-                                  ", head_dim: ", shape.head_dim, "}\n");
+  if (!spec.weights_path.empty()) text += "weights: " + nlohmann::json(spec.weights_path).dump() + "\n";
+  if (const auto model = spec.axes.find("model"); model != spec.axes.end()) {
+    const ModelShape& shape = spec.models.at(model->second.front().text);
+    text += shape.hidden_size > 0
+                ? "model: " + shape.name + "\n"
+                : internal::Concatenate("model: {heads: ", shape.query_heads, ", kv_heads: ", shape.kv_heads,
+                                        ", head_dim: ", shape.head_dim, "}\n");
   }
   text +=
       internal::Concatenate("grid:\n  variant: [{name: ", variant.label,
@@ -228,9 +252,11 @@ ExperimentSpec OneOff(Values& values, int default_threads, int ranks, std::vecto
   const VariantSpec variant = VariantOption(values, notes);
   spec.variants[variant.label] = variant;
   spec.axes["variant"] = {{variant.label, "--parallel-strategy, --exchange, --attention-algo"}};
-  ModelShape shape;
+  spec.weights_path = PathOption(values, "weights");
   if (values.count("heads") + values.count("kv-heads") + values.count("head-dim") > 0) {
-    shape = HeadsOption(values);
+    if (!spec.weights_path.empty())
+      FailUsage("--heads and --weights: the weights give the shape; leave --heads out");
+    const ModelShape shape = HeadsOption(values);
     spec.models[shape.name] = shape;
     spec.axes["model"] = {{shape.name, "--heads"}};
   }
@@ -251,7 +277,7 @@ ExperimentSpec OneOff(Values& values, int default_threads, int ranks, std::vecto
   spec.measure.warmup = static_cast<int>(IntegerOption(values, "warmup", 0, 1000, 1));
   spec.measure.seed = static_cast<uint64_t>(IntegerOption(values, "seed", 0, INT64_MAX, 1));
   FillDefaultAxes(spec);
-  spec.config_text = ToYaml(spec, variant, spec.models.at(spec.axes.at("model").front().text));
+  spec.config_text = ToYaml(spec, variant);
   return spec;
 }
 
@@ -283,6 +309,47 @@ VerifyRequest VerifyOptions(const Values& values, int default_threads) {
   return request;
 }
 
+std::vector<int64_t> PromptOption(const std::string& text) {
+  constexpr size_t kMaximumPrompt = 1 << 20;
+  std::vector<int64_t> ids;
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t end = std::min(text.find(',', begin), text.size());
+    const std::optional<int64_t> id = ParseInteger(text.substr(begin, end - begin));
+    if (!id || *id < 0 || ids.size() == kMaximumPrompt) {
+      FailUsage("--prompt-ids: token ids with commas between them are expected, as in 1,2,3; found '",
+                text.substr(begin, end - begin).substr(0, 60), "'");
+    }
+    ids.push_back(*id);
+    begin = end + 1;
+  }
+  return ids;
+}
+
+GenerateRequest GenerateOptions(Values& values, int default_threads, int ranks,
+                                std::vector<std::string>& notes) {
+  static constexpr std::string_view kAllowed[] = {
+      "generate",  "prompt-ids", "parallel-strategy", "exchange", "sharding", "attention-algo",
+      "attention", "isa",        "threads",           "model",    "weights",  "dtype",
+      "seq-len",   "seed",       "placement"};
+  for (const auto& [option, value] : values) {
+    if (std::find(std::begin(kAllowed), std::end(kAllowed), option) == std::end(kAllowed)) {
+      FailUsage("--", option, " means nothing with --generate");
+    }
+  }
+  GenerateRequest request;
+  request.count = IntegerOption(values, "generate", 1, 1 << 20, 1);
+  int64_t prompt = IntegerOption(values, "seq-len", 1, 1 << 20, 128);
+  if (values.count("prompt-ids") > 0) {
+    if (values.count("seq-len") > 0) FailUsage("--prompt-ids and --seq-len exclude each other");
+    request.prompt = PromptOption(values["prompt-ids"]);
+    prompt = static_cast<int64_t>(request.prompt.size());
+  }
+  values["scope"] = "model";
+  values["seq-len"] = std::to_string(prompt);
+  request.spec = OneOff(values, default_threads, ranks, notes);
+  return request;
+}
+
 void RefuseWithFile(const Values& values) {
   const std::vector<std::string> names = OptionNames(OneOffOptions());
   for (const auto& [option, value] : values) {
@@ -297,10 +364,7 @@ void RefuseWithFile(const Values& values) {
 CommandLine ParseCommandLine(const std::vector<std::string>& arguments, int default_threads, int ranks) {
   Values values = ParseOptions(arguments);
   const auto given = [&](const char* option) { return values.count(option) > 0; };
-  const auto path = [&](const char* option) {
-    if (given(option) && values[option].empty()) FailUsage("--", option, " needs a path");
-    return given(option) ? values[option] : std::string();
-  };
+  const auto path = [&](const char* option) { return PathOption(values, option); };
   CommandLine line;
   if (given("help") || given("version") || given("list")) {
     line.mode = given("help")      ? CommandLine::Mode::kHelp
@@ -314,6 +378,12 @@ CommandLine ParseCommandLine(const std::vector<std::string>& arguments, int defa
     line.verify_request = VerifyOptions(values, default_threads);
     return line;
   }
+  if (given("generate")) {
+    line.mode = CommandLine::Mode::kGenerate;
+    line.generate = GenerateOptions(values, default_threads, ranks, line.notes);
+    return line;
+  }
+  if (given("prompt-ids")) FailUsage("--prompt-ids is for --generate");
   line.experiment = path("experiment");
   line.output = path("output");
   line.resume = path("resume");
@@ -339,9 +409,11 @@ std::string HelpText() {
           "  mpirun -np 2 benchmark_qwen3 --experiment experiments/smoke.yaml\n"
           "  benchmark_qwen3 --experiment experiments/ordering.yaml --dry-run\n"
           "  mpirun -np 2 benchmark_qwen3 --verify block.safetensors\n"
+          "  mpirun -np 2 benchmark_qwen3 --generate 64 --weights Qwen3-0.6B --prompt-ids 151644,872,198\n"
           "  benchmark_qwen3 --list\n\n"
        << ExperimentOptions() << "\n"
        << OneOffOptions() << "\n"
+       << GenerationOptions() << "\n"
        << OtherOptions()
        << "\nExit status: 0 every case ran and is accurate; 1 some case failed; 2 bad usage or bad file, "
           "nothing\n"

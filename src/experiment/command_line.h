@@ -7,19 +7,21 @@
 #include <vector>
 
 #include "src/experiment/experiment_spec.h"
+#include "src/experiment/generation.h"
 #include "src/qwen3/verify.h"
 
 namespace attention {
 
 struct CommandLine {
-  enum class Mode { kRun, kDryRun, kPrintGeometry, kVerify, kList, kHelp, kVersion };
+  enum class Mode { kRun, kDryRun, kPrintGeometry, kVerify, kGenerate, kList, kHelp, kVersion };
   Mode mode = Mode::kRun;
   std::string experiment;  // file; "" = one-off run, or that of the resumed directory
   std::string output;
   std::string resume;
   int launch = 0;
-  std::string verify;                     // file to check against
-  VerifyRequest verify_request;           // what of it was named; ISAs empty = every one of this machine
+  std::string verify;            // file to check against
+  VerifyRequest verify_request;  // what of it was named; ISAs empty = every one of this machine
+  GenerateRequest generate;
   std::optional<ExperimentSpec> one_off;  // of the options, when there is no file
   std::vector<std::string> notes;         // deprecated spellings, for stderr
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 #include <vector>
 
 #include "src/mpi/agreement.h"
@@ -173,17 +174,18 @@ class ModelWorkload : public Workload {
 
 }  // namespace
 
-CellWeights::CellWeights(const Cell& cell)
+CellWeights::CellWeights(const Cell& cell, LoadingProgress progress)
     : type_(cell.problem.data_type),
       threads_(cell.threads),
-      config_(Qwen3Config::FromShape(cell.model)),
-      source_(MakeSyntheticSource(cell.seed)) {}
+      config_(cell.weights != nullptr ? cell.weights->config : Qwen3Config::FromShape(cell.model)),
+      source_(cell.weights != nullptr ? cell.weights->source : MakeSyntheticSource(cell.seed)),
+      progress_(std::move(progress)) {}
 
 std::shared_ptr<const ModelStorage> CellWeights::Model(const Communicator& communicator,
                                                        ParallelStrategy strategy) {
   std::shared_ptr<const ModelStorage>& model = models_[strategy];
   if (model == nullptr)
-    model = ModelStorage::Load(communicator, config_, *source_, {strategy, type_, threads_, {}});
+    model = ModelStorage::Load(communicator, config_, *source_, {strategy, type_, threads_, progress_});
   return model;
 }
 

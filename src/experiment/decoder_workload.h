@@ -2,6 +2,7 @@
 #ifndef SRC_EXPERIMENT_DECODER_WORKLOAD_H_
 #define SRC_EXPERIMENT_DECODER_WORKLOAD_H_
 
+#include <functional>
 #include <map>
 #include <memory>
 
@@ -11,10 +12,12 @@
 
 namespace attention {
 
-// Weights of the cell under measurement; variants of one strategy share a model's.
+// Weights of the cell under measurement, the cell's own or seeded; variants of one strategy share a model's.
 class CellWeights {
  public:
-  explicit CellWeights(const Cell& cell);
+  // Told on every rank after each layer of a model; may be empty.
+  using LoadingProgress = std::function<void(int64_t layers_loaded, int64_t layers)>;
+  explicit CellWeights(const Cell& cell, LoadingProgress progress = {});
 
   const Qwen3Config& config() const { return config_; }
   const TensorSource& source() const { return *source_; }
@@ -25,7 +28,8 @@ class CellWeights {
   DataType type_;
   int threads_;
   Qwen3Config config_;
-  std::unique_ptr<TensorSource> source_;
+  std::shared_ptr<const TensorSource> source_;
+  LoadingProgress progress_;
   std::map<ParallelStrategy, std::shared_ptr<const ModelStorage>> models_;
 };
 

@@ -180,6 +180,7 @@ std::string ReadName(const YamlReader& reader) {
 void FillDefaultAxes(ExperimentSpec& spec) {
   for (const Axis& axis : Axes()) {
     if (spec.axes.count(axis.name) > 0) continue;
+    if (axis.kind == AxisKind::kModel && !spec.weights_path.empty()) continue;
     spec.axes[axis.name] = {{axis.default_value, axis.name}};
     if (axis.kind == AxisKind::kModel) spec.models[axis.default_value] = *FindQwen3Shape(axis.default_value);
   }
@@ -187,8 +188,8 @@ void FillDefaultAxes(ExperimentSpec& spec) {
 
 ExperimentSpec ParseExperiment(const std::string& text, const std::string& file_name) {
   const YamlReader root = YamlReader::Parse(text, file_name);
-  std::vector<std::string> keys = {"name",    "title",    "grid",   "exclude",
-                                   "measure", "accuracy", "expect", "launches"};
+  std::vector<std::string> keys = {"name",     "title",  "grid",     "exclude", "measure",
+                                   "accuracy", "expect", "launches", "weights"};
   keys.insert(keys.end(), kTopLevelAxes.begin(), kTopLevelAxes.end());
   root.AllowKeys(keys);
   ExperimentSpec spec;
@@ -197,6 +198,10 @@ ExperimentSpec ParseExperiment(const std::string& text, const std::string& file_
   const auto title = root.Find("title");
   spec.title = title ? title->Text() : spec.name;
   if (const auto value = root.Find("launches")) spec.launches = value->Integer(1, 1000);
+  if (const auto value = root.Find("weights")) {
+    spec.weights_path = value->Text();
+    if (spec.weights_path.empty()) value->Fail("a path is expected");
+  }
   for (const std::string& axis : kTopLevelAxes) {
     if (const auto value = root.Find(axis)) AddAxis(axis, {*value}, spec);
   }

@@ -92,9 +92,11 @@ class ExperimentRun {
   void OpenDirectory();
   void CloseDirectory();
   void RunOneCell(size_t index);
-  void MeasureCell(const Cell& cell, const Assignment& assignment);
+  void MeasureCell(size_t index, const Assignment& assignment);
   void Record(const CellResult& result);
-  void ShowProgress(size_t index);
+  // `activity`: "" or "doing this, ".
+  void ShowProgress(size_t index, const std::string& activity = "");
+  void ShowLoading(size_t index, int64_t layers_loaded, int64_t layers);
 
   const Communicator& world_;
   const ExperimentSpec& spec_;
@@ -105,6 +107,7 @@ class ExperimentRun {
   std::map<std::string, std::string> placements_;
   RunSummary summary_;
   double begin_ = 0;
+  double shown_ = 0;  // when progress was last shown
   double steal_at_begin_ = 0;
   double estimate_total_ = 0;
   double estimate_done_ = 0;
@@ -116,6 +119,7 @@ void ExperimentRun::OpenDirectory() {
   summary_.any_failed = directory_->HadFailures();
   directory_->launch_record().update(DescribeMachine(topology_, world_));
   directory_->launch_record()["started"] = UtcTime();
+  if (spec_.weights != nullptr) directory_->launch_record()["weights"] = DescribeWeights(*spec_.weights);
   directory_->SaveManifest();
 }
 
@@ -129,8 +133,9 @@ void ExperimentRun::CloseDirectory() {
   directory_->SaveManifest();
 }
 
-void ExperimentRun::ShowProgress(size_t index) {
+void ExperimentRun::ShowProgress(size_t index, const std::string& activity) {
   if (world_.rank() != 0 || !options_.progress) return;
+  shown_ = NowSeconds();
   const Cell& cell = plan_.cells[index];
   // The plan's guess, corrected by how it did so far.
   double left = estimate_total_ - estimate_done_;
@@ -139,7 +144,14 @@ void ExperimentRun::ShowProgress(size_t index) {
   options_.progress(internal::Concatenate(
       "[", index + 1, "/", plan_.cells.size(), "] ", cell.model.name, " ", Name(cell.phase), " ",
       Name(cell.contract), " S=", cell.seq_len, cell.problem.causal ? " causal" : " full", " ", cell.ranks,
-      "x", cell.threads, " ", Name(cell.isa), ", ", FormatDuration(left), " left"));
+      "x", cell.threads, " ", Name(cell.isa), ", ", activity, FormatDuration(left), " left"));
+}
+
+// Not every layer: a log would fill with lines.
+void ExperimentRun::ShowLoading(size_t index, int64_t layers_loaded, int64_t layers) {
+  constexpr double kSecondsBetween = 1;
+  if (NowSeconds() - shown_ < kSecondsBetween) return;
+  ShowProgress(index, internal::Concatenate("loading weights, layer ", layers_loaded, " of ", layers, ", "));
 }
 
 // Participants measure; the others sleep until they are done.
@@ -155,7 +167,7 @@ void ExperimentRun::RunOneCell(size_t index) {
   const Assignment assignment = AssignRanks(topology_, cell.ranks, cell.threads, cell.placement);
   std::optional<Error> error;
   try {
-    MeasureCell(cell, assignment);
+    MeasureCell(index, assignment);
   } catch (const Error& caught) {
     error = caught;
   }
@@ -170,7 +182,8 @@ void ExperimentRun::RunOneCell(size_t index) {
   estimate_done_ += cell.seconds_estimate;
 }
 
-void ExperimentRun::MeasureCell(const Cell& cell, const Assignment& assignment) {
+void ExperimentRun::MeasureCell(size_t index, const Assignment& assignment) {
+  const Cell& cell = plan_.cells[index];
   const auto mine = std::find_if(assignment.members.begin(), assignment.members.end(),
                                  [&](const auto& member) { return member.world_rank == world_.rank(); });
   const bool takes_part = mine != assignment.members.end();
@@ -192,6 +205,7 @@ void ExperimentRun::MeasureCell(const Cell& cell, const Assignment& assignment) 
   options.reference_rows = spec_.reference_rows;
   options.nodes = assignment.nodes;
   options.oversubscribed = assignment.oversubscribed;
+  options.on_loading = [this, index](int64_t done, int64_t all) { ShowLoading(index, done, all); };
   if (directory_ != nullptr) options.on_sample = [&](const SampleRow& row) { directory_->Append(row); };
   const CellResult result = RunCell(*group, cell, options);
   AgreeOnErrors(*group, [&] { Record(result); });

@@ -4,10 +4,12 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "src/experiment/given_weights.h"
 #include "src/experiment/variant_spec.h"
 #include "src/qwen3/model_shapes.h"
 
@@ -56,7 +58,9 @@ struct ExperimentSpec {
   std::string title;
   std::string config_text;  // the file, byte for byte; "" for a one-off run
   int launches = 1;
-  AxisValues axes;  // every axis is present
+  AxisValues axes;  // every axis is present; of `model` only if there are no weights, until they are attached
+  std::string weights_path;                     // of a checkpoint; "" = seeded weights
+  std::shared_ptr<const GivenWeights> weights;  // what lies there, see attach_weights.h
   // Grid points left out: those that match every axis of an entry.
   std::vector<std::map<std::string, std::vector<std::string>>> exclude;
   std::map<std::string, ModelShape> models;     // by the text of the axis `model`

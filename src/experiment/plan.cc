@@ -72,6 +72,7 @@ Cell MakeCell(const Point& point, const ExperimentSpec& spec, const PlanOptions&
   cell.cache = ByName(point.at("cache").text, std::array{CacheState::kWarm, CacheState::kCold});
   cell.data = ByName(point.at("data").text, std::array{InputDataKind::kGaussian, InputDataKind::kPeaked});
   cell.seed = spec.measure.seed;
+  cell.weights = spec.weights;
   cell.where = point.at("ranks").where;
   cell.problem.batch = Number(point, "batch");
   cell.problem.query_heads = cell.model.query_heads;
@@ -84,6 +85,7 @@ Cell MakeCell(const Point& point, const ExperimentSpec& spec, const PlanOptions&
   std::string factors =
       internal::Concatenate("seed=", cell.seed, ";isa=", Name(cell.isa), ";heads=", cell.model.query_heads,
                             ";kv_heads=", cell.model.kv_heads, ";head_dim=", cell.model.head_dim, ";");
+  if (cell.weights != nullptr) factors += "weights=" + cell.weights->fingerprint + ";";
   for (const auto& [axis, value] : point) {
     if (axis == "variant" || axis == "q_block" || axis == "kv_block" || axis == "isa") continue;
     factors += axis + "=" + value.text + ";";

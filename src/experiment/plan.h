@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -47,6 +48,7 @@ struct Cell {
   CacheState cache = CacheState::kWarm;
   InputDataKind data = InputDataKind::kGaussian;
   uint64_t seed = 1;
+  std::shared_ptr<const GivenWeights> weights;  // null: seeded
   std::vector<Case> cases;
   double flops = 0;  // attention: 4 * head_dim * (query, visible key) pairs over batch and heads, exact;
                      // decoder scopes: and 2 per row and weight of the matrices

@@ -70,6 +70,7 @@ class Checkpoint {
 
   const StoredTensor* Find(const std::string& name) const;
   const StoredTensor& Get(const std::string& name) const;
+  const std::map<std::string, const StoredTensor*>& tensors() const { return tensors_; }
   // Directory of the weights, where config.json lies.
   const std::string& directory() const { return directory_; }
 

@@ -5,23 +5,23 @@
 
 #include "src/base/counter_random.h"
 #include "src/base/error.h"
-#include "src/qwen3/safetensors.h"
 
 namespace attention {
 namespace {
 
 class CheckpointSource : public TensorSource {
  public:
-  explicit CheckpointSource(const std::string& path) : checkpoint_(Checkpoint::Open(path)) {}
+  explicit CheckpointSource(std::shared_ptr<const Checkpoint> checkpoint)
+      : checkpoint_(std::move(checkpoint)) {}
 
   Reader Open(const std::string& name, const std::vector<int64_t>& shape) const override {
-    const StoredTensor& tensor = checkpoint_.Get(name);
+    const StoredTensor& tensor = checkpoint_->Get(name);
     tensor.RequireFloat(shape);
     return [&tensor](int64_t begin, std::span<float> out) { tensor.ReadFloats(begin, out); };
   }
 
  private:
-  Checkpoint checkpoint_;
+  std::shared_ptr<const Checkpoint> checkpoint_;
 };
 
 class SyntheticSource : public TensorSource {
@@ -53,7 +53,11 @@ class SyntheticSource : public TensorSource {
 }  // namespace
 
 std::unique_ptr<TensorSource> MakeCheckpointSource(const std::string& path) {
-  return std::make_unique<CheckpointSource>(path);
+  return MakeCheckpointSource(std::make_shared<const Checkpoint>(Checkpoint::Open(path)));
+}
+
+std::unique_ptr<TensorSource> MakeCheckpointSource(std::shared_ptr<const Checkpoint> checkpoint) {
+  return std::make_unique<CheckpointSource>(std::move(checkpoint));
 }
 
 std::unique_ptr<TensorSource> MakeSyntheticSource(uint64_t seed) {

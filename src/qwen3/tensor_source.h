@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "src/qwen3/config.h"
+#include "src/qwen3/safetensors.h"
 
 namespace attention {
 
@@ -26,6 +27,7 @@ class TensorSource {
 
 // Safetensors as Hugging Face publishes them: a file, an index, or a directory.
 std::unique_ptr<TensorSource> MakeCheckpointSource(const std::string& path);
+std::unique_ptr<TensorSource> MakeCheckpointSource(std::shared_ptr<const Checkpoint> checkpoint);
 
 // Seeded weights of any shape, the same on every rank and for every way of sharding: norm weights near 1
 // (names that end in "norm.weight"), matrices uniform with variance 1 / inputs, so that activations keep

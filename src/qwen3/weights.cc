@@ -83,6 +83,32 @@ WeightShare StoredWeights(const Qwen3Config& config, ParallelStrategy strategy, 
                                                  : WeightShare::Whole(config);
 }
 
+void CheckTensors(const TensorSource& source, const Qwen3Config& config, WeightExtent extent) {
+  const int64_t hidden = config.hidden_size, intermediate = config.intermediate_size;
+  const auto check = [&](const std::string& name, const std::vector<int64_t>& shape) {
+    (void)source.Open(name, shape);
+  };
+  for (int64_t layer = 0; layer < (extent == WeightExtent::kModel ? config.layers : 1); ++layer) {
+    const std::string prefix = "model.layers." + std::to_string(layer) + ".";
+    check(prefix + "self_attn.q_proj.weight", {config.query_width(), hidden});
+    check(prefix + "self_attn.k_proj.weight", {config.key_width(), hidden});
+    check(prefix + "self_attn.v_proj.weight", {config.key_width(), hidden});
+    check(prefix + "self_attn.o_proj.weight", {hidden, config.query_width()});
+    check(prefix + "self_attn.q_norm.weight", {config.head_dim});
+    check(prefix + "self_attn.k_norm.weight", {config.head_dim});
+    if (extent == WeightExtent::kBlock) return;
+    check(prefix + "input_layernorm.weight", {hidden});
+    check(prefix + "post_attention_layernorm.weight", {hidden});
+    check(prefix + "mlp.gate_proj.weight", {intermediate, hidden});
+    check(prefix + "mlp.up_proj.weight", {intermediate, hidden});
+    check(prefix + "mlp.down_proj.weight", {hidden, intermediate});
+  }
+  if (extent == WeightExtent::kLayer) return;
+  check("model.embed_tokens.weight", {config.vocabulary_size, hidden});
+  check("model.norm.weight", {hidden});
+  if (!config.tied_embeddings) check("lm_head.weight", {config.vocabulary_size, hidden});
+}
+
 LayerStorage::LayerStorage(const TensorSource& source, const std::string& prefix, const Qwen3Config& config,
                            const WeightShare& share, DataType type, int threads) {
   const std::string attention = prefix + "self_attn.", mlp = prefix + "mlp.";

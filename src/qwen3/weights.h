@@ -61,6 +61,13 @@ struct WeightShare {
 // What a rank stores of every layer under a strategy.
 WeightShare StoredWeights(const Qwen3Config& config, ParallelStrategy strategy, int64_t ranks, int64_t rank);
 
+// How much of a model something runs on.
+enum class WeightExtent { kBlock, kLayer, kModel };  // attention of layer 0, layer 0, all of it
+
+// Throws the first Error (bad usage) that loading that much would throw for a tensor that is missing or
+// misshaped; reads no weights.
+void CheckTensors(const TensorSource& source, const Qwen3Config& config, WeightExtent extent);
+
 // One layer's weights in memory.
 class LayerStorage {
  public:

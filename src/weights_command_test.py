@@ -1,0 +1,166 @@
+"""benchmark_qwen3 with --weights and --generate, as users start it: the right answer, or one line and exit status 2."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+from tools.golden import safetensors_io
+
+BINARY = Path("src/benchmark_qwen3").resolve()
+TESTDATA = Path("src/qwen3/testdata").resolve()
+RANKS = (1, 3)
+STRATEGIES = (
+    ["--parallel-strategy", "headwise"],
+    ["--parallel-strategy", "headwise", "--attention-algo", "standard"],
+    ["--parallel-strategy", "sequence"],
+    ["--parallel-strategy", "sequence", "--sharding", "contiguous"],
+    ["--parallel-strategy", "sequence", "--exchange", "allgather"],
+)
+
+
+class WeightsCommandTest(unittest.TestCase):
+    """Every test has a directory of its own, with a copy of the golden checkpoint to spoil."""
+
+    def setUp(self) -> None:
+        scratch = tempfile.TemporaryDirectory(dir="/tmp", prefix="wct.")  # Open MPI's sockets want short paths
+        self.addCleanup(scratch.cleanup)
+        self.directory = Path(scratch.name)
+        self.model = self.directory / "model"
+        shutil.copytree(TESTDATA / "model_untied", self.model)
+        for path in self.model.iterdir():
+            path.chmod(0o644)
+        # Of its own, because the sandbox's process ids are not unique (see tools/bazel/run_mpi_test.sh).
+        memory = tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else scratch.name)
+        self.addCleanup(memory.cleanup)
+        self.environment = dict(
+            os.environ, TMPDIR=scratch.name, OMPI_MCA_btl_vader_backing_directory=memory.name
+        )
+        if os.getuid() == 0:
+            self.environment.update(OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
+
+    def start(self, ranks: int, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """The binary under mpirun; a hang is an exception."""
+        command = ["mpirun", "--oversubscribe", "--bind-to", "none", "--mca", "mpi_yield_when_idle", "1"]
+        command += ["-np", str(ranks), str(BINARY), *arguments]
+        return subprocess.run(
+            command, cwd=self.directory, env=self.environment, capture_output=True, text=True, timeout=60, check=False
+        )
+
+    def succeeds(self, ranks: int, *arguments: str) -> str:
+        """Standard output of a run that ended well."""
+        done = self.start(ranks, *arguments)
+        self.assertEqual(done.returncode, 0, (arguments, done.stdout, done.stderr))
+        return done.stdout
+
+    def refuses(self, complaint: str, *arguments: str) -> None:
+        """One line, from one rank, exit status 2, whatever the number of ranks."""
+        for ranks in RANKS:
+            with self.subTest(complaint=complaint, ranks=ranks):
+                done = self.start(ranks, *arguments)
+                self.assertEqual(done.returncode, 2, done.stderr)
+                lines = [line for line in done.stderr.splitlines() if line.startswith("benchmark_qwen3: ")]
+                self.assertEqual(len(lines), 1, done.stderr)
+                self.assertIn(complaint, lines[0])
+                self.assertEqual(done.stdout, "")
+
+    def edit_config(self, **changes: object) -> None:
+        """Changes keys of config.json."""
+        path = self.model / "config.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+    def test_strategies_generate_the_golden_tokens(self) -> None:
+        for name, dtype in (("model_untied", "fp32"), ("model_tied_bfloat16", "bf16")):
+            tensors, metadata = safetensors_io.read(TESTDATA / f"{name}.golden.safetensors")
+            ids = [int(i) for i in tensors["input_ids"].flatten()]
+            prompt = int(metadata["prompt_tokens"])
+            count = len(ids) - prompt
+            self.assertEqual(count, 64)
+            expected = "generated " + ",".join(map(str, ids[prompt:]))
+            asked = ["--generate", str(count), "--prompt-ids", ",".join(map(str, ids[:prompt]))]
+            asked += ["--weights", str(TESTDATA / name), "--dtype", dtype, "--threads", "1"]
+            for ranks in RANKS:
+                for strategy in STRATEGIES:
+                    with self.subTest(name=name, ranks=ranks, strategy=strategy):
+                        output = self.succeeds(ranks, *asked, *strategy)
+                        self.assertIn(expected, output.splitlines())
+                        self.assertRegex(output, r"decode [0-9.]+ s, 63 tokens, [0-9.]+ tokens/s")
+
+    def test_one_off_runs_are_accurate_on_the_weights(self) -> None:
+        for scope in ("block", "layer", "model"):
+            for phase in ("prefill", "decode"):
+                for path in (self.model, self.model / "model.safetensors.index.json", TESTDATA / "model_tied_bfloat16"):
+                    output = self.succeeds(
+                        3, "--weights", str(path), "--scope", scope, "--phase", phase, "--seq-len", "21",
+                        "--parallel-strategy", "sequence", "--rounds", "2", "--threads", "1",
+                    )  # fmt: skip
+                    self.assertRegex(output, r"(?m)^sequence\+online_softmax .* ok( oversubscribed)?$")
+
+    def test_the_experiment_file_names_them_and_the_manifest_too(self) -> None:
+        (self.directory / "run.yaml").write_text(
+            "name: weights\nweights: model\nscope: model\n"
+            "grid:\n  variant: [sequence+online_softmax, headwise+online_softmax]\n  seq_len: [12]\n  ranks: [2]\n"
+            "measure: {rounds: 2}\n"
+        )
+        self.succeeds(2, "--experiment", "run.yaml", "--output", "run")
+        launch = json.loads((self.directory / "run" / "manifest.json").read_text())["launches"][0]
+        self.assertEqual(launch["weights"]["path"], "model")
+        self.assertEqual(len(launch["weights"]["files"]), 3)
+        self.assertIn("h4kv2d32n48l2", (self.directory / "run" / "cases.csv").read_text())
+        self.assertIn("1 cells were complete", self.succeeds(2, "--resume", "run"))
+
+    def test_missing_files(self) -> None:
+        asked = ("--scope", "model", "--weights")
+        self.refuses("nowhere: cannot be opened: No such file or directory", *asked, "nowhere")
+        (self.directory / "empty").mkdir()
+        self.refuses("empty: holds neither model.safetensors nor model.safetensors.index.json", *asked, "empty")
+        (self.model / "model-00002-of-00003.safetensors").unlink()
+        self.refuses("model-00002-of-00003.safetensors: cannot be opened", *asked, "model")
+        (self.model / "config.json").unlink()
+        single = TESTDATA / "model_tied_bfloat16" / "model.safetensors"
+        shutil.copy(single, self.directory / "alone.safetensors")
+        self.refuses("config.json: cannot be opened", *asked, "alone.safetensors")
+
+    def test_missing_and_misshaped_tensors(self) -> None:
+        asked = ("--scope", "model", "--weights", "model")
+        self.edit_config(num_hidden_layers=3)
+        self.refuses("tensor 'model.layers.2.self_attn.q_proj.weight' is missing", *asked)
+        self.edit_config(num_hidden_layers=2, vocab_size=98)
+        self.refuses("tensor 'model.embed_tokens.weight': expected shape [98, 48], is [97, 48]", *asked)
+        self.edit_config(vocab_size=97, model_type="llama")
+        self.refuses("'model_type' is \"llama\", only \"qwen3\" is supported", *asked)
+
+    def test_truncated_and_lying_files(self) -> None:
+        asked = ("--scope", "model", "--weights", "model")
+        shard = self.model / "model-00001-of-00003.safetensors"
+        data = shard.read_bytes()
+        shard.write_bytes(data[: len(data) // 2])
+        self.refuses("model-00001-of-00003.safetensors: tensor '", *asked)
+        shard.write_bytes(data[:5])
+        self.refuses("5 bytes are too few for a safetensors file (truncated?)", *asked)
+        shard.write_bytes(b"\xff" * 8 + data[8:])
+        self.refuses("the header claims", *asked)
+        shard.write_bytes(data.replace(b'"F32"', b'"I32"', 1))
+        self.refuses("expected dtype F32, BF16 or F16, is I32", *asked)
+
+    def test_conflicts(self) -> None:
+        weights = ("--weights", "model")
+        self.refuses("qwen3-0.6b has hidden_size 1024, model/config.json says 48", *weights, "--scope", "block",
+                     "--model", "qwen3-0.6b")  # fmt: skip
+        self.refuses("attention reads no weights", *weights)
+        self.refuses("leave --heads out", *weights, "--heads", "4", "--kv-heads", "2", "--head-dim", "32")
+        self.refuses("--weights is for one-off runs", *weights, "--experiment", "x.yaml")
+        self.refuses("97 is not in the vocabulary", *weights, "--generate", "2", "--prompt-ids", "1,97")
+        self.refuses("token ids with commas", *weights, "--generate", "2", "--prompt-ids", "1,,2")
+        self.refuses("--prompt-ids is for --generate", "--prompt-ids", "1")
+        self.refuses("--rounds means nothing with --generate", "--generate", "2", "--rounds", "3")
+
+
+if __name__ == "__main__":
+    sys.exit(unittest.main())
