@@ -107,7 +107,7 @@ const BadFile kBadFiles[] = {
     {"name: x\nname: y\ngrid: {}\n", "x.yaml:2:1: key 'name' is given twice"},
     {"name: x\ngird: {}\n",
      "x.yaml:2:1: unknown key 'gird', allowed are name, title, grid, exclude, measure, accuracy, expect, "
-     "launches, model, scope, phase, dtype, batch; did you mean grid?"},
+     "launches, weights, model, scope, phase, dtype, batch; did you mean grid?"},
     {WithGrid("  {}\n"), "x.yaml:3:3: grid: the grid is empty; it needs at least variant: ..."},
     {WithGrid("  seq_len: [1]\n"), "x.yaml:3:3: grid: axis 'variant' is missing; ..."},
     {WithGrid("  variant: []\n"),

@@ -55,6 +55,15 @@ std::unique_ptr<DistributedAttention> DistributedAttention::Create(Communicator&
   return result;
 }
 
+void DistributedAttention::SetKvTokens(int64_t kv_tokens) {
+  AttentionProblem& problem = plan_.problem;
+  Require(problem.phase == Phase::kDecode && kv_tokens >= problem.query_tokens && kv_tokens <= max_kv_tokens_,
+          "attention over ", kv_tokens, " keys: made for ", Name(problem.phase), " over at most ",
+          max_kv_tokens_);
+  problem.kv_tokens = kv_tokens;
+  PlaceTokens();
+}
+
 void DistributedAttention::Run(const ConstTensorView& q, const ConstTensorView& k, const ConstTensorView& v,
                                const TensorView& output) {
   CheckViews(q, k, v, output);

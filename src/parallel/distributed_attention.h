@@ -36,6 +36,10 @@ class DistributedAttention {
                                                       const AttentionProblem& problem, const Variant& variant,
                                                       Contract contract, const ExecutionOptions& options);
 
+  // Decode, while the K/V cache grows: from now on kv_tokens keys, no more than at construction. The shards
+  // change with it. Local, but every rank says the same; no buffer is allocated. Error if this is a prefill.
+  void SetKvTokens(int64_t kv_tokens);
+
   // What Run() expects and leaves on this rank, by the contract.
   const TensorShard& query_shard() const { return query_shard_; }
   const TensorShard& key_value_shard() const { return key_value_shard_; }
@@ -61,7 +65,10 @@ class DistributedAttention {
   virtual TileSizes tiles() const = 0;
 
  protected:
-  explicit DistributedAttention(const AttentionPlan& plan) : plan_(plan) {}
+  explicit DistributedAttention(const AttentionPlan& plan)
+      : plan_(plan), max_kv_tokens_(plan.problem.kv_tokens) {}
+  // Sets tokens and shards by plan_, whose kv_tokens changed; buffers stay. Only where decoding is possible.
+  virtual void PlaceTokens() {}
   virtual void Execute(const ConstTensorView& q, const ConstTensorView& k, const ConstTensorView& v,
                        const TensorView& output, RunParts parts) = 0;
 
@@ -73,6 +80,8 @@ class DistributedAttention {
  private:
   void CheckViews(const ConstTensorView& q, const ConstTensorView& k, const ConstTensorView& v,
                   const TensorView& output) const;
+
+  int64_t max_kv_tokens_;
 };
 
 }  // namespace attention

@@ -11,12 +11,16 @@ ReplicatedAttention::ReplicatedAttention(const AttentionPlan& plan, GridCommunic
     : DistributedAttention(plan),
       communicators_(std::move(communicators)),
       gathers_(plan.variant.exchange != Exchange::kNone),
-      query_tokens_(QueryTokensOf(plan, plan.rank)),
-      key_tokens_(AllTokens(plan.problem.kv_tokens)),
       pieces_(PiecesOf(plan)),
-      kernel_(plan, pieces_[static_cast<size_t>(plan.head_index())].front(), TokenCount(query_tokens_),
-              plan.problem.kv_tokens) {
+      kernel_(plan, pieces_[static_cast<size_t>(plan.head_index())].front(),
+              TokenCount(QueryTokensOf(plan, plan.rank)), plan.problem.kv_tokens) {
+  ReplicatedAttention::PlaceTokens();
+}
+
+void ReplicatedAttention::PlaceTokens() {
   const AttentionProblem& problem = plan_.problem;
+  query_tokens_ = QueryTokensOf(plan_, plan_.rank);
+  key_tokens_ = AllTokens(problem.kv_tokens);
   const HeadShare own = plan_.heads();
   const TokenSegments rows = AllTokens(problem.query_tokens, plan_.first_query_position());
   // Without an exchange everything stays head-sharded at both ends: column-parallel projections make only the

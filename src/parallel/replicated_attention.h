@@ -31,6 +31,7 @@ class ReplicatedAttention : public DistributedAttention {
  protected:
   void Execute(const ConstTensorView& q, const ConstTensorView& k, const ConstTensorView& v,
                const TensorView& output, RunParts parts) override;
+  void PlaceTokens() override;
 
  private:
   static std::vector<std::vector<HeadShare>> PiecesOf(const AttentionPlan& plan);

@@ -19,19 +19,24 @@ TokenSegments OwnKeys(const AttentionPlan& plan) {
 SplitKeysAttention::SplitKeysAttention(const AttentionPlan& plan, GridCommunicators communicators)
     : DistributedAttention(plan),
       communicators_(std::move(communicators)),
-      query_tokens_(AllTokens(plan.problem.query_tokens, plan.first_query_position())),
-      key_tokens_(OwnKeys(plan)),
-      kernel_(plan, plan.heads(), plan.problem.query_tokens, TokenCount(key_tokens_)) {
+      kernel_(plan, plan.heads(), plan.problem.query_tokens, TokenCount(OwnKeys(plan))) {
+  SplitKeysAttention::PlaceTokens();
+  const AttentionProblem& problem = plan_.problem;
+  for (int i = 0; i < plan_.token_parts; ++i) {
+    states_.emplace_back(problem.batch, plan_.heads().query.size(), problem.query_tokens, problem.head_dim);
+  }
+}
+
+void SplitKeysAttention::PlaceTokens() {
   const AttentionProblem& problem = plan_.problem;
   const HeadShare own = plan_.heads();
+  query_tokens_ = AllTokens(problem.query_tokens, plan_.first_query_position());
+  key_tokens_ = OwnKeys(plan_);
   query_shard_ = {0, problem.query_heads, query_tokens_};
   output_shard_ = query_shard_;
   key_value_shard_ = plan_.contract == Contract::kReplicated
                          ? TensorShard{0, problem.kv_heads, AllTokens(problem.kv_tokens)}
                          : TensorShard{own.kv.begin, own.kv.size(), key_tokens_};
-  for (int i = 0; i < plan_.token_parts; ++i) {
-    states_.emplace_back(problem.batch, own.query.size(), problem.query_tokens, problem.head_dim);
-  }
 }
 
 void SplitKeysAttention::Execute(const ConstTensorView& q, const ConstTensorView& k, const ConstTensorView& v,

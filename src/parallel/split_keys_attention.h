@@ -25,6 +25,7 @@ class SplitKeysAttention : public DistributedAttention {
  protected:
   void Execute(const ConstTensorView& q, const ConstTensorView& k, const ConstTensorView& v,
                const TensorView& output, RunParts parts) override;
+  void PlaceTokens() override;
 
  private:
   void ExchangeStates() const;

@@ -100,17 +100,28 @@ DecoderStep::DecoderStep(Communicator& communicator, const Qwen3Config& config, 
       (tensor_parallel ? WeightShare::TensorParallel(config, ranks, rank) : WeightShare::Whole(config))
           .gate_groups.size();
 
-  // Cached keys are all visible to a decoded token, so their order does not matter, only how many each rank
-  // has: the balanced share of n + 1 tokens gives one more than that of n to exactly one rank, n % P.
-  const int64_t cached = attention_->key_value_shard().local_tokens();
-  append_count_ = slices_weights_ ? ((shape.kv_tokens - 1) % ranks == rank ? 1 : 0) : local_tokens_;
-  append_begin_ = cached - append_count_;
-
+  PlaceTokens();
   qkv_ = Floats(rows_, qkv_row_.width);
   mixed_ = Floats(rows_, qkv_row_.query_heads * config.head_dim);
   normed_ = Floats(rows_, config.hidden_size);
   gate_up_ = Floats(rows_, gate_groups_ * kPanelOutputs);
   activated_ = Floats(rows_, gate_groups_ * kGateGroup);
+}
+
+void DecoderStep::SetKvTokens(int64_t kv_tokens) {
+  attention_->SetKvTokens(kv_tokens);
+  shape_.kv_tokens = kv_tokens;
+  PlaceTokens();
+}
+
+void DecoderStep::PlaceTokens() {
+  tokens_ = attention_->query_shard().segments;
+  // Cached keys are all visible to a decoded token, so their order does not matter, only how many each rank
+  // has: the balanced share of n + 1 tokens gives one more than that of n to exactly one rank, n % P.
+  const int64_t cached = attention_->key_value_shard().local_tokens();
+  const bool is_here = (shape_.kv_tokens - 1) % communicator_->size() == communicator_->rank();
+  append_count_ = slices_weights_ ? (is_here ? 1 : 0) : local_tokens_;
+  append_begin_ = cached - append_count_;
 }
 
 size_t DecoderStep::workspace_bytes() const {

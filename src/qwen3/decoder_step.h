@@ -55,6 +55,10 @@ class DecoderStep {
   DecoderStep(Communicator& communicator, const Qwen3Config& config, const Variant& asked,
               const ExecutionOptions& options, const RotaryTable& rotary, const StepShape& shape);
 
+  // Decode, while the cache grows: from now on kv_tokens, the decoded one included, no more than at
+  // construction. Local, but every rank says the same; no buffer is allocated.
+  void SetKvTokens(int64_t kv_tokens);
+
   // The tokens whose hidden states this rank works on; rows are [batch, local tokens, hidden].
   const TokenSegments& tokens() const { return tokens_; }
   int64_t rows() const { return rows_; }
@@ -80,6 +84,7 @@ class DecoderStep {
     int64_t query_heads, kv_heads, width;
   };
 
+  void PlaceTokens();
   void Project(const AttentionWeights& weights, const float* x);
   void NormAndRotate(const AttentionWeights& weights, KeyValueCache& cache);
   void StoreKeysAndValues(const AttentionWeights& weights, KeyValueCache& cache, int64_t row);

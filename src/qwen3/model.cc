@@ -11,7 +11,8 @@
 
 namespace attention {
 bool Qwen3Model::deals_tokens() const {
-  return options_.variant.strategy == ParallelStrategy::kSequence && shape_.phase == Phase::kPrefill;
+  return options_.variant.strategy == ParallelStrategy::kSequence && last_ != nullptr &&
+         last_->shape.phase == Phase::kPrefill;
 }
 
 Qwen3Model::Qwen3Model(Communicator& communicator, std::shared_ptr<const ModelStorage> storage,
@@ -20,7 +21,8 @@ Qwen3Model::Qwen3Model(Communicator& communicator, std::shared_ptr<const ModelSt
       storage_(std::move(storage)),
       config_(storage_->config()),
       options_(options),
-      rotary_(options.max_tokens, config_.head_dim, config_.rope_theta) {
+      rotary_(std::max<int64_t>(1, options.max_tokens), config_.head_dim, config_.rope_theta),
+      last_linear_(options.execution.isa, options.execution.threads, options.batch, config_.hidden_size) {
   AgreeOnErrors(communicator, [&] {
     Require(options.batch >= 1 && options.max_tokens >= 1, "model: batch ", options.batch, ", max tokens ",
             options.max_tokens);
@@ -31,44 +33,48 @@ Qwen3Model::Qwen3Model(Communicator& communicator, std::shared_ptr<const ModelSt
       caches_.emplace_back(options.batch, share.heads.kv.size(),
                            CacheTokens(strategy, options.max_tokens, communicator.size()), config_.head_dim);
     }
+    last_hidden_.resize(static_cast<size_t>(options.batch * config_.hidden_size));
+    logits_.resize(static_cast<size_t>(options.batch * config_.vocabulary_size));
   });
+  decode_ = std::make_unique<Step>(communicator, config_, options_, rotary_,
+                                   StepShape{options.batch, 1, options.max_tokens, Phase::kDecode, true});
 }
 
-void Qwen3Model::PrepareStep(const StepShape& shape) {
-  if (step_ == nullptr || !(shape == shape_)) {
-    step_.reset();
-    step_ = std::make_unique<DecoderStep>(*communicator_, config_, options_.variant, options_.execution,
-                                          rotary_, shape);
-    shape_ = shape;
-  }
-  hidden_.resize(static_cast<size_t>(step_->rows() * config_.hidden_size));
-}
+Qwen3Model::Step::Step(Communicator& communicator, const Qwen3Config& config, const ModelOptions& options,
+                       const RotaryTable& rotary, const StepShape& step_shape)
+    : shape(step_shape),
+      decoder(communicator, config, options.variant, options.execution, rotary, shape),
+      embedding_sum(communicator, shape.batch * shape.query_tokens * config.hidden_size),
+      embedded(static_cast<size_t>(shape.batch * shape.query_tokens * config.hidden_size) * sizeof(float)),
+      hidden(static_cast<size_t>(decoder.rows() * config.hidden_size) * sizeof(float)) {}
 
 void Qwen3Model::Embed(std::span<const int64_t> ids) {
   const int64_t hidden = config_.hidden_size, rows = static_cast<int64_t>(ids.size());
   const IndexRange own = Vocabulary(communicator_->rank());
-  std::vector<float> embedded(static_cast<size_t>(rows * hidden), 0.0f);
+  float* embedded = last_->embedded.As<float>().data();
+  std::fill_n(embedded, rows * hidden, 0.0f);
   for (int64_t row = 0; row < rows; ++row) {
     const int64_t id = ids[static_cast<size_t>(row)];
     Require(id >= 0 && id < config_.vocabulary_size, "token id ", id, " is not in the vocabulary of ",
             config_.vocabulary_size);
     if (id < own.begin || id >= own.end) continue;
-    storage_->embedding().ReadRow(id - own.begin,
-                                  {embedded.data() + row * hidden, static_cast<size_t>(hidden)});
+    storage_->embedding().ReadRow(id - own.begin, {embedded + row * hidden, static_cast<size_t>(hidden)});
   }
   // Every row is nonzero on one rank only: the sum is exact.
-  RankSum(*communicator_, rows * hidden).Run(embedded.data(), rows * hidden);
-  if (deals_tokens()) {
-    embedded = ShareOfRows({options_.batch, rows / options_.batch, hidden, options_.variant.sharding},
-                           step_->tokens(), embedded);
+  last_->embedding_sum.Run(embedded, rows * hidden);
+  float* mine = last_->hidden.As<float>().data();
+  if (!deals_tokens()) {
+    std::copy_n(embedded, rows * hidden, mine);
+    return;
   }
-  std::ranges::copy(embedded, hidden_.begin());
+  CopyShareOfRows({options_.batch, rows / options_.batch, hidden, options_.variant.sharding},
+                  last_->decoder.tokens(), embedded, mine);
 }
 
 void Qwen3Model::Run(std::span<const int64_t> ids) {
   Embed(ids);
   for (size_t layer = 0; layer < caches_.size(); ++layer) {
-    step_->Layer(storage_->layers()[layer].view(), caches_[layer], hidden_.data());
+    last_->decoder.Layer(storage_->layers()[layer].view(), caches_[layer], last_->hidden.As<float>().data());
   }
 }
 
@@ -76,7 +82,13 @@ void Qwen3Model::Prefill(std::span<const int64_t> ids) {
   const int64_t count = static_cast<int64_t>(ids.size()), tokens = count / options_.batch;
   Require(count > 0 && count == tokens * options_.batch && tokens <= options_.max_tokens, "prefill: ", count,
           " ids for batch ", options_.batch, " and at most ", options_.max_tokens, " tokens");
-  PrepareStep({options_.batch, tokens, tokens, Phase::kPrefill, true});
+  const StepShape shape{options_.batch, tokens, tokens, Phase::kPrefill, true};
+  if (prefill_ == nullptr || !(prefill_->shape == shape)) {
+    last_ = nullptr;
+    prefill_.reset();
+    prefill_ = std::make_unique<Step>(*communicator_, config_, options_, rotary_, shape);
+  }
+  last_ = prefill_.get();
   Run(ids);
   tokens_ = tokens;
 }
@@ -86,13 +98,15 @@ void Qwen3Model::Decode(std::span<const int64_t> ids) {
           "decode: ", ids.size(), " ids for batch ", options_.batch, " after ", tokens_, " of at most ",
           options_.max_tokens, " tokens");
   if (deals_tokens()) BalanceCache();
-  PrepareStep({options_.batch, 1, tokens_ + 1, Phase::kDecode, true});
+  last_ = decode_.get();
+  last_->decoder.SetKvTokens(tokens_ + 1);
+  last_->shape.kv_tokens = tokens_ + 1;
   Run(ids);
   ++tokens_;
 }
 
 void Qwen3Model::Rewind() {
-  Require(shape_.phase == Phase::kDecode && tokens_ == shape_.kv_tokens, "rewind: nothing was decoded last");
+  Require(last_ == decode_.get() && tokens_ == last_->shape.kv_tokens, "rewind: nothing was decoded last");
   --tokens_;
 }
 
@@ -127,57 +141,61 @@ void Qwen3Model::BalanceCache() {
   }
 }
 
-std::vector<float> Qwen3Model::LastHidden() {
-  const int64_t hidden = config_.hidden_size, local = TokenCount(step_->tokens());
-  std::vector<float> last(static_cast<size_t>(options_.batch * hidden));
+void Qwen3Model::FindLastHidden() {
+  Require(last_ != nullptr, "model: logits are asked for before anything ran");
+  const int64_t hidden = config_.hidden_size, local = TokenCount(last_->decoder.tokens());
+  const int64_t tokens = last_->shape.query_tokens;
   int owner = -1;
   if (deals_tokens()) {
     for (int r = 0; r < communicator_->size(); ++r) {
-      const TokenSegments share =
-          ShareOfTokens(shape_.query_tokens, options_.variant.sharding, communicator_->size(), r);
-      if (!share.empty() && share.back().global_begin + share.back().length == shape_.query_tokens) owner = r;
+      const TokenSegments share = ShareOfTokens(tokens, options_.variant.sharding, communicator_->size(), r);
+      if (!share.empty() && share.back().global_begin + share.back().length == tokens) owner = r;
     }
   }
   if (owner == -1 || owner == communicator_->rank()) {
     for (int64_t b = 0; b < options_.batch; ++b) {
-      std::copy_n(hidden_.data() + ((b + 1) * local - 1) * hidden, hidden, last.data() + b * hidden);
+      std::copy_n(last_->hidden.As<float>().data() + ((b + 1) * local - 1) * hidden, hidden,
+                  last_hidden_.data() + b * hidden);
     }
   }
-  if (owner != -1) BroadcastFloats(*communicator_, owner, last.data(), options_.batch * hidden);
-  return last;
+  if (owner != -1) BroadcastFloats(*communicator_, owner, last_hidden_.data(), options_.batch * hidden);
 }
 
-void Qwen3Model::OwnLogits(const std::vector<float>& hidden, int64_t rows, std::vector<float>& logits) {
+void Qwen3Model::OwnLogits(Linear& linear, float* hidden, int64_t rows, float* logits) {
   const int64_t width = config_.hidden_size;
-  std::vector<float> normed(hidden.size());
-  step_->Norm(hidden.data(), storage_->final_norm(), rows, normed.data());
-  logits.resize(static_cast<size_t>(rows * config_.vocabulary_size));
-  Linear linear(options_.execution.isa, options_.execution.threads, rows, width);
-  linear.Run({normed.data(), rows, width}, storage_->lm_head().view(), Store::kOverwrite,
-             {logits.data() + Vocabulary(communicator_->rank()).begin, rows, config_.vocabulary_size});
+  last_->decoder.Norm(hidden, storage_->final_norm(), rows, hidden);
+  linear.Run({hidden, rows, width}, storage_->lm_head().view(), Store::kOverwrite,
+             {logits + Vocabulary(communicator_->rank()).begin, rows, config_.vocabulary_size});
+}
+
+void Qwen3Model::OwnLastLogits() {
+  FindLastHidden();
+  OwnLogits(last_linear_, last_hidden_.data(), options_.batch, logits_.data());
 }
 
 std::vector<float> Qwen3Model::LastTokenLogits() {
-  std::vector<float> logits;
-  OwnLogits(LastHidden(), options_.batch, logits);
-  GatherColumns(*communicator_, {logits.data(), options_.batch, config_.vocabulary_size},
+  OwnLastLogits();
+  GatherColumns(*communicator_, {logits_.data(), options_.batch, config_.vocabulary_size},
                 [&](int rank) { return Vocabulary(rank); });
-  return logits;
+  return logits_;
 }
 
 std::vector<float> Qwen3Model::AllTokenLogits() {
-  const int64_t rows = options_.batch * shape_.query_tokens;
-  std::vector<float> whole;
+  Require(last_ != nullptr, "model: logits are asked for before anything ran");
+  const StepShape& shape = last_->shape;
+  const int64_t rows = options_.batch * shape.query_tokens;
+  const std::span<const float> hidden = last_->hidden.As<float>();
+  std::vector<float> whole(static_cast<size_t>(rows * config_.hidden_size));
   if (deals_tokens()) {
-    whole.resize(static_cast<size_t>(rows * config_.hidden_size));
     GatherTokens(*communicator_,
-                 {options_.batch, shape_.query_tokens, config_.hidden_size, options_.variant.sharding},
-                 hidden_.data(), whole.data());
+                 {options_.batch, shape.query_tokens, config_.hidden_size, options_.variant.sharding},
+                 hidden.data(), whole.data());
   } else {
-    whole = hidden_;
+    std::ranges::copy(hidden, whole.begin());
   }
-  std::vector<float> logits;
-  OwnLogits(whole, rows, logits);
+  std::vector<float> logits(static_cast<size_t>(rows * config_.vocabulary_size));
+  Linear linear(options_.execution.isa, options_.execution.threads, rows, config_.hidden_size);
+  OwnLogits(linear, whole.data(), rows, logits.data());
   GatherColumns(*communicator_, {logits.data(), rows, config_.vocabulary_size},
                 [&](int rank) { return Vocabulary(rank); });
   return logits;
@@ -186,12 +204,11 @@ std::vector<float> Qwen3Model::AllTokenLogits() {
 std::vector<int64_t> Qwen3Model::GreedyNextTokens() {
   const int size = communicator_->size(), rank = communicator_->rank();
   const IndexRange own = Vocabulary(rank);
-  std::vector<float> logits;
-  OwnLogits(LastHidden(), options_.batch, logits);
+  OwnLastLogits();
   // Each rank's best logit and its id, gathered.
   std::vector<float> best(static_cast<size_t>(options_.batch * 2 * size), 0.0f);
   for (int64_t b = 0; b < options_.batch && own.size() > 0; ++b) {
-    const float* row = logits.data() + b * config_.vocabulary_size;
+    const float* row = logits_.data() + b * config_.vocabulary_size;
     const float* largest = std::max_element(row + own.begin, row + own.end);
     best[b * 2 * size + 2 * rank] = *largest;
     best[b * 2 * size + 2 * rank + 1] = static_cast<float>(largest - row);
@@ -245,9 +262,14 @@ int64_t Qwen3Model::cache_bytes_per_token() const {
 }
 
 size_t Qwen3Model::workspace_bytes() const {
-  size_t bytes = hidden_.size() * sizeof(float);
+  size_t bytes = last_linear_.workspace_bytes() + (last_hidden_.size() + logits_.size()) * sizeof(float);
   for (const KeyValueCache& cache : caches_) bytes += cache.size_bytes();
-  return bytes + (step_ != nullptr ? step_->workspace_bytes() : 0);
+  for (const Step* step : {prefill_.get(), decode_.get()}) {
+    if (step == nullptr) continue;
+    bytes += step->decoder.workspace_bytes() + step->embedding_sum.workspace_bytes() +
+             step->embedded.size_bytes() + step->hidden.size_bytes();
+  }
+  return bytes;
 }
 
 }  // namespace attention

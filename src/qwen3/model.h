@@ -7,11 +7,15 @@
 #include <span>
 #include <vector>
 
+#include "src/base/aligned_buffer.h"
 #include "src/mpi/communicator.h"
 #include "src/qwen3/config.h"
 #include "src/qwen3/decoder_step.h"
 #include "src/qwen3/key_value_cache.h"
+#include "src/qwen3/linear.h"
 #include "src/qwen3/model_storage.h"
+#include "src/qwen3/rank_collectives.h"
+#include "src/qwen3/rotary.h"
 
 namespace attention {
 
@@ -55,19 +59,31 @@ class Qwen3Model {
   // Allocated by this model: cache and step, not the shared weights.
   size_t workspace_bytes() const;
   // Kernel tiles of the last step.
-  TileSizes tiles() const { return step_ == nullptr ? TileSizes{} : step_->attention().tiles(); }
+  TileSizes tiles() const { return last_ == nullptr ? TileSizes{} : last_->decoder.attention().tiles(); }
 
  private:
-  // Makes step_ fit, keeping it if the shape is the same; allocates nothing then.
-  void PrepareStep(const StepShape& shape);
+  // A step and what goes in and out of it.
+  struct Step {
+    Step(Communicator& communicator, const Qwen3Config& config, const ModelOptions& options,
+         const RotaryTable& rotary, const StepShape& step_shape);
+    StepShape shape;
+    DecoderStep decoder;
+    RankSum embedding_sum;
+    AlignedBuffer embedded;  // [batch, tokens, hidden]
+    AlignedBuffer hidden;    // of the rank's rows
+  };
+
   void Run(std::span<const int64_t> ids);
   void Embed(std::span<const int64_t> ids);
   void BalanceCache();
   IndexRange Vocabulary(int rank) const { return VocabularyRows(config_, communicator_->size(), rank); }
   bool deals_tokens() const;  // hidden states of the last step are spread over ranks
-  std::vector<float> LastHidden();
-  // Final norm and this rank's part of the LM head: rows [rows, vocabulary], own columns filled.
-  void OwnLogits(const std::vector<float>& hidden, int64_t rows, std::vector<float>& logits);
+  // Hidden states of the last token, [batch, hidden], into last_hidden_.
+  void FindLastHidden();
+  // Final norm, in place, and this rank's part of the LM head: [rows, vocabulary], own columns filled.
+  void OwnLogits(Linear& linear, float* hidden, int64_t rows, float* logits);
+  // The same of the last token, into logits_.
+  void OwnLastLogits();
 
   Communicator* communicator_;
   std::shared_ptr<const ModelStorage> storage_;
@@ -77,9 +93,11 @@ class Qwen3Model {
   std::vector<KeyValueCache> caches_;  // by layer
 
   int64_t tokens_ = 0;
-  StepShape shape_;
-  std::unique_ptr<DecoderStep> step_;
-  std::vector<float> hidden_;  // of the rank's rows of the last step
+  std::unique_ptr<Step> prefill_;  // of the last prompt's length; made anew for another
+  std::unique_ptr<Step> decode_;   // made once: decoding allocates nothing but the book-keeping of messages
+  Step* last_ = nullptr;           // of the two
+  Linear last_linear_;             // LM head of one row per sequence
+  std::vector<float> last_hidden_, logits_;
 };
 
 }  // namespace attention

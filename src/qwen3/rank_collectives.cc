@@ -136,16 +136,19 @@ void GatherTokens(const Communicator& communicator, const TokenRows& shape, cons
 
 std::vector<float> ShareOfRows(const TokenRows& shape, const TokenSegments& tokens,
                                std::span<const float> whole) {
+  std::vector<float> rows(static_cast<size_t>(shape.batch * TokenCount(tokens) * shape.width));
+  CopyShareOfRows(shape, tokens, whole.data(), rows.data());
+  return rows;
+}
+
+void CopyShareOfRows(const TokenRows& shape, const TokenSegments& tokens, const float* whole, float* rows) {
   const int64_t local = TokenCount(tokens);
-  std::vector<float> rows(static_cast<size_t>(shape.batch * local * shape.width));
   for (int64_t b = 0; b < shape.batch; ++b) {
     for (const TokenSegment& segment : tokens) {
-      std::copy_n(whole.data() + (b * shape.tokens + segment.global_begin) * shape.width,
-                  segment.length * shape.width,
-                  rows.data() + (b * local + segment.local_begin) * shape.width);
+      std::copy_n(whole + (b * shape.tokens + segment.global_begin) * shape.width,
+                  segment.length * shape.width, rows + (b * local + segment.local_begin) * shape.width);
     }
   }
-  return rows;
 }
 
 void BroadcastFloats(const Communicator& communicator, int root, float* data, int64_t elements) {

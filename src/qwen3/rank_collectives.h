@@ -47,6 +47,7 @@ void GatherTokens(const Communicator& communicator, const TokenRows& shape, cons
 // The other way, on one rank: the rows of `tokens` out of the whole tensor.
 std::vector<float> ShareOfRows(const TokenRows& shape, const TokenSegments& tokens,
                                std::span<const float> whole);
+void CopyShareOfRows(const TokenRows& shape, const TokenSegments& tokens, const float* whole, float* rows);
 
 // Collective. `elements` floats of rank `root`, on every rank.
 void BroadcastFloats(const Communicator& communicator, int root, float* data, int64_t elements);
