@@ -132,8 +132,12 @@ void EstimateCosts(Cell& cell, const MeasureOptions& measure) {
   cell.flops = decoder.layers * 4.0 * p.batch * p.query_heads * p.head_dim * VisiblePairs(p) +
                2 * (rows * decoder.row_weights + p.batch * decoder.sequence_weights);
   const double weight_bytes = decoder.weights() * static_cast<double>(SizeOf(p.data_type));
-  cell.minimum_bytes =
-      decoder.layers * (static_cast<double>(total.query) + total.key_value + total.output) + weight_bytes;
+  // Inside a decoder, activations stay in caches; the K/V cache is float32 whatever the weights are.
+  const double cache_bytes =
+      decoder.layers * 2.0 * p.batch * p.kv_heads * p.kv_tokens * p.head_dim * sizeof(float);
+  cell.minimum_bytes = cell.scope == Scope::kAttention
+                           ? static_cast<double>(total.query) + total.key_value + total.output
+                           : cache_bytes + weight_bytes;
   const double rate = AssumedCoreGflops(cell.isa) * 1e9 * cell.ranks * cell.threads;
   // A sample is up to three runs (all, compute alone, exchange alone) and a warm-up; setting up costs a few.
   // A sample is up to three runs (all, compute alone, exchange alone) and a warm-up of what fits the caches.

@@ -52,7 +52,9 @@ struct Cell {
   std::vector<Case> cases;
   double flops = 0;  // attention: 4 * head_dim * (query, visible key) pairs over batch and heads, exact;
                      // decoder scopes: and 2 per row and weight of the matrices
-  double minimum_bytes = 0;     // Q, K, V read once and O written once; decoder scopes: and every weight once
+  // Attention: Q, K, V read once and O written once. Decoder scopes: every weight that a run multiplies with
+  // and the K/V cache, once.
+  double minimum_bytes = 0;
   double seconds_estimate = 0;  // rough, see PlanOptions
   std::string where;            // of the value that sets the rank count, for complaints
 };

@@ -84,6 +84,19 @@ TEST(PlanTest, FlopsAreExact) {
   EXPECT_EQ(plan.cells.front().minimum_bytes, 3.0 * 10 * 128 * 4 * (16 + 16 + 8 + 8));
 }
 
+// A decoded token of Qwen3-0.6B: 28 layers and the tied LM head as weights, and a float32 cache whatever the
+// weights are.
+TEST(PlanTest, DecodingReadsWeightsAndCacheOnce) {
+  const double layer = 1024.0 * (2 * 2048 + 2 * 1024 + 3 * 3072), head = 151936.0 * 1024;
+  const double cache = 28.0 * 2 * 8 * 128 * 100 * 4;
+  for (const auto& [dtype, bytes] : {std::pair("fp32", 4), std::pair("bf16", 2)}) {
+    const Plan plan =
+        PlanOf(std::string(kVariants) + "  scope: [model]\n  phase: [decode]\n  seq_len: [100]\n  dtype: [" +
+               dtype + "]\n");
+    EXPECT_EQ(plan.cells.front().minimum_bytes, bytes * (28 * layer + head) + cache) << dtype;
+  }
+}
+
 TEST(PlanTest, CommunicationIsThatOfTheStrategy) {
   const Plan plan = PlanOf(std::string(kVariants) + "  seq_len: [32]\n  ranks: [4]\n");
   const double key_value = 2.0 * 8 * 32 * 128 * 4, output = 16.0 * 32 * 128 * 4;

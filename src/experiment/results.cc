@@ -97,7 +97,7 @@ std::string CaseHeader() {
          "phase,contract,dtype,isa,batch,heads,kv_heads,head_dim,seq_len,causal,ranks,threads,nodes,"
          "placement,"
          "cache,data,seed,q_block,kv_block,rounds,time_median_s,time_low_s,time_high_s,gflops,pct_peak,"
-         "peak_gflops,read_gb_per_s,compute_s,comm_total_s,comm_exposed_s,overlap_fraction,"
+         "peak_gflops,read_gb_per_s,minimum_bytes,compute_s,comm_total_s,comm_exposed_s,overlap_fraction,"
          "comm_bytes_per_rank,workspace_bytes,peak_rss_bytes,page_faults,max_abs_err,rel_l2_err,tolerance_"
          "rel_l2,"
          "nonfinite,oversubscribed,drift,status,message";
@@ -120,8 +120,12 @@ std::string ToCsv(const CaseRow& row, int launch) {
   line.Text(Name(cell.cache)).Text(Name(cell.data)).Integer(static_cast<int64_t>(cell.seed));
   line.Integer(row.tiles.q_block).Integer(row.tiles.kv_block).Integer(row.rounds);
   line.Number(row.time_median_s).Number(row.time_low_s).Number(row.time_high_s).Number(row.gflops);
-  line.Number(row.pct_peak).Number(row.peak_gflops).Number(row.read_gb_per_s).Number(row.compute_s);
-  line.Number(row.comm_total_s).Number(row.comm_exposed_s).Number(row.overlap_fraction);
+  line.Number(row.pct_peak).Number(row.peak_gflops).Number(row.read_gb_per_s);
+  line.Number(cell.minimum_bytes)
+      .Number(row.compute_s)
+      .Number(row.comm_total_s)
+      .Number(row.comm_exposed_s)
+      .Number(row.overlap_fraction);
   line.Integer(row.comm_bytes_per_rank).Integer(row.workspace_bytes).Integer(row.peak_rss_bytes);
   line.Number(row.page_faults);
   line.Number(row.max_abs_err).Number(row.rel_l2_err).Number(row.tolerance_rel_l2).Integer(row.nonfinite);

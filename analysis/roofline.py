@@ -1,0 +1,224 @@
+#!/usr/bin/python3
+"""How near a run came to the hardware's limits: one line per case, against the roofline measured beside it.
+
+    analysis/roofline.py RUN_DIR [--markdown]
+
+The roofline of a case is the larger of two times (Williams, Waterman and Patterson 2009):
+
+    operations / FMA peak            both measured beside every sample with the same ranks, threads, ISA and type
+    minimum bytes / read bandwidth   bytes that any implementation has to read: every weight, and the K/V cache, once
+
+whatever the strategy does: weights that two ranks both read count once. Columns: the median time, tokens/s (prefill: tokens
+of the prompt; decode: one per sequence), which limit binds, the roofline, the share of it that was reached (roofline /
+time), the share of the FMA peak, and the share of the read bandwidth. A whole model's prefill of 128 tokens is shown beside
+what the original study reports for its own model code on its own machines. Exit status: 0, or 2 for bad usage or unusable
+input.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Mapping, Sequence
+
+# Run as a script, Python finds only this directory; the modules are named from the directory above.
+sys.path.insert(0, str(Path(__file__).absolute().parent.parent))
+
+from analysis.read_run import UnusableInput
+
+# Distributed Streaming Attention: Qwen3-0.6B, a prompt of 128 tokens, tokens/s.
+ORIGINAL_TOKENS = 128
+ORIGINAL_MODEL = "qwen3-0.6b"
+ORIGINAL_TWO_RANKS = 12.2
+ORIGINAL_EIGHT_NODES = 70.74  # 208 threads
+
+_FACTORS = ("model", "scope", "phase", "dtype", "isa", "batch", "seq_len", "ranks", "threads", "contract", "causal", "cache")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One case that ran, with the limits measured beside it."""
+
+    variant: str
+    factors: Mapping[str, str]
+    launch: str
+    time_s: float
+    tokens: float  # of the prompts in prefill, new ones in decode
+    operations: float
+    minimum_bytes: float
+    peak_flops: float  # per second
+    read_bytes: float  # per second
+
+    @property
+    def compute_bound_s(self) -> float:
+        """No implementation multiplies faster."""
+        return self.operations / self.peak_flops
+
+    @property
+    def memory_bound_s(self) -> float:
+        """No implementation reads faster."""
+        return self.minimum_bytes / self.read_bytes
+
+    @property
+    def roofline_s(self) -> float:
+        """The larger bound."""
+        return max(self.compute_bound_s, self.memory_bound_s)
+
+    @property
+    def bound(self) -> str:
+        """Which one that is."""
+        return "compute" if self.compute_bound_s >= self.memory_bound_s else "memory"
+
+    @property
+    def share(self) -> float:
+        """Of the roofline, 1 being on it."""
+        return self.roofline_s / self.time_s
+
+    @property
+    def share_of_peak(self) -> float:
+        """Of the FMA peak."""
+        return self.compute_bound_s / self.time_s
+
+    @property
+    def share_of_bandwidth(self) -> float:
+        """Of the read bandwidth, over the minimum bytes."""
+        return self.memory_bound_s / self.time_s
+
+    @property
+    def tokens_per_s(self) -> float:
+        """Over all sequences of the batch."""
+        return self.tokens / self.time_s
+
+    @property
+    def is_comparable_with_original(self) -> bool:
+        """The original's end-to-end figures are about this and nothing else."""
+        factors = self.factors
+        return (factors["model"], factors["scope"], factors["phase"], factors["seq_len"], factors["batch"]) == (
+            ORIGINAL_MODEL, "model", "prefill", str(ORIGINAL_TOKENS), "1",
+        )  # fmt: skip
+
+
+def read_cases(directory: Path) -> list[Case]:
+    """The cases of a run that are ok, in the order of the file."""
+    path = directory / "cases.csv"
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file)
+            if "minimum_bytes" not in (reader.fieldnames or ()):
+                raise UnusableInput(f"{path}: no column minimum_bytes (not the cases of a run, or of an older revision)")
+            cases = [_case(row, f"{path} line {reader.line_num}") for row in reader if row["status"] == "ok"]
+    except (OSError, UnicodeDecodeError) as problem:
+        raise UnusableInput(f"{path}: cannot be read: {problem}") from None
+    except (KeyError, csv.Error) as problem:
+        raise UnusableInput(f"{path}: {problem}: not the cases of a run") from None
+    if not cases:
+        raise UnusableInput(f"{path}: no case that is ok")
+    return cases
+
+
+def _case(row: Mapping[str, str], where: str) -> Case:
+    def positive(column: str) -> float:
+        try:
+            value = float(row[column])
+        except (TypeError, ValueError):
+            raise UnusableInput(f"{where}, column {column}: '{row[column]}' is not a number") from None
+        if not 0 < value < float("inf"):
+            raise UnusableInput(f"{where}, column {column}: {row[column]} is not positive and finite")
+        return value
+
+    time_s = positive("time_median_s")
+    new_tokens = 1.0 if row["phase"] == "decode" else positive("seq_len")
+    return Case(
+        variant=row["variant"],
+        factors={name: row[name] for name in _FACTORS},
+        launch=row["launch"],
+        time_s=time_s,
+        operations=positive("gflops") * 1e9 * time_s,
+        minimum_bytes=positive("minimum_bytes"),
+        peak_flops=positive("peak_gflops") * 1e9,
+        read_bytes=positive("read_gb_per_s") * 1e9,
+        tokens=positive("batch") * new_tokens,
+    )
+
+
+def varying_factors(cases: Sequence[Case]) -> list[str]:
+    """Those that tell the cases apart."""
+    return [name for name in _FACTORS if len({case.factors[name] for case in cases}) > 1]
+
+
+def table(cases: Sequence[Case]) -> list[list[str]]:
+    """Header and one row per case."""
+    names = varying_factors(cases)
+    several = len({case.launch for case in cases}) > 1
+    compare = any(case.is_comparable_with_original for case in cases)
+    header = (["launch"] if several else []) + names + ["variant", "ms", "tokens/s", "bound", "roofline ms", "% roofline"]
+    header += ["% FMA peak", "% read bandwidth"] + (["x original"] if compare else [])
+    rows = [header]
+    for case in cases:
+        row = [case.launch] if several else []
+        row += [case.factors[name] for name in names]
+        row += [case.variant, f"{1e3 * case.time_s:.4g}", f"{case.tokens_per_s:.1f}", case.bound]
+        row += [f"{1e3 * case.roofline_s:.4g}", f"{100 * case.share:.1f}"]
+        row += [f"{100 * case.share_of_peak:.1f}", f"{100 * case.share_of_bandwidth:.1f}"]
+        if compare:
+            gain = f"{case.tokens_per_s / ORIGINAL_TWO_RANKS:.1f}" if case.is_comparable_with_original else ""
+            row.append(gain)
+        rows.append(row)
+    return rows
+
+
+def constant_line(cases: Sequence[Case]) -> str:
+    """The factors that are the same everywhere."""
+    varying = varying_factors(cases)
+    return ", ".join(f"{name} {cases[0].factors[name]}" for name in _FACTORS if name not in varying)
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Columns for a terminal: names to the left, numbers to the right."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    left = {column for column, name in enumerate(rows[0]) if name in _FACTORS or name in ("variant", "bound")}
+    lines = []
+    for row in rows:
+        fields = [text.ljust(width) if c in left else text.rjust(width) for c, (text, width) in enumerate(zip(row, widths))]
+        lines.append("  ".join(fields).rstrip())
+    return "\n".join(lines)
+
+
+def markdown(rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    lines.insert(1, "|" + "---|" * len(rows[0]))
+    return "\n".join(lines)
+
+
+def report(cases: Sequence[Case], as_markdown: bool) -> str:
+    """All of it."""
+    rows = table(cases)
+    text = f"{constant_line(cases)}\n\n{markdown(rows) if as_markdown else aligned(rows)}\n"
+    if rows[0][-1] == "x original":
+        text += (
+            f"\nThe original reports {ORIGINAL_TWO_RANKS} tokens/s on 2 ranks and {ORIGINAL_EIGHT_NODES} on 208 threads of "
+            f"8 nodes at {ORIGINAL_TOKENS} tokens (its model code, its machines); 'x original' is over the former.\n"
+        )
+    return text
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Exit status."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser.add_argument("run_dir", type=Path)
+    parser.add_argument("--markdown", action="store_true", help="a Markdown table")
+    options = parser.parse_args(arguments)
+    try:
+        print(report(read_cases(options.run_dir), options.markdown), end="")
+    except UnusableInput as problem:
+        print(f"roofline: {problem}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
