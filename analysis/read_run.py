@@ -17,6 +17,8 @@ SCHEMA_VERSION = "1"
 
 # What a claim may be about. Times are measured every round; rates and the overlap follow from them round by round.
 TIME_METRICS = ("time_s", "time_min_rank_s", "compute_s", "comm_total_s", "comm_exposed_s")
+# What the hardware could do in the same round.
+LIMITS = ("peak_gflops", "read_gb_per_s")
 DERIVED_METRICS = ("gflops", "pct_peak", "overlap_fraction")
 # Known once per case, without an interval.
 COUNT_METRICS = ("comm_bytes_per_rank", "workspace_bytes", "peak_rss_bytes", "page_faults", "max_abs_err", "rel_l2_err")
@@ -85,7 +87,7 @@ class Sample:
     variant: str
     round: int
     order_in_round: int
-    metrics: Mapping[str, float | None]  # by TIME_METRICS and peak_gflops; None where not measured
+    metrics: Mapping[str, float | None]  # by TIME_METRICS and the limits; None where not measured
     status: str
 
 
@@ -264,7 +266,7 @@ def _require_case_name(row: _Row, cell: str, case: str, variant: str) -> None:
 def _read_sample(row: _Row) -> Sample:
     status = row.text("status")
     # Exposed communication is a difference of two measured times: noise can make it slightly negative.
-    names = (*TIME_METRICS, "peak_gflops")
+    names = (*TIME_METRICS, *LIMITS)
     metrics = {name: row.number(name, negative=name == "comm_exposed_s") for name in names}
     if status == "ok" and not metrics["time_s"]:
         raise row.error("time_s", "a sample that is ok needs a time above zero")
