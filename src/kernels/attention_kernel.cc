@@ -27,13 +27,18 @@ std::unique_ptr<AttentionBackend> MakeAttentionKernel(const BackendConfig& confi
     for (Isa isa : SupportedIsas()) names += " " + std::string(Name(isa));
     FailUsage("this CPU does not run ", Name(config.isa), "; it runs:", names);
   }
+  return MakeKernelFromTable(config, GetTileKernels(config.isa, config.data_type, config.head_dim));
+}
+
+std::unique_ptr<AttentionBackend> MakeKernelFromTable(const BackendConfig& config,
+                                                      const TileKernels& kernels) {
   switch (config.algorithm) {
     case AttentionAlgorithm::kStandard:
-      return MakeStandard(config);
+      return MakeStandard(config, kernels);
     case AttentionAlgorithm::kRowBlocked:
-      return MakeRowBlocked(config);
+      return MakeRowBlocked(config, kernels);
     case AttentionAlgorithm::kOnlineSoftmax:
-      return MakeOnlineSoftmax(config);
+      return MakeOnlineSoftmax(config, kernels);
   }
   FailUsage("unknown algorithm");
 }

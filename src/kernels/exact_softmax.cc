@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "src/base/aligned_buffer.h"
+#include "src/kernels/progress_meter.h"
 #include "src/kernels/score_panel.h"
 #include "src/kernels/step_layout.h"
 #include "src/kernels/tile_kernels.h"
@@ -32,9 +33,9 @@ class ExactSoftmax : public AttentionBackend {
   TileSizes tiles() const override { return tiles_; }
 
  protected:
-  ExactSoftmax(const BackendConfig& config, const TileSizes& tiles)
+  ExactSoftmax(const BackendConfig& config, const TileKernels& kernels, const TileSizes& tiles)
       : config_(config),
-        kernels_(GetTileKernels(config.isa, config.data_type, config.head_dim)),
+        kernels_(kernels),
         groups_(MakeHeadGroups(config)),
         tiles_(tiles),
         phases_(config_, kernels_, tiles_),
@@ -52,19 +53,26 @@ class ExactSoftmax : public AttentionBackend {
 
   int64_t rows_per_block() const { return kernels_.block_columns(); }
 
+  ProgressMeter Meter(const AttentionStep& step) const {
+    return {omp_get_thread_num() == 0 ? step.progress : Progress{}, config_.isa};
+  }
+  // The team waits for its last thread.
+  void Meet(ProgressMeter& meter) { barrier_.Wait(omp_get_num_threads(), meter); }
+
   // Calls function(batch, group) with V packed, by all threads of a parallel region together.
   template <typename Function>
-  void ForEachGroup(const AttentionStep& step, const Progress& progress, Function function) {
+  void ForEachGroup(const AttentionStep& step, ProgressMeter& meter, Function function) {
     phases_.values().CheckRoom(step);
     const int64_t chunks = phases_.values().Chunks(step);
     const int64_t last_position = LastPosition(step.query);
     for (int64_t b = 0; b < config_.batch; ++b) {
       for (const HeadGroup& group : groups_) {
-#pragma omp for schedule(dynamic)
+#pragma omp for schedule(dynamic) nowait
         for (int64_t chunk = 0; chunk < chunks; ++chunk) {
+          meter.BeforeBytes(phases_.values().BytesPerChunk());
           phases_.values().Pack(step, b, group.kv_head, chunk, last_position, values_);
-          progress();
         }
+        Meet(meter);
         function(b, group);
       }
     }
@@ -78,6 +86,7 @@ class ExactSoftmax : public AttentionBackend {
   std::vector<PanelScratch> scratch_;
   std::vector<ScorePanel> panels_;
   std::byte* values_ = nullptr;
+  PollingBarrier barrier_;
 
  private:
   void LayOut(Workspace& workspace) {
@@ -102,9 +111,8 @@ class ExactSoftmax : public AttentionBackend {
 
 class Standard : public ExactSoftmax {
  public:
-  explicit Standard(const BackendConfig& config)
-      : ExactSoftmax(config,
-                     StandardTiles(config, GetTileKernels(config.isa, config.data_type, config.head_dim))) {
+  Standard(const BackendConfig& config, const TileKernels& kernels)
+      : ExactSoftmax(config, kernels, StandardTiles(config, kernels)) {
     Allocate(std::max<int64_t>(1, CeilDivide(config.max_query_tokens, rows_per_block())));
   }
 
@@ -113,10 +121,10 @@ class Standard : public ExactSoftmax {
 #pragma omp parallel num_threads(config_.threads) if (config_.threads > 1)
     {
       const int thread = omp_get_thread_num();
-      const Progress progress = thread == 0 ? step.progress : Progress{};
-      ForEachGroup(step, progress, [&](int64_t b, const HeadGroup& group) {
+      ProgressMeter meter = Meter(step);
+      ForEachGroup(step, meter, [&](int64_t b, const HeadGroup& group) {
         for (int64_t head = group.first_head; head < group.first_head + group.heads; ++head) {
-          RunHead(step, {b, head, 1, {}}, group.kv_head, progress, scratch_[thread]);
+          RunHead(step, {b, head, 1, {}}, group.kv_head, meter, scratch_[thread]);
         }
       });
     }
@@ -126,7 +134,7 @@ class Standard : public ExactSoftmax {
  private:
   // All threads together. Short last blocks of several query segments may need more panels than one matrix
   // has: then the head takes more than one pass.
-  void RunHead(const AttentionStep& step, ColumnTile tile, int64_t kv_head, const Progress& progress,
+  void RunHead(const AttentionStep& step, ColumnTile tile, int64_t kv_head, ProgressMeter& meter,
                const PanelScratch& scratch) {
     const int64_t blocks = CountRowBlocks(step.query.segments, rows_per_block());
     const int64_t capacity = static_cast<int64_t>(panels_.size());
@@ -137,25 +145,27 @@ class Standard : public ExactSoftmax {
         return tile;
       };
       // Late rows, expensive under a causal mask, are dealt first.
-#pragma omp for schedule(dynamic)
+#pragma omp for schedule(dynamic) nowait
       for (int64_t i = count - 1; i >= 0; --i) {
-        phases_.Scores(step, block_tile(i), kv_head, progress, scratch, panels_[i]);
+        phases_.Scores(step, block_tile(i), kv_head, meter, scratch, panels_[i]);
       }
-#pragma omp for schedule(dynamic)
-      for (int64_t i = count - 1; i >= 0; --i) phases_.Softmax(step, block_tile(i), progress, panels_[i]);
-#pragma omp for schedule(dynamic)
+      Meet(meter);
+#pragma omp for schedule(dynamic) nowait
+      for (int64_t i = count - 1; i >= 0; --i) phases_.Softmax(step, block_tile(i), meter, panels_[i]);
+      Meet(meter);
+#pragma omp for schedule(dynamic) nowait
       for (int64_t i = count - 1; i >= 0; --i) {
-        phases_.Output(step, block_tile(i), values_, progress, scratch, panels_[i]);
+        phases_.Output(step, block_tile(i), values_, meter, scratch, panels_[i]);
       }
+      Meet(meter);
     }
   }
 };
 
 class RowBlocked : public ExactSoftmax {
  public:
-  explicit RowBlocked(const BackendConfig& config)
-      : ExactSoftmax(config,
-                     RowBlockedTiles(config, GetTileKernels(config.isa, config.data_type, config.head_dim))) {
+  RowBlocked(const BackendConfig& config, const TileKernels& kernels)
+      : ExactSoftmax(config, kernels, RowBlockedTiles(config, kernels)) {
     Allocate(config.threads);
   }
 
@@ -165,16 +175,17 @@ class RowBlocked : public ExactSoftmax {
 #pragma omp parallel num_threads(config_.threads) if (config_.threads > 1)
     {
       const int thread = omp_get_thread_num();
-      const Progress progress = thread == 0 ? step.progress : Progress{};
-      ForEachGroup(step, progress, [&](int64_t b, const HeadGroup& group) {
-#pragma omp for schedule(dynamic)
+      ProgressMeter meter = Meter(step);
+      ForEachGroup(step, meter, [&](int64_t b, const HeadGroup& group) {
+#pragma omp for schedule(dynamic) nowait
         for (int64_t i = blocks * group.heads - 1; i >= 0; --i) {
           const ColumnTile tile{b, group.first_head + i % group.heads, 1,
                                 GetRowBlock(step.query.segments, tiles_.q_block, i / group.heads)};
-          phases_.Scores(step, tile, group.kv_head, progress, scratch_[thread], panels_[thread]);
-          phases_.Softmax(step, tile, progress, panels_[thread]);
-          phases_.Output(step, tile, values_, progress, scratch_[thread], panels_[thread]);
+          phases_.Scores(step, tile, group.kv_head, meter, scratch_[thread], panels_[thread]);
+          phases_.Softmax(step, tile, meter, panels_[thread]);
+          phases_.Output(step, tile, values_, meter, scratch_[thread], panels_[thread]);
         }
+        Meet(meter);
       });
     }
     step.progress();
@@ -183,12 +194,12 @@ class RowBlocked : public ExactSoftmax {
 
 }  // namespace
 
-std::unique_ptr<AttentionBackend> MakeStandard(const BackendConfig& config) {
-  return std::make_unique<Standard>(config);
+std::unique_ptr<AttentionBackend> MakeStandard(const BackendConfig& config, const TileKernels& kernels) {
+  return std::make_unique<Standard>(config, kernels);
 }
 
-std::unique_ptr<AttentionBackend> MakeRowBlocked(const BackendConfig& config) {
-  return std::make_unique<RowBlocked>(config);
+std::unique_ptr<AttentionBackend> MakeRowBlocked(const BackendConfig& config, const TileKernels& kernels) {
+  return std::make_unique<RowBlocked>(config, kernels);
 }
 
 }  // namespace attention

@@ -9,12 +9,13 @@
 #include <memory>
 
 #include "src/kernels/attention_backend.h"
+#include "src/kernels/tile_kernels.h"
 
 namespace attention {
 
-// config must have passed CheckConfig.
-std::unique_ptr<AttentionBackend> MakeStandard(const BackendConfig& config);
-std::unique_ptr<AttentionBackend> MakeRowBlocked(const BackendConfig& config);
+// config must have passed CheckConfig; kernels: the table of its ISA, data type and head_dim.
+std::unique_ptr<AttentionBackend> MakeStandard(const BackendConfig& config, const TileKernels& kernels);
+std::unique_ptr<AttentionBackend> MakeRowBlocked(const BackendConfig& config, const TileKernels& kernels);
 
 }  // namespace attention
 

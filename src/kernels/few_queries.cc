@@ -88,23 +88,24 @@ void FewQueries::Run(const AttentionStep& step) {
   std::atomic<int64_t> next{0};
 #pragma omp parallel num_threads(config_.threads) if (config_.threads > 1)
   {
-    const Worker& worker = workers_[omp_get_thread_num()];
-    const Progress progress = omp_get_thread_num() == 0 ? step.progress : Progress{};
+    Worker& worker = workers_[omp_get_thread_num()];
+    worker.meter = ProgressMeter(omp_get_thread_num() == 0 ? step.progress : Progress{}, config_.isa);
     for (int64_t item = next++; item < units * splits; item = next++) {
       const int64_t unit = item / splits, split = item % splits;
       RunSplit(step, unit / groups, groups_[unit % groups], keys * split / splits,
-               keys * (split + 1) / splits, progress, worker, partials_[unit * max_splits_ + split]);
+               keys * (split + 1) / splits, worker, partials_[unit * max_splits_ + split]);
     }
+    barrier_.Wait(omp_get_num_threads(), worker.meter);
   }
   for (int64_t unit = 0; unit < units; ++unit) {
-    Finish(step, unit / groups, groups_[unit % groups], std::span(&partials_[unit * max_splits_], splits));
+    Finish(step, unit / groups, groups_[unit % groups], std::span(&partials_[unit * max_splits_], splits),
+           workers_[0].meter);
   }
   step.progress();
 }
 
 void FewQueries::RunSplit(const AttentionStep& step, int64_t batch, const HeadGroup& group, int64_t begin,
-                          int64_t end, const Progress& progress, const Worker& worker,
-                          const Partial& partial) const {
+                          int64_t end, Worker& worker, const Partial& partial) const {
   std::array<Column, kMaxColumns> columns;
   const int64_t count = FillColumns(step, group, columns.data());
   const float scale = Base2Scale(config_);
@@ -124,15 +125,14 @@ void FewQueries::RunSplit(const AttentionStep& step, int64_t batch, const HeadGr
     for (int64_t key = first; key < last; key += kKeysPerRun) {
       RunKeys(step, batch, group.kv_head,
               {segment.local_begin + key, segment.global_begin + key, std::min(kKeysPerRun, last - key)},
-              std::span(columns.data(), count), progress, worker, partial);
+              std::span(columns.data(), count), worker, partial);
     }
     segment_begin += segment.length;
   }
 }
 
 void FewQueries::RunKeys(const AttentionStep& step, int64_t batch, int64_t kv_head, const TokenSegment& keys,
-                         std::span<const Column> columns, const Progress& progress, const Worker& worker,
-                         const Partial& partial) const {
+                         std::span<const Column> columns, Worker& worker, const Partial& partial) const {
   std::array<int64_t, kMaxColumns> visible{};
   int64_t most = 0;
   for (size_t c = 0; c < columns.size(); ++c) {
@@ -141,16 +141,21 @@ void FewQueries::RunKeys(const AttentionStep& step, int64_t batch, int64_t kv_he
   }
   if (most == 0) return;
   const int64_t count = static_cast<int64_t>(columns.size());
-  kernels_.few_scores({.k = RowAddress(step.key_value.k, batch, kv_head, keys.local_begin),
-                       .k_stride = step.key_value.k.token_stride,
-                       .keys = most,
-                       .q = worker.q,
-                       .columns = count,
-                       .head_dim = config_.head_dim,
-                       .scores = worker.scores,
-                       .scores_stride = kKeysPerRun});
-  progress();
+  const int64_t piece = KeysPerPiece(most, count);
+  for (int64_t begin = 0; begin < most; begin += piece) {
+    const int64_t piece_keys = std::min(piece, most - begin);
+    worker.meter.Before(Microseconds(piece_keys, count));
+    kernels_.few_scores({.k = RowAddress(step.key_value.k, batch, kv_head, keys.local_begin + begin),
+                         .k_stride = step.key_value.k.token_stride,
+                         .keys = piece_keys,
+                         .q = worker.q,
+                         .columns = count,
+                         .head_dim = config_.head_dim,
+                         .scores = worker.scores + begin,
+                         .scores_stride = kKeysPerRun});
+  }
   for (int64_t c = 0; c < count; ++c) {
+    worker.meter.BeforeFlops(kFlopsPerExponential * static_cast<double>(most));
     const float rescale =
         kernels_.few_softmax(worker.scores + c * kKeysPerRun, visible[c], most, partial.m + c, partial.l + c);
     float* o = partial.o + c * config_.head_dim;
@@ -158,25 +163,44 @@ void FewQueries::RunKeys(const AttentionStep& step, int64_t batch, int64_t kv_he
       for (int64_t d = 0; d < config_.head_dim; ++d) o[d] *= rescale;
     }
   }
-  kernels_.few_weighted_sum({.scores = worker.scores,
-                             .scores_stride = kKeysPerRun,
-                             .columns = count,
-                             .v = RowAddress(step.key_value.v, batch, kv_head, keys.local_begin),
-                             .v_stride = step.key_value.v.token_stride,
-                             .keys = most,
-                             .head_dim = config_.head_dim,
-                             .o = partial.o});
-  progress();
+  for (int64_t begin = 0; begin < most; begin += piece) {
+    const int64_t piece_keys = std::min(piece, most - begin);
+    worker.meter.Before(Microseconds(piece_keys, count));
+    kernels_.few_weighted_sum({.scores = worker.scores + begin,
+                               .scores_stride = kKeysPerRun,
+                               .columns = count,
+                               .v = RowAddress(step.key_value.v, batch, kv_head, keys.local_begin + begin),
+                               .v_stride = step.key_value.v.token_stride,
+                               .keys = piece_keys,
+                               .head_dim = config_.head_dim,
+                               .o = partial.o});
+  }
+}
+
+// Bound by memory, or with many columns by a loop that reaches a quarter of the products' rate.
+double FewQueries::Microseconds(int64_t keys, int64_t columns) const {
+  const double elements = static_cast<double>(keys * config_.head_dim);
+  const double bytes = elements * static_cast<double>(SizeOf(config_.data_type));
+  const double flops = 2 * elements * static_cast<double>(columns);
+  return std::max(bytes / kSlowBytesPerMicrosecond, 4 * flops / SlowFlopsPerMicrosecond(config_.isa));
+}
+
+int64_t FewQueries::KeysPerPiece(int64_t keys, int64_t columns) const {
+  constexpr int64_t kGranule = 32;  // whole vectors, and whole runs of few_weighted_sum
+  const int64_t most = static_cast<int64_t>(kProgressMicroseconds / Microseconds(1, columns));
+  const int64_t bound = std::max(kGranule, most / kGranule * kGranule);
+  return std::min(bound, RoundUp(CeilDivide(keys, CeilDivide(keys, bound)), kGranule));
 }
 
 void FewQueries::Finish(const AttentionStep& step, int64_t batch, const HeadGroup& group,
-                        std::span<const Partial> partials) const {
+                        std::span<const Partial> partials, ProgressMeter& meter) const {
   const int64_t head_dim = config_.head_dim;
   std::array<Column, kMaxColumns> columns;
   const int64_t count = FillColumns(step, group, columns.data());
   std::array<float, 256> sum;
   for (int64_t c = 0; c < count; ++c) {
     const Column& column = columns[c];
+    meter.BeforeBytes(static_cast<double>(4 * head_dim * static_cast<int64_t>(partials.size() + 2)));
     const int64_t index = step.first ? 0 : step.state.RowIndex(batch, column.head, column.row);
     float m = step.first ? kMinusInfinity : step.state.m[index] * std::numbers::log2e_v<float>;
     const float old_m = m;
@@ -195,7 +219,7 @@ void FewQueries::Finish(const AttentionStep& step, int64_t batch, const HeadGrou
     bool finite = std::isfinite(l);
     for (int64_t d = 0; d < head_dim; ++d) finite = finite && std::isfinite(sum[d]);
     if (!finite) {
-      RepairRow(config_, step, batch, column.head, column.row, column.position);
+      RepairRow(config_, step, batch, column.head, column.row, column.position, meter);
       continue;
     }
     const float factor = !step.last ? 1.0f : (l == 0.0f ? 0.0f : 1.0f / l);

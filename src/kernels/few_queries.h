@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "src/kernels/attention_backend.h"
+#include "src/kernels/progress_meter.h"
 #include "src/kernels/step_layout.h"
 #include "src/kernels/tile_kernels.h"
 #include "src/kernels/workspace.h"
@@ -46,18 +47,22 @@ class FewQueries {
   struct Worker {
     float* q = nullptr;       // [kMaxColumns][head_dim], scaled
     float* scores = nullptr;  // [kMaxColumns][keys per run]
+    ProgressMeter meter;
   };
 
   int64_t FillColumns(const AttentionStep& step, const HeadGroup& group, Column* columns) const;
   int64_t Splits(int64_t keys) const;
+  // What one pass over keys takes a slow machine, and into how large pieces `keys` are
+  // cut between two calls of progress.
+  double Microseconds(int64_t keys, int64_t columns) const;
+  int64_t KeysPerPiece(int64_t keys, int64_t columns) const;
   // Keys [begin, end) of all segments, counted through.
   void RunSplit(const AttentionStep& step, int64_t batch, const HeadGroup& group, int64_t begin, int64_t end,
-                const Progress& progress, const Worker& worker, const Partial& partial) const;
+                Worker& worker, const Partial& partial) const;
   void RunKeys(const AttentionStep& step, int64_t batch, int64_t kv_head, const TokenSegment& keys,
-               std::span<const Column> columns, const Progress& progress, const Worker& worker,
-               const Partial& partial) const;
+               std::span<const Column> columns, Worker& worker, const Partial& partial) const;
   void Finish(const AttentionStep& step, int64_t batch, const HeadGroup& group,
-              std::span<const Partial> partials) const;
+              std::span<const Partial> partials, ProgressMeter& meter) const;
 
   const BackendConfig& config_;
   const TileKernels& kernels_;
@@ -66,6 +71,7 @@ class FewQueries {
   int64_t max_splits_;
   std::vector<Worker> workers_;
   std::vector<Partial> partials_;  // [unit][split]
+  PollingBarrier barrier_;
 };
 
 }  // namespace attention

@@ -28,9 +28,10 @@ class GroupPipeline {
     for (int64_t unit = 0; unit < units_; ++unit) packed_[unit] = computed_[unit] = 0;
   }
 
-  // Called by every thread: pack(unit, chunk, buffer), compute(unit, tile, buffer) until nothing is left.
-  template <typename Pack, typename Compute>
-  void Run(Pack pack, Compute compute) {
+  // Called by every thread: pack(unit, chunk, buffer), compute(unit, tile, buffer) until nothing is left;
+  // idle() again and again while it waits for others.
+  template <typename Pack, typename Compute, typename Idle>
+  void Run(Pack pack, Compute compute, Idle idle) {
     const int64_t round = chunks_ + tiles_;
     const int64_t items = chunks_ + units_ * round;
     for (int64_t item = next_++; item < items; item = next_++) {
@@ -40,11 +41,11 @@ class GroupPipeline {
       if (index < chunks_) {
         const int64_t packed = unit + 1;
         if (packed == units_) continue;
-        if (packed >= kBuffers) Wait(computed_[packed - kBuffers], tiles_);
+        if (packed >= kBuffers) Wait(computed_[packed - kBuffers], tiles_, idle);
         pack(packed, index, packed % kBuffers);
         packed_[packed].fetch_add(1, std::memory_order_release);
       } else {
-        Wait(packed_[unit], chunks_);
+        Wait(packed_[unit], chunks_, idle);
         compute(unit, index - chunks_, unit % kBuffers);
         computed_[unit].fetch_add(1, std::memory_order_release);
       }
@@ -52,8 +53,12 @@ class GroupPipeline {
   }
 
  private:
-  static void Wait(const std::atomic<int64_t>& done, int64_t count) {
-    while (done.load(std::memory_order_acquire) < count) std::this_thread::yield();
+  template <typename Idle>
+  static void Wait(const std::atomic<int64_t>& done, int64_t count, Idle idle) {
+    while (done.load(std::memory_order_acquire) < count) {
+      idle();
+      std::this_thread::yield();
+    }
   }
 
   int64_t units_;

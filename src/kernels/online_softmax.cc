@@ -31,6 +31,7 @@
 #include "src/kernels/few_queries.h"
 #include "src/kernels/group_pipeline.h"
 #include "src/kernels/packed_values.h"
+#include "src/kernels/progress_meter.h"
 #include "src/kernels/row_repair.h"
 #include "src/kernels/step_layout.h"
 #include "src/kernels/tile_kernels.h"
@@ -52,13 +53,14 @@ struct Worker {
   float* new_m = nullptr;  // [W], as the next two
   float* rescale = nullptr;
   float* flags = nullptr;
+  ProgressMeter meter;
 };
 
 class OnlineSoftmax : public AttentionBackend {
  public:
-  explicit OnlineSoftmax(const BackendConfig& config)
+  OnlineSoftmax(const BackendConfig& config, const TileKernels& kernels)
       : config_(config),
-        kernels_(GetTileKernels(config.isa, config.data_type, config.head_dim)),
+        kernels_(kernels),
         groups_(MakeHeadGroups(config)),
         tiles_(OnlineSoftmaxTiles(config, kernels_, LargestGroup(groups_))),
         row_granule_(std::max<int64_t>(1, kernels_.block_columns() / LargestGroup(groups_))),
@@ -91,19 +93,21 @@ class OnlineSoftmax : public AttentionBackend {
 #pragma omp parallel num_threads(config_.threads) if (config_.threads > 1)
     {
       Worker& worker = workers_[omp_get_thread_num()];
-      const Progress progress = omp_get_thread_num() == 0 ? step.progress : Progress{};
+      worker.meter = ProgressMeter(omp_get_thread_num() == 0 ? step.progress : Progress{}, config_.isa);
       pipeline_.Run(
           [&](int64_t unit, int64_t chunk, int64_t buffer) {
+            worker.meter.BeforeBytes(packed_values_.BytesPerChunk());
             packed_values_.Pack(step, unit / groups, groups_[unit % groups].kv_head, chunk, last_position,
                                 values_[buffer]);
-            progress();
           },
           [&](int64_t unit, int64_t index, int64_t buffer) {
             const HeadGroup& group = groups_[unit % groups];
             const ColumnTile tile{unit / groups, group.first_head, group.heads,
                                   blocks.Get(config_.causal ? blocks.count() - 1 - index : index)};
-            RunTile(step, tile, group.kv_head, values_[buffer], progress, worker);
-          });
+            RunTile(step, tile, group.kv_head, values_[buffer], worker);
+          },
+          [&] { worker.meter.Call(); });
+      barrier_.Wait(omp_get_num_threads(), worker.meter);
     }
     step.progress();
   }
@@ -155,7 +159,7 @@ class OnlineSoftmax : public AttentionBackend {
   }
 
   void RunTile(const AttentionStep& step, const ColumnTile& tile, int64_t kv_head, std::byte* values,
-               const Progress& progress, Worker& worker) {
+               Worker& worker) {
     // Under a causal mask a step of a ring shows some rows nothing: their state stays as it is.
     if (!step.first && !step.last && !SeesKeys(step, tile)) return;
     ForEachBlock(tile, [&](const Block& block) { LoadBlock(step, tile, block, worker); });
@@ -171,7 +175,6 @@ class OnlineSoftmax : public AttentionBackend {
         const std::byte* tile_values = packed_values_.At(values, segment_key + begin);
         ForEachBlock(tile, [&](const Block& block) {
           MeetKeys(step, tile, block, kv_head, keys, tile_values, fresh, worker);
-          progress();
         });
         fresh = false;
       }
@@ -179,7 +182,6 @@ class OnlineSoftmax : public AttentionBackend {
     }
     if (fresh) std::fill_n(worker.o, padded_head_dim_ * tile_columns_, 0.0f);
     ForEachBlock(tile, [&](const Block& block) { StoreBlock(step, tile, block, worker); });
-    progress();
   }
 
   bool SeesKeys(const AttentionStep& step, const ColumnTile& tile) const {
@@ -190,6 +192,7 @@ class OnlineSoftmax : public AttentionBackend {
 
   // Transposed queries, and the state the block starts from.
   void LoadBlock(const AttentionStep& step, const ColumnTile& tile, const Block& block, Worker& worker) {
+    worker.meter.BeforeBytes(BlockBytes(block));
     std::array<const void*, kMaxBlockColumns> rows;
     InputRows(step.query.q, tile, block.begin, block.width + kernels_.lanes, rows.data());
     const int64_t offset = block.begin * padded_head_dim_;
@@ -200,6 +203,7 @@ class OnlineSoftmax : public AttentionBackend {
       std::fill_n(worker.l + block.begin, block.width, 0.0f);
       return;  // the first weighted sum overwrites o
     }
+    worker.meter.BeforeBytes(BlockBytes(block));
     InputRows(step.state.o, tile, block.begin, block.width + kernels_.lanes, rows.data());
     kernels_.pack_state(rows.data(), config_.head_dim, block.vectors, worker.o + offset);
     for (int64_t c = block.begin; c < block.begin + block.width; ++c) {
@@ -227,6 +231,8 @@ class OnlineSoftmax : public AttentionBackend {
     float* m = worker.m + block.begin;
     float* l = worker.l + block.begin;
     std::copy_n(m, block.width, worker.new_m);
+    const double scores = static_cast<double>(mask.visible * block.width);
+    worker.meter.BeforeFlops(2 * scores * static_cast<double>(config_.head_dim));
     kernels_.scores({.k = RowAddress(step.key_value.k, tile.batch, kv_head, keys.local_begin),
                      .k_stride = step.key_value.k.token_stride,
                      .keys = mask.visible,
@@ -240,12 +246,14 @@ class OnlineSoftmax : public AttentionBackend {
                      .scores = worker.scores,
                      .maximum = worker.new_m});
     kernels_.move_maximum(block.vectors, worker.new_m, m, l, worker.rescale);
+    worker.meter.BeforeFlops(kFlopsPerExponential * scores);
     kernels_.exponentials({.scores = worker.scores,
                            .keys = mask.visible,
                            .vector_keys = mask.vector_keys_or_null(),
                            .vectors = block.vectors,
                            .maximum = m,
                            .sum = l});
+    worker.meter.BeforeFlops(2 * scores * static_cast<double>(config_.head_dim));
     kernels_.weighted_sum({.scores = worker.scores,
                            .keys = mask.visible,
                            .vector_keys = mask.vector_keys_or_null(),
@@ -257,8 +265,14 @@ class OnlineSoftmax : public AttentionBackend {
                            .o = worker.o + offset});
   }
 
+  // Read and written: rows and their transposed columns.
+  double BlockBytes(const Block& block) const {
+    return 2.0 * sizeof(float) * static_cast<double>(block.width * config_.head_dim);
+  }
+
   // Output or state; rows that came out non-finite are repaired.
   void StoreBlock(const AttentionStep& step, const ColumnTile& tile, const Block& block, Worker& worker) {
+    worker.meter.BeforeBytes(BlockBytes(block));
     const float* o = worker.o + block.begin * padded_head_dim_;
     const float* l = worker.l + block.begin;
     std::array<float*, kMaxBlockColumns> rows;
@@ -274,7 +288,7 @@ class OnlineSoftmax : public AttentionBackend {
     for (int64_t c = block.begin; c < block.end; ++c) {
       const int64_t head = tile.Head(c), row = tile.LocalRow(c);
       if (rows[c - block.begin] == nullptr) {
-        RepairRow(config_, step, tile.batch, head, row, tile.Position(c));
+        RepairRow(config_, step, tile.batch, head, row, tile.Position(c), worker.meter);
       } else if (!step.last) {
         const int64_t index = step.state.RowIndex(tile.batch, head, row);
         step.state.m[index] = worker.m[c] * std::numbers::ln2_v<float>;
@@ -292,6 +306,7 @@ class OnlineSoftmax : public AttentionBackend {
   int64_t padded_head_dim_;
   PackedValues packed_values_;
   GroupPipeline pipeline_;
+  PollingBarrier barrier_;
   std::vector<std::byte*> values_;  // buffers of the pipeline
   FewQueries few_queries_;
   std::vector<Worker> workers_;
@@ -300,8 +315,8 @@ class OnlineSoftmax : public AttentionBackend {
 
 }  // namespace
 
-std::unique_ptr<AttentionBackend> MakeOnlineSoftmax(const BackendConfig& config) {
-  return std::make_unique<OnlineSoftmax>(config);
+std::unique_ptr<AttentionBackend> MakeOnlineSoftmax(const BackendConfig& config, const TileKernels& kernels) {
+  return std::make_unique<OnlineSoftmax>(config, kernels);
 }
 
 }  // namespace attention

@@ -30,6 +30,10 @@ class PackedValues {
   int64_t NextSegment(int64_t keys) const { return RoundUp(keys, kernels_.key_granule); }
 
   int64_t Chunks(const AttentionStep& step) const;
+  // Read and written for one chunk.
+  double BytesPerChunk() const {
+    return 2.0 * sizeof(float) * static_cast<double>(keys_per_chunk_ * head_dim_);
+  }
   // Packs chunk `chunk` of [0, Chunks(step)); keys that only positions beyond last_position see are left out
   // under a causal mask.
   void Pack(const AttentionStep& step, int64_t batch, int64_t kv_head, int64_t chunk, int64_t last_position,

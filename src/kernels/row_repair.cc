@@ -11,6 +11,8 @@ namespace attention {
 namespace {
 
 constexpr int64_t kMaxHeadDim = 256;
+// Some 1 us each: scalar, and a view's address per element.
+constexpr int64_t kKeysPerCall = 32;
 
 float ClampToFloat(double value) {
   constexpr double kLargest = std::numeric_limits<float>::max();
@@ -39,7 +41,7 @@ void AddKey(const ConstTensorView& v, int64_t batch, int64_t kv_head, int64_t ke
 }  // namespace
 
 void RepairRow(const BackendConfig& config, const AttentionStep& step, int64_t batch, int64_t head,
-               int64_t query_row, int64_t position) {
+               int64_t query_row, int64_t position, ProgressMeter& meter) {
   const int64_t head_dim = config.head_dim;
   const int64_t kv_head = config.heads.KvHead(head);
   const double scale = Base2Scale(config) / std::numbers::log2e;
@@ -53,6 +55,7 @@ void RepairRow(const BackendConfig& config, const AttentionStep& step, int64_t b
   for (const TokenSegment& segment : step.key_value.segments) {
     const int64_t visible = VisibleKeys(config.causal, position, segment.global_begin, segment.length);
     for (int64_t key = segment.local_begin; key < segment.local_begin + visible; ++key) {
+      if (key % kKeysPerCall == 0) meter.Call();
       double s = 0;
       for (int64_t d = 0; d < head_dim; ++d) {
         s += double{ElementAsFloat(step.query.q, batch, head, query_row, d)} *

@@ -11,13 +11,14 @@
 #include <cstdint>
 
 #include "src/kernels/attention_backend.h"
+#include "src/kernels/progress_meter.h"
 
 namespace attention {
 
 // Recomputes the row's part of `step` and writes it to the output (step.last) or the state. Unless
 // step.first, the state must still hold what it held before the step.
 void RepairRow(const BackendConfig& config, const AttentionStep& step, int64_t batch, int64_t head,
-               int64_t row, int64_t position);
+               int64_t row, int64_t position, ProgressMeter& meter);
 
 }  // namespace attention
 

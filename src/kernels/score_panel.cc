@@ -44,10 +44,10 @@ void PanelPhases::ForEachChunk(const AttentionStep& step, const ColumnTile& tile
 }
 
 void PanelPhases::Scores(const AttentionStep& step, const ColumnTile& tile, int64_t kv_head,
-                         const Progress& progress, const PanelScratch& scratch,
-                         const ScorePanel& panel) const {
+                         ProgressMeter& meter, const PanelScratch& scratch, const ScorePanel& panel) const {
   const int vectors = Vectors(tile);
   const int64_t width = static_cast<int64_t>(vectors) * kernels_.lanes;
+  meter.BeforeBytes(BlockBytes(width));
   std::array<const void*, kMaxBlockColumns> rows;
   InputRows(step.query.q, tile, 0, width + kernels_.lanes, rows.data());
   kernels_.pack_queries(rows.data(), config_.head_dim, vectors, Base2Scale(config_), scratch.q);
@@ -55,6 +55,7 @@ void PanelPhases::Scores(const AttentionStep& step, const ColumnTile& tile, int6
   ForEachChunk(step, tile, [&](const TokenSegment& keys, int64_t panel_row, int64_t) {
     BlockMask mask;
     MaskBlock(tile, config_.causal, 0, vectors, kernels_, keys.global_begin, keys.length, mask);
+    meter.BeforeFlops(2.0 * static_cast<double>(keys.length * width * config_.head_dim));
     // The last tile's rows past the end are overwritten by the next chunk.
     kernels_.scores({.k = RowAddress(step.key_value.k, tile.batch, kv_head, keys.local_begin),
                      .k_stride = step.key_value.k.token_stride,
@@ -68,11 +69,10 @@ void PanelPhases::Scores(const AttentionStep& step, const ColumnTile& tile, int6
                      .vectors = vectors,
                      .scores = panel.scores + panel_row * width,
                      .maximum = panel.maximum});
-    progress();
   });
 }
 
-void PanelPhases::Softmax(const AttentionStep& step, const ColumnTile& tile, const Progress& progress,
+void PanelPhases::Softmax(const AttentionStep& step, const ColumnTile& tile, ProgressMeter& meter,
                           const ScorePanel& panel) const {
   const int vectors = Vectors(tile);
   const int64_t width = static_cast<int64_t>(vectors) * kernels_.lanes;
@@ -80,19 +80,18 @@ void PanelPhases::Softmax(const AttentionStep& step, const ColumnTile& tile, con
   ForEachChunk(step, tile, [&](const TokenSegment& keys, int64_t panel_row, int64_t) {
     BlockMask mask;
     MaskBlock(tile, config_.causal, 0, vectors, kernels_, keys.global_begin, keys.length, mask);
+    meter.BeforeFlops(kFlopsPerExponential * static_cast<double>(keys.length * width));
     kernels_.exponentials({.scores = panel.scores + panel_row * width,
                            .keys = keys.length,
                            .vector_keys = mask.vector_keys_or_null(),
                            .vectors = vectors,
                            .maximum = panel.maximum,
                            .sum = panel.sum});
-    progress();
   });
 }
 
 void PanelPhases::Output(const AttentionStep& step, const ColumnTile& tile, std::byte* values,
-                         const Progress& progress, const PanelScratch& scratch,
-                         const ScorePanel& panel) const {
+                         ProgressMeter& meter, const PanelScratch& scratch, const ScorePanel& panel) const {
   const int vectors = Vectors(tile);
   const int64_t width = static_cast<int64_t>(vectors) * kernels_.lanes;
   std::fill_n(scratch.o, padded_head_dim_ * width, 0.0f);
@@ -100,6 +99,7 @@ void PanelPhases::Output(const AttentionStep& step, const ColumnTile& tile, std:
   ForEachChunk(step, tile, [&](const TokenSegment& keys, int64_t panel_row, int64_t values_row) {
     BlockMask mask;
     MaskBlock(tile, config_.causal, 0, vectors, kernels_, keys.global_begin, keys.length, mask);
+    meter.BeforeFlops(2.0 * static_cast<double>(keys.length * width * config_.head_dim));
     kernels_.weighted_sum({.scores = panel.scores + panel_row * width,
                            .keys = keys.length,
                            .vector_keys = mask.vector_keys_or_null(),
@@ -109,8 +109,8 @@ void PanelPhases::Output(const AttentionStep& step, const ColumnTile& tile, std:
                            .vectors = vectors,
                            .rescale = scratch.ones,
                            .o = scratch.o});
-    progress();
   });
+  meter.BeforeBytes(BlockBytes(width));
   std::array<float*, kMaxBlockColumns> rows;
   OutputRows(step.output, tile, 0, width, rows.data());
   kernels_.flag_non_finite(scratch.o, config_.head_dim, vectors, panel.sum, scratch.flags);
@@ -121,7 +121,7 @@ void PanelPhases::Output(const AttentionStep& step, const ColumnTile& tile, std:
   kernels_.unpack_columns(scratch.o, config_.head_dim, vectors, scratch.factors, rows.data(), true);
   for (int64_t c = 0; c < tile.columns(); ++c) {
     if (rows[c] == nullptr) {
-      RepairRow(config_, step, tile.batch, tile.Head(c), tile.LocalRow(c), tile.Position(c));
+      RepairRow(config_, step, tile.batch, tile.Head(c), tile.LocalRow(c), tile.Position(c), meter);
     }
   }
 }

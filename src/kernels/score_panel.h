@@ -8,6 +8,7 @@
 #include "src/kernels/attention_backend.h"
 #include "src/kernels/column_tile.h"
 #include "src/kernels/packed_values.h"
+#include "src/kernels/progress_meter.h"
 #include "src/kernels/tile_kernels.h"
 
 namespace attention {
@@ -38,14 +39,18 @@ class PanelPhases {
   int64_t padded_head_dim() const { return padded_head_dim_; }
 
   // tile: one head, at most block_columns rows.
-  void Scores(const AttentionStep& step, const ColumnTile& tile, int64_t kv_head, const Progress& progress,
+  void Scores(const AttentionStep& step, const ColumnTile& tile, int64_t kv_head, ProgressMeter& meter,
               const PanelScratch& scratch, const ScorePanel& panel) const;
-  void Softmax(const AttentionStep& step, const ColumnTile& tile, const Progress& progress,
+  void Softmax(const AttentionStep& step, const ColumnTile& tile, ProgressMeter& meter,
                const ScorePanel& panel) const;
-  void Output(const AttentionStep& step, const ColumnTile& tile, std::byte* values, const Progress& progress,
+  void Output(const AttentionStep& step, const ColumnTile& tile, std::byte* values, ProgressMeter& meter,
               const PanelScratch& scratch, const ScorePanel& panel) const;
 
  private:
+  // Read and written: rows and their transposed columns.
+  double BlockBytes(int64_t width) const {
+    return 2.0 * sizeof(float) * static_cast<double>(width * config_.head_dim);
+  }
   int Vectors(const ColumnTile& tile) const;
   // function(keys of the chunk, first key's row in the panel, first key's row in `values`), in order.
   template <typename Function>

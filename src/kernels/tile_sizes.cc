@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "src/kernels/cache_sizes.h"
+#include "src/kernels/progress_meter.h"
 #include "src/kernels/step_layout.h"
 
 namespace attention {
@@ -12,6 +13,13 @@ namespace {
 int64_t KeysInL1(const TileKernels& kernels) {
   const int64_t keys = ReadCacheSizes().l1_data_bytes * 3 / 4 / (kernels.block_columns() * 4);
   return std::clamp<int64_t>(keys / 32 * 32, 32, 512);
+}
+
+// No more than there are, and no more than leaves progress its turn.
+int64_t BoundKeys(int64_t keys, const BackendConfig& config, const TileKernels& kernels) {
+  const int64_t piece = KeysPerPiece(config.isa, kernels.block_columns(), config.head_dim) / 32 * 32;
+  const int64_t bounded = std::min({keys, std::max<int64_t>(1, config.max_kv_tokens), piece});
+  return RoundUp(bounded, kernels.key_granule);
 }
 
 }  // namespace
@@ -26,8 +34,7 @@ TileSizes OnlineSoftmaxTiles(const BackendConfig& config, const TileKernels& ker
     tiles.q_block = std::max<int64_t>(1, blocks * kernels.block_columns() / largest_group);
   }
   tiles.q_block = std::min(tiles.q_block, std::max<int64_t>(1, config.max_query_tokens));
-  tiles.kv_block =
-      RoundUp(std::min(tiles.kv_block, std::max<int64_t>(1, config.max_kv_tokens)), kernels.key_granule);
+  tiles.kv_block = BoundKeys(tiles.kv_block, config, kernels);
   return tiles;
 }
 
@@ -37,8 +44,7 @@ TileSizes StandardTiles(const BackendConfig& config, const TileKernels& kernels)
   if (tiles.kv_block == 0) tiles.kv_block = KeysInL1(kernels);
   tiles.q_block = tiles.q_block == 0 ? kernels.block_columns()
                                      : std::min<int64_t>(tiles.q_block, kernels.block_columns());
-  tiles.kv_block =
-      RoundUp(std::min(tiles.kv_block, std::max<int64_t>(1, config.max_kv_tokens)), kernels.key_granule);
+  tiles.kv_block = BoundKeys(tiles.kv_block, config, kernels);
   tiles.q_block = std::min(tiles.q_block, std::max<int64_t>(1, config.max_query_tokens));
   return tiles;
 }

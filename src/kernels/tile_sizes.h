@@ -1,4 +1,5 @@
-// Tile sizes from the machine's caches, per algorithm; the config's own sizes win.
+// Tile sizes from the machine's caches, per algorithm; the config's own sizes win, but a tile of keys is
+// never so long that one of its products would keep progress waiting (progress_meter.h).
 #ifndef SRC_KERNELS_TILE_SIZES_H_
 #define SRC_KERNELS_TILE_SIZES_H_
 
