@@ -1,8 +1,8 @@
 """The simulations of power_test.py and coverage_test.py once more, with noise measured on a real machine.
 
-testdata/machine_noise.csv holds A/A rounds of the runner on two virtual cores, from calm to badly disturbed. Eighty
+testdata/machine_noise.csv holds the A/A rounds of results/aa/reference: five launches on two idle virtual cores. Sixty
 rounds are too few to know the dependence within one series: by chance it looks correlated or anticorrelated, and
-resampling makes that chance permanent (single series cover 87 to 98 %). So every replicate draws its series anew.
+resampling would make that chance permanent. So every replicate draws its series anew.
 """
 
 import math
