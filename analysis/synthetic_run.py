@@ -34,6 +34,7 @@ class Cell:
     times: Mapping[str, float]
     factors: Mapping[str, Any] = field(default_factory=dict)
     case_values: Mapping[str, Any] = field(default_factory=dict)  # results, same for all variants
+    sample_values: Mapping[str, Any] = field(default_factory=dict)  # likewise, of every sample
     status: Mapping[str, str] = field(default_factory=dict)  # by variant; ok if absent
 
 
@@ -95,7 +96,7 @@ def _cell_samples(
                 "round": number, "order_in_round": order, "time_s": time if status == "ok" else "",
                 "time_min_rank_s": 0.98 * time, "compute_s": 0.9 * time, "comm_total_s": 0.2 * time,
                 "comm_exposed_s": 0.1 * time, "peak_gflops": 115.0, "read_gb_per_s": 22.0,
-                "page_faults": 0, "status": status,
+                "page_faults": 0, "status": status, **cell.sample_values,
             })  # fmt: skip
     return rows
 

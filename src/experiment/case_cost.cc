@@ -41,23 +41,21 @@ double CommBytesPerRank(const Cell& cell, const Variant& variant, const Bytes& t
   const double ranks = cell.ranks;
   if (cell.ranks == 1) return 0;
   const double to_all_others = (ranks - 1) / ranks;
-  const double output_gather =
-      variant.strategy == ParallelStrategy::kSequence && cell.contract == Contract::kReplicated
-          ? total.output * to_all_others
-          : 0;
+  if (cell.phase == Phase::kDecode && variant.exchange == Exchange::kMerge) return total.states * (ranks - 1);
+  // K and V are everywhere; only outputs travel.
+  if (cell.contract == Contract::kReplicated) return total.output * to_all_others;
   switch (variant.exchange) {
     case Exchange::kNone:
       return 0;
     case Exchange::kAllgather:
-      return variant.strategy == ParallelStrategy::kHeadwise
-                 ? total.output * to_all_others
-                 : total.key_value * to_all_others + output_gather;
+      return variant.strategy == ParallelStrategy::kHeadwise ? total.output * to_all_others
+                                                             : total.key_value * to_all_others;
     case Exchange::kRing:
-      return total.key_value * to_all_others + output_gather;
+      return total.key_value * to_all_others;
     case Exchange::kAllToAll:
       return (total.query + static_cast<double>(total.key_value) + total.output) / ranks * to_all_others;
     case Exchange::kMerge:
-      return (total.query + static_cast<double>(total.states)) * to_all_others + output_gather;
+      return (total.query + static_cast<double>(total.states)) * to_all_others;
   }
   return 0;
 }

@@ -105,6 +105,19 @@ TEST(PlanTest, CommunicationIsThatOfTheStrategy) {
   EXPECT_EQ(cases[1].comm_bytes_per_rank, static_cast<int64_t>(output * 3 / 4));
 }
 
+// One row of queries: states of all heads to everyone, or a share of the outputs.
+TEST(PlanTest, DecodeSendsStatesOrOutputs) {
+  for (const char* contract : {"native", "replicated"}) {
+    const Plan plan = PlanOf(
+        "  variant: [sequence+online_softmax, headwise+online_softmax]\n  phase: [decode]\n  seq_len: [32]\n"
+        "  ranks: [4]\n  contract: [" +
+        std::string(contract) + "]\n");
+    const std::vector<Case>& cases = plan.cells.front().cases;
+    EXPECT_EQ(cases[0].comm_bytes_per_rank, 3 * 16 * 130 * 4);
+    EXPECT_EQ(cases[1].comm_bytes_per_rank, 3 * 16 / 4 * 128 * 4);
+  }
+}
+
 TEST(PlanTest, StandardHoldsItsScores) {
   const Plan plan = PlanOf("  variant: [headwise+online_softmax, headwise+standard]\n  seq_len: [4096]\n");
   const std::vector<Case>& cases = plan.cells.front().cases;

@@ -26,7 +26,7 @@ grid:
   contract: [native]
   seq_len: [1024]
   causal: [true]
-  ranks: [2]
+  ranks: [1, 2]
   threads: [1]
   isa: [auto]
 measure: {warmup: 1, rounds: 5, cache: warm, data: gaussian, seed: 1, max_seconds_per_cell: 60}
@@ -55,14 +55,16 @@ class OverLinksTest(BoxTestCase):
         )
         self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
         table = (output / "crossovers.md").read_text()
-        self.assertTrue(table.startswith("| unshaped | 200mbit |\n"), table)
+        self.assertTrue(table.startswith("| ranks | unshaped | 200mbit |\n"), table)
+        efficiency = (output / "efficiency.md").read_text().splitlines()
+        self.assertEqual([line.split(" | ")[0] for line in efficiency[2:]], ["| unshaped"] * 2 + ["| 200mbit"] * 2, efficiency)
         for link in ("unshaped", "200mbit"):
             (launch,) = json.loads((output / link / "manifest.json").read_text())["launches"]
             self.assertEqual([host["host"] for host in launch["hosts"]], ["node0", "node1"])
         with open(output / "200mbit" / "cases.csv", encoding="utf-8", newline="") as file:
             cases = list(csv.DictReader(file))
-        self.assertEqual([case["status"] for case in cases], ["ok", "ok"])
-        for case in cases:
+        self.assertEqual([case["status"] for case in cases], ["ok"] * 4)
+        for case in (case for case in cases if case["ranks"] == "2"):
             sent = float(case["comm_bytes_per_rank"])
             self.assertGreater(sent, 4 * _BUCKET_BYTES, "too little to be limited by the link")
             fastest = (sent - 2 * _BUCKET_BYTES) / _BYTES_PER_SECOND
