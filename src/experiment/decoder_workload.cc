@@ -183,6 +183,8 @@ CellWeights::CellWeights(const Cell& cell, LoadingProgress progress)
 
 std::shared_ptr<const ModelStorage> CellWeights::Model(const Communicator& communicator,
                                                        ParallelStrategy strategy) {
+  // One rank owns everything under any strategy.
+  if (communicator.size() == 1) strategy = ParallelStrategy::kHeadwise;
   std::shared_ptr<const ModelStorage>& model = models_[strategy];
   if (model == nullptr)
     model = ModelStorage::Load(communicator, config_, *source_, {strategy, type_, threads_, progress_});

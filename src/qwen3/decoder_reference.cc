@@ -17,12 +17,13 @@ typedef double Vector __attribute__((vector_size(64), aligned(8), may_alias));
 constexpr int64_t kLanes = 8;
 constexpr int kTile = 4;
 
-// Sums of products of kTile rows with kTile rows; n a multiple of 8.
+// Sums of products of kTile rows with kTile rows.
 __attribute__((target_clones("avx512f", "avx2,fma", "default"))) void DotTile(
     const std::array<const double*, kTile>& a, const std::array<const double*, kTile>& b, int64_t n,
     double* result) {
   Vector sum[kTile][kTile] = {};
-  for (int64_t k = 0; k < n; k += kLanes) {
+  int64_t k = 0;
+  for (; k + kLanes <= n; k += kLanes) {
     for (int j = 0; j < kTile; ++j) {
       const Vector w = *reinterpret_cast<const Vector*>(b[j] + k);
       for (int i = 0; i < kTile; ++i) sum[i][j] += *reinterpret_cast<const Vector*>(a[i] + k) * w;
@@ -32,7 +33,53 @@ __attribute__((target_clones("avx512f", "avx2,fma", "default"))) void DotTile(
     for (int j = 0; j < kTile; ++j) {
       double total = 0;
       for (int64_t lane = 0; lane < kLanes; ++lane) total += sum[i][j][lane];
+      for (int64_t rest = k; rest < n; ++rest) total += a[i][rest] * b[j][rest];
       result[i * kTile + j] = total;
+    }
+  }
+}
+
+// y += factor x.
+__attribute__((target_clones("avx512f", "avx2,fma", "default"))) void AddScaled(double factor,
+                                                                                const double* x, int64_t n,
+                                                                                double* y) {
+  for (int64_t i = 0; i < n; ++i) y[i] += factor * x[i];
+}
+
+// The keys or values of one KV head of one batch entry: token t at data + t * stride.
+struct HeadRows {
+  const double* data;
+  int64_t stride;
+};
+
+// Attention of one head for up to kTile queries, which share the reading of keys and values. visible[i]: keys
+// that query i sees; outputs zeroed.
+void AttendTile(std::span<const double* const> queries, std::span<const int64_t> visible,
+                const HeadRows& keys, const HeadRows& values, int64_t head_dim,
+                std::span<double* const> outputs) {
+  const int64_t most = *std::ranges::max_element(visible), padded = (most + kTile - 1) / kTile * kTile;
+  std::vector<double> weights(static_cast<size_t>(kTile * padded));
+  std::array<const double*, kTile> q, k;
+  for (size_t i = 0; i < kTile; ++i) q[i] = queries[std::min(i, queries.size() - 1)];
+  for (int64_t t = 0; t < most; t += kTile) {
+    for (int64_t j = 0; j < kTile; ++j) k[j] = keys.data + std::min(t + j, most - 1) * keys.stride;
+    double logits[kTile * kTile];
+    DotTile(q, k, head_dim, logits);
+    for (int64_t i = 0; i < kTile; ++i) std::copy_n(logits + i * kTile, kTile, &weights[i * padded + t]);
+  }
+  const double scale = 1 / std::sqrt(static_cast<double>(head_dim));
+  for (size_t i = 0; i < queries.size(); ++i) {
+    const std::span<double> row(&weights[i * static_cast<size_t>(padded)], static_cast<size_t>(visible[i]));
+    const double largest = *std::ranges::max_element(row);
+    double sum = 0;
+    for (double& weight : row) sum += weight = std::exp((weight - largest) * scale);
+    for (double& weight : row) weight /= sum;
+  }
+  for (int64_t t = 0; t < most; ++t) {
+    for (size_t i = 0; i < queries.size(); ++i) {
+      if (t >= visible[i]) continue;
+      AddScaled(weights[i * static_cast<size_t>(padded) + t], values.data + t * values.stride, head_dim,
+                outputs[i]);
     }
   }
 }
@@ -200,23 +247,23 @@ std::vector<double> DecoderReference::Block(const std::string& prefix, const std
 
   const int64_t own_count = static_cast<int64_t>(own.size());
   std::vector<double> mixed(queries.size(), 0.0);
-#pragma omp parallel for collapse(2) num_threads(setup_.threads) schedule(dynamic)
-  for (int64_t row = 0; row < setup_.batch * own_count; ++row) {
+  const int64_t tiles = (own_count + kTile - 1) / kTile;
+#pragma omp parallel for collapse(3) num_threads(setup_.threads) schedule(dynamic)
+  for (int64_t b = 0; b < setup_.batch; ++b) {
     for (int64_t head = 0; head < config.query_heads; ++head) {
-      const int64_t visible = setup_.causal ? own[row % own_count] + 1 : setup_.tokens;
-      const int64_t first = row / own_count * setup_.tokens * config.key_width() + head / group * head_dim;
-      const double* query = &queries[(row * config.query_heads + head) * head_dim];
-      std::vector<double> weights(static_cast<size_t>(visible));
-      double largest = -HUGE_VAL, sum = 0;
-      for (int64_t t = 0; t < visible; ++t) {
-        weights[t] = Dot(query, &keys[first + t * config.key_width()], head_dim) / std::sqrt(head_dim);
-        largest = std::max(largest, weights[t]);
-      }
-      for (double& weight : weights) sum += weight = std::exp(weight - largest);
-      double* out = &mixed[(row * config.query_heads + head) * head_dim];
-      for (int64_t t = 0; t < visible; ++t) {
-        const double* value = &values[first + t * config.key_width()];
-        for (int64_t d = 0; d < head_dim; ++d) out[d] += weights[t] / sum * value[d];
+      for (int64_t tile = 0; tile < tiles; ++tile) {
+        const int64_t first = b * setup_.tokens * config.key_width() + head / group * head_dim;
+        std::vector<const double*> tile_queries;
+        std::vector<double*> outputs;
+        std::vector<int64_t> visible;
+        for (int64_t i = tile * kTile; i < std::min(own_count, (tile + 1) * kTile); ++i) {
+          const int64_t offset = ((b * own_count + i) * config.query_heads + head) * head_dim;
+          tile_queries.push_back(&queries[offset]);
+          outputs.push_back(&mixed[offset]);
+          visible.push_back(setup_.causal ? own[i] + 1 : setup_.tokens);
+        }
+        AttendTile(tile_queries, visible, {&keys[first], config.key_width()},
+                   {&values[first], config.key_width()}, head_dim, outputs);
       }
     }
   }
@@ -235,6 +282,7 @@ std::vector<double> DecoderReference::Layer(const std::string& prefix, const std
   const std::vector<double> normed = Norm(prefix + "post_attention_layernorm.weight", result, width);
   std::vector<double> gate = Multiply(prefix + "mlp.gate_proj.weight", normed, width, intermediate);
   const std::vector<double> up = Multiply(prefix + "mlp.up_proj.weight", normed, width, intermediate);
+#pragma omp parallel for num_threads(setup_.threads)
   for (size_t i = 0; i < gate.size(); ++i) gate[i] = gate[i] / (1 + std::exp(-gate[i])) * up[i];
   add(Multiply(prefix + "mlp.down_proj.weight", gate, intermediate, width));
   return result;

@@ -27,7 +27,8 @@ Qwen3Model::Qwen3Model(Communicator& communicator, std::shared_ptr<const ModelSt
     Require(options.batch >= 1 && options.max_tokens >= 1, "model: batch ", options.batch, ", max tokens ",
             options.max_tokens);
     const ParallelStrategy strategy = options.variant.strategy;
-    Require(storage_->strategy() == strategy, "model: weights are stored for ", Name(storage_->strategy()));
+    Require(storage_->strategy() == strategy || communicator.size() == 1, "model: weights are stored for ",
+            Name(storage_->strategy()));
     const WeightShare share = StoredWeights(config_, strategy, communicator.size(), communicator.rank());
     for (int64_t layer = 0; layer < config_.layers; ++layer) {
       caches_.emplace_back(options.batch, share.heads.kv.size(),

@@ -28,8 +28,9 @@ struct ModelOptions {
 
 class Qwen3Model {
  public:
-  // Collective. The storage was loaded for the variant's strategy, over the same ranks. Throws the same Error
-  // on every rank if it was not, or if memory for the cache is short. `communicator` must outlive the model.
+  // Collective. The storage was loaded for the variant's strategy (on one rank: for any), over the same
+  // ranks. Throws the same Error on every rank if it was not, or if memory for the cache is short.
+  // `communicator` must outlive the model.
   Qwen3Model(Communicator& communicator, std::shared_ptr<const ModelStorage> storage,
              const ModelOptions& options);
 
