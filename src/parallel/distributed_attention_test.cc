@@ -391,6 +391,57 @@ TEST_F(StrategyTest, OneRanksFailureIsEveryRanksError) {
   EXPECT_EQ(error, "rank 1: no such kernel");
 }
 
+// One object for every length of a growing cache is the same as one for each.
+TEST_F(StrategyTest, AGrowingCacheGivesTheBitsOfAFreshOne) {
+  constexpr int64_t kMostKeys = 40, kHeadDim = 32;
+  const Variant headwise{ParallelStrategy::kHeadwise,
+                         Exchange::kNone,
+                         Sharding::kContiguous,
+                         AttentionAlgorithm::kOnlineSoftmax,
+                         {},
+                         {}};
+  const Variant sequence{ParallelStrategy::kSequence,
+                         Exchange::kMerge,
+                         Sharding::kContiguous,
+                         AttentionAlgorithm::kOnlineSoftmax,
+                         {},
+                         {}};
+  for (const Variant& variant : {headwise, sequence}) {
+    const auto make = [&](int64_t keys) {
+      return DistributedAttention::Create(
+          world_, MakeProblem(Phase::kDecode, keys, {6, 2}, kHeadDim, 2, true), variant, Contract::kNative,
+          {SupportedIsas().back(), 1, &MakeAttentionKernel, true});
+    };
+    const auto run = [&](DistributedAttention& attention) {
+      std::vector<std::vector<float>> tensors;
+      std::vector<TensorView> views;
+      for (const TensorShard* shard : {&attention.query_shard(), &attention.key_value_shard(),
+                                       &attention.key_value_shard(), &attention.output_shard()}) {
+        const TensorShape shape{2, shard->head_count, shard->local_tokens(), kHeadDim};
+        tensors.emplace_back(static_cast<size_t>(2 * shard->head_count * shape.tokens * kHeadDim));
+        FillGaussian(7, tensors.size(), 0, tensors.back());
+        views.push_back(HeadMajorView(tensors.back().data(), DataType::kFloat32, shape));
+      }
+      attention.Run(views[0], views[1], views[2], views[3]);
+      return tensors.back();
+    };
+    const std::unique_ptr<DistributedAttention> growing = make(kMostKeys);
+    for (int64_t keys : {1, 2, 17, 39, 40}) {
+      growing->SetKvTokens(keys);
+      const std::unique_ptr<DistributedAttention> fresh = make(keys);
+      EXPECT_EQ(growing->query_shard().segments.front().global_begin, keys - 1);
+      EXPECT_EQ(growing->key_value_shard().local_tokens(), fresh->key_value_shard().local_tokens());
+      EXPECT_EQ(run(*growing), run(*fresh)) << Name(variant) << " keys " << keys;
+    }
+    EXPECT_THROW(growing->SetKvTokens(kMostKeys + 1), Error);
+    EXPECT_THROW(growing->SetKvTokens(0), Error);
+  }
+  const auto prefill = DistributedAttention::Create(
+      world_, MakeProblem(Phase::kPrefill, 8, {6, 2}, kHeadDim, 2, true), headwise, Contract::kNative,
+      {Isa::kScalar, 1, &MakeReferenceBackend, true});
+  EXPECT_THROW(prefill->SetKvTokens(8), Error);
+}
+
 TEST_F(StrategyTest, ViewsThatDoNotFitAreRefused) {
   Communicator* ranks = FirstRanks(1);
   if (ranks == nullptr) return;
