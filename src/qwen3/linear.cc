@@ -16,9 +16,16 @@ namespace {
 // stay in registers, so a result element moves once per block. Rows are cut so that one block of x
 // (kRowBytes) stays in L2 while every panel of weights passes over it; a panel is then read from memory or L3
 // once per row block and from L2 for the other tiles. With 1024 rows and inputs: 9 passes over the weights in
-// 1024 * 9 tile-rows of compute, about 1 byte per core and cycle; prefetching hides it.
+// 1024 * 9 tile-rows of compute, about 1 byte per core and cycle.
+//
+// That byte is hidden by asking for the next panel, a slice of it per tile, while this one is multiplied: of
+// 5 tiles (64 rows) the first would otherwise wait for memory about as long as it computes. A single tile
+// (decode) asks for its own panel kAheadBytes further on instead, and takes all inputs at once if they fit:
+// one stream of weights from beginning to end.
 constexpr int64_t kInputBlock = 1024;
 constexpr int64_t kRowBlockBytes = 480 << 10;
+// Covers memory's latency; the hardware prefetcher stops at 4 KB pages, this does not.
+constexpr int64_t kAheadBytes = 4096;
 
 struct Cut {
   int64_t rows;
@@ -28,20 +35,30 @@ struct Cut {
   int Size(int64_t tile) const { return static_cast<int>(Begin(tile + 1) - Begin(tile)); }
 };
 
-// Rows [begin, begin + count) of inputs [input, input + length) -> packed[length][count].
+struct TileRange {
+  int64_t begin, end;
+  int64_t size() const { return end - begin; }
+};
+
+// Rows [begin, begin + count) of inputs [input, input + length) -> packed[length][count]. In short runs of
+// inputs: a whole tile is larger than L1, and every row writes to each of its cache lines.
 void PackTile(const ConstRows& x, int64_t begin, int count, int64_t input, int64_t length, float* packed) {
-  for (int r = 0; r < count; ++r) {
-    const float* row = x.data + (begin + r) * x.stride + input;
-    for (int64_t i = 0; i < length; ++i) packed[i * count + r] = row[i];
+  constexpr int64_t kRun = 128;
+  for (int64_t run = 0; run < length; run += kRun) {
+    const int64_t end = std::min(run + kRun, length);
+    for (int r = 0; r < count; ++r) {
+      const float* row = x.data + (begin + r) * x.stride + input;
+      for (int64_t i = run; i < end; ++i) packed[i * count + r] = row[i];
+    }
   }
 }
 
 // The last panel may have fewer than 32 outputs: its tile goes through a buffer.
 void RunTile(LinearTile kernel, int rows, const float* a, const std::byte* panel, int64_t inputs,
-             float* result, int64_t stride, int64_t outputs, bool add) {
-  if (outputs == kPanelOutputs) return kernel(a, panel, inputs, result, stride, add);
+             float* result, int64_t stride, int64_t outputs, bool add, const ReadAhead& ahead) {
+  if (outputs == kPanelOutputs) return kernel(a, panel, inputs, result, stride, add, ahead);
   float buffer[kMaxTileRows * kPanelOutputs];
-  kernel(a, panel, inputs, buffer, kPanelOutputs, false);
+  kernel(a, panel, inputs, buffer, kPanelOutputs, false, ahead);
   for (int r = 0; r < rows; ++r) {
     for (int64_t j = 0; j < outputs; ++j) {
       float& element = result[r * stride + j];
@@ -49,6 +66,82 @@ void RunTile(LinearTile kernel, int rows, const float* a, const std::byte* panel
     }
   }
 }
+
+// One product, cut. Everything is const but y and the packed x: threads share it.
+class Product {
+ public:
+  Product(const LinearKernels& kernels, const ConstRows& x, const PackedMatrixView& weights, Store store,
+          const Rows& y, float* packed)
+      : kernels_(kernels),
+        x_(x),
+        weights_(weights),
+        store_(store),
+        y_(y),
+        packed_(packed),
+        cut_{x.rows, (x.rows + kernels.max_rows - 1) / kernels.max_rows} {
+    const bool one_stream =
+        cut_.tiles == 1 && x.rows * weights.inputs * int64_t{sizeof(float)} <= kRowBlockBytes;
+    block_inputs_ = one_stream ? std::max<int64_t>(1, weights.inputs) : kInputBlock;
+  }
+
+  int64_t tiles() const { return cut_.tiles; }
+  int64_t input_blocks() const {
+    return std::max<int64_t>(1, (weights_.inputs + block_inputs_ - 1) / block_inputs_);
+  }
+
+  // Block b of inputs is packed behind the blocks before it, its tiles one after the other.
+  void Pack(int64_t block, int64_t tile) const {
+    PackTile(x_, cut_.Begin(tile), cut_.Size(tile), Input(block), Length(block), Packed(block, tile));
+  }
+
+  void RunPanels(int64_t first_panel, int64_t last_panel) const {
+    for (int64_t block = 0; block < input_blocks(); ++block) {
+      const int64_t tile_bytes =
+          kernels_.max_rows * std::max<int64_t>(Length(block), 1) * int64_t{sizeof(float)};
+      const int64_t most = std::max<int64_t>(1, kRowBlockBytes / tile_bytes);
+      const int64_t row_blocks = (cut_.tiles + most - 1) / most;
+      for (int64_t rows = 0; rows < row_blocks; ++rows) {
+        const TileRange tiles{rows * cut_.tiles / row_blocks, (rows + 1) * cut_.tiles / row_blocks};
+        for (int64_t panel = first_panel; panel < last_panel; ++panel) {
+          RunPanel(block, tiles, panel, panel + 1 < last_panel);
+        }
+      }
+    }
+  }
+
+ private:
+  int64_t Input(int64_t block) const { return block * block_inputs_; }
+  int64_t Length(int64_t block) const { return std::min(block_inputs_, weights_.inputs - Input(block)); }
+  float* Packed(int64_t block, int64_t tile) const {
+    return packed_ + Input(block) * x_.rows + cut_.Begin(tile) * Length(block);
+  }
+
+  void RunPanel(int64_t block, const TileRange& tiles, int64_t panel, bool has_next) const {
+    const int64_t row_bytes = weights_.input_bytes(), length = Length(block);
+    const std::byte* data = weights_.Panel(panel) + Input(block) * row_bytes;
+    const std::byte* next = data + (has_next ? weights_.panel_bytes : 0);
+    const int64_t outputs = std::min(kPanelOutputs, weights_.outputs - panel * kPanelOutputs);
+    const bool add = block > 0 || store_ == Store::kAdd;
+    for (int64_t tile = tiles.begin; tile < tiles.end; ++tile) {
+      const ReadAhead ahead = tiles.size() == 1
+                                  ? ReadAhead{data + kAheadBytes, row_bytes}
+                                  : ReadAhead{next + (tile - tiles.begin) * length * row_bytes / tiles.size(),
+                                              (row_bytes + tiles.size() - 1) / tiles.size()};
+      RunTile(kernels_.Get(weights_.data_type, cut_.Size(tile)), cut_.Size(tile), Packed(block, tile), data,
+              length, y_.data + cut_.Begin(tile) * y_.stride + panel * kPanelOutputs, y_.stride, outputs, add,
+              ahead);
+    }
+  }
+
+  const LinearKernels& kernels_;
+  ConstRows x_;
+  PackedMatrixView weights_;
+  Store store_;
+  Rows y_;
+  float* packed_;
+  Cut cut_;
+  int64_t block_inputs_;
+};
 
 }  // namespace
 
@@ -64,41 +157,16 @@ void Linear::Run(const ConstRows& x, const PackedMatrixView& weights, Store stor
           "linear layer: ", x.rows, " rows of ", weights.inputs,
           " inputs are more than the workspace was made for");
   if (x.rows == 0 || weights.outputs == 0) return;
-  const Cut cut{x.rows, (x.rows + kernels_->max_rows - 1) / kernels_->max_rows};
-  const int64_t input_blocks = std::max<int64_t>(1, (weights.inputs + kInputBlock - 1) / kInputBlock);
-  float* packed = packed_.As<float>().data();
+  const Product product(*kernels_, x, weights, store, y, packed_.As<float>().data());
 
 #pragma omp parallel num_threads(threads_)
   {
-    // Block b of inputs is packed behind the blocks before it, its tiles one after the other.
 #pragma omp for collapse(2) schedule(static)
-    for (int64_t block = 0; block < input_blocks; ++block) {
-      for (int64_t tile = 0; tile < cut.tiles; ++tile) {
-        const int64_t input = block * kInputBlock, length = std::min(kInputBlock, weights.inputs - input);
-        PackTile(x, cut.Begin(tile), cut.Size(tile), input, length,
-                 packed + input * x.rows + cut.Begin(tile) * length);
-      }
+    for (int64_t block = 0; block < product.input_blocks(); ++block) {
+      for (int64_t tile = 0; tile < product.tiles(); ++tile) product.Pack(block, tile);
     }
     const int64_t thread = omp_get_thread_num(), team = omp_get_num_threads();
-    const int64_t first_panel = weights.panels() * thread / team;
-    const int64_t last_panel = weights.panels() * (thread + 1) / team;
-    for (int64_t block = 0; block < input_blocks; ++block) {
-      const int64_t input = block * kInputBlock, length = std::min(kInputBlock, weights.inputs - input);
-      const bool add = block > 0 || store == Store::kAdd;
-      const int64_t tile_bytes = kernels_->max_rows * std::max<int64_t>(length, 1) * int64_t{sizeof(float)};
-      const int64_t step = std::max<int64_t>(1, kRowBlockBytes / tile_bytes);
-      for (int64_t first = 0; first < cut.tiles; first += step) {
-        for (int64_t panel = first_panel; panel < last_panel; ++panel) {
-          const std::byte* panel_data = weights.Panel(panel) + input * weights.input_bytes();
-          const int64_t outputs = std::min(kPanelOutputs, weights.outputs - panel * kPanelOutputs);
-          for (int64_t tile = first; tile < std::min(first + step, cut.tiles); ++tile) {
-            RunTile(kernels_->Get(weights.data_type, cut.Size(tile)), cut.Size(tile),
-                    packed + input * x.rows + cut.Begin(tile) * length, panel_data, length,
-                    y.data + cut.Begin(tile) * y.stride + panel * kPanelOutputs, y.stride, outputs, add);
-          }
-        }
-      }
-    }
+    product.RunPanels(weights.panels() * thread / team, weights.panels() * (thread + 1) / team);
   }
 }
 

@@ -47,6 +47,36 @@ void PackedLinear(benchmark::State& state, DataType type) {
   Report(state, static_cast<double>(matrix.view().weight_bytes()));
 }
 
+// The layers of a model, one after the other: weights come from memory, not from L3.
+void ModelLinear(benchmark::State& state, DataType type) {
+  constexpr int kLayers = 8;  // 8 x 12 MB and more
+  const int64_t rows = state.range(0), outputs = state.range(1), inputs = state.range(2);
+  const int threads = static_cast<int>(state.range(3));
+  std::vector<PackedMatrix> layers;
+  for (int layer = 0; layer < kLayers; ++layer) {
+    layers.emplace_back(outputs, inputs, type);
+    layers.back().Fill([](int64_t, std::span<float> row) { row[0] = 1; }, threads);
+  }
+  std::vector<float> x(rows * inputs, 1.0f), y(rows * outputs);
+  Linear linear(Isa::kAvx512, threads, rows, inputs);
+  size_t next = 0;
+  for (auto _ : state) {
+    linear.Run({x.data(), rows, inputs}, layers[next++ % kLayers].view(), Store::kOverwrite,
+               {y.data(), rows, outputs});
+    benchmark::DoNotOptimize(y.data());
+  }
+  Report(state, static_cast<double>(layers[0].view().weight_bytes()));
+}
+
+void ModelShapes(benchmark::internal::Benchmark* benchmark) {
+  for (int64_t rows : {1, 64, 128, 1024}) {
+    for (int64_t threads : {1, 2}) {
+      benchmark->Args({rows, 6144, 1024, threads});
+      benchmark->Args({rows, 1024, 3072, threads});
+    }
+  }
+}
+
 void Blas(benchmark::State& state) {
   const int64_t rows = state.range(0), outputs = state.range(1), inputs = state.range(2);
   std::vector<float> w(outputs * inputs, 1.0f), x(rows * inputs, 1.0f), y(rows * outputs);
@@ -62,6 +92,8 @@ void Blas(benchmark::State& state) {
 
 BENCHMARK_CAPTURE(PackedLinear, fp32, DataType::kFloat32)->Apply(Shapes)->UseRealTime();
 BENCHMARK_CAPTURE(PackedLinear, bf16, DataType::kBfloat16)->Apply(Shapes)->UseRealTime();
+BENCHMARK_CAPTURE(ModelLinear, fp32, DataType::kFloat32)->Apply(ModelShapes)->UseRealTime();
+BENCHMARK_CAPTURE(ModelLinear, bf16, DataType::kBfloat16)->Apply(ModelShapes)->UseRealTime();
 BENCHMARK(Blas)->Apply(Shapes)->UseRealTime();
 
 }  // namespace

@@ -65,19 +65,17 @@ constexpr int Splits(int rows) { return rows == 1 ? 4 : rows <= 3 ? 2 : 1; }
 
 template <int kRows, int kSplits, typename Weight>
 HWY_INLINE void Accumulate(const float* HWY_RESTRICT a, const Weight* HWY_RESTRICT weights, int64_t inputs,
-                           int64_t lane, FloatVec (&low)[kRows * kSplits],
+                           int64_t lane, const ReadAhead& ahead, FloatVec (&low)[kRows * kSplits],
                            FloatVec (&high)[kRows * kSplits]) {
   const FloatTag df;
-  // Far enough ahead to cover memory's latency when the panel is read for the first time; later rows find it
-  // in cache. About 2 KB: the hardware prefetcher stops at 4 KB pages, this does not.
-  constexpr int64_t kPrefetchInputs = 4096 / static_cast<int64_t>(kPanelOutputs * sizeof(Weight));
   int64_t i = 0;
   for (; i + kSplits <= inputs; i += kSplits) {
     QWEN3_UNROLL for (int s = 0; s < kSplits; ++s) {
       const Weight* input = weights + (i + s) * kPanelOutputs;
       if (lane == 0) {
-        hwy::Prefetch(input + kPrefetchInputs * kPanelOutputs);
-        if (sizeof(Weight) == 4) hwy::Prefetch(input + kPrefetchInputs * kPanelOutputs + kHalf);
+        const std::byte* next = ahead.begin + (i + s) * ahead.step;
+        hwy::Prefetch(next);
+        if (sizeof(Weight) == 4) hwy::Prefetch(next + 64);
       }
       const Pair w = LoadPair(input, lane);
       QWEN3_UNROLL for (int r = 0; r < kRows; ++r) {
@@ -99,14 +97,14 @@ HWY_INLINE void Accumulate(const float* HWY_RESTRICT a, const Weight* HWY_RESTRI
 
 template <int kRows, typename Weight>
 void Tile(const float* HWY_RESTRICT a, const std::byte* HWY_RESTRICT panel, int64_t inputs,
-          float* HWY_RESTRICT result, int64_t result_stride, bool add) {
+          float* HWY_RESTRICT result, int64_t result_stride, bool add, const ReadAhead& ahead) {
   const FloatTag df;
   constexpr int kSplits = Splits(kRows);
   const Weight* weights = reinterpret_cast<const Weight*>(panel);
   for (int64_t lane = 0; lane < kHalf; lane += kLanes) {
     FloatVec low[kRows * kSplits], high[kRows * kSplits];
     QWEN3_UNROLL for (int r = 0; r < kRows * kSplits; ++r) { low[r] = high[r] = hn::Zero(df); }
-    Accumulate<kRows, kSplits>(a, weights, inputs, lane, low, high);
+    Accumulate<kRows, kSplits>(a, weights, inputs, lane, ahead, low, high);
     QWEN3_UNROLL for (int r = 0; r < kRows; ++r) {
       QWEN3_UNROLL for (int s = 1; s < kSplits; ++s) {
         low[r] = hn::Add(low[r], low[s * kRows + r]);

@@ -15,8 +15,15 @@ inline constexpr int kMaxTileRows = 14;
 // result[r * result_stride + j] (=, or += if add) sum over i < inputs of a[i * rows + r] * panel(i, j), for
 // r < rows and all 32 outputs j of the panel (layout: packed_matrix.h). Float32 sums, one accumulator per
 // element and split; `a` is packed with exactly `rows` values per input.
+//
+// `ahead`: what is used next. With input i the 128 bytes at begin + i * step are asked for: memory need not
+// be mapped there, nothing is read.
+struct ReadAhead {
+  const std::byte* begin = nullptr;
+  int64_t step = 0;
+};
 using LinearTile = void (*)(const float* a, const std::byte* panel, int64_t inputs, float* result,
-                            int64_t result_stride, bool add);
+                            int64_t result_stride, bool add, const ReadAhead& ahead);
 
 struct LinearKernels {
   Isa isa;
