@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Says whether the claims of an experiment hold in the data of a run.
 
-    analysis/verify_ordering.py RUN_DIR [--json] [--regimes FACTOR,FACTOR...]
+    analysis/verify_ordering.py RUN_DIR [--json] [--write] [--regimes FACTOR,FACTOR...]
 
 Exit status: 0 every claim holds; 1 not every claim holds; 2 bad usage or unusable input; 3 undecided.
 """
@@ -22,6 +22,10 @@ from analysis.read_run import FACTOR_COLUMNS, UnusableInput, read_run
 from analysis.tables import format_report
 from analysis.verdicts import EXIT_UNUSABLE, exit_code, judge_run
 
+# What --write writes beside the data: what is printed, with and without --json.
+TEXT_FILE = "verdict.txt"
+JSON_FILE = "verdict.json"
+
 
 def _parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
@@ -32,6 +36,7 @@ def _parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="holds samples.csv, cases.csv and manifest.json")
     parser.add_argument("--json", action="store_true", help="print everything as JSON instead of tables")
+    parser.add_argument("--write", action="store_true", help="also write RUN_DIR/verdict.txt and RUN_DIR/verdict.json")
     parser.add_argument(
         "--regimes",
         metavar="FACTORS",
@@ -50,16 +55,42 @@ def _parse_regimes(text: str | None) -> list[str] | None:
     return names
 
 
+def _remove_verdicts(directory: Path) -> None:
+    """An older verdict beside newer data would be taken for theirs."""
+    for name in (TEXT_FILE, JSON_FILE):
+        try:
+            (directory / name).unlink(missing_ok=True)
+        except OSError as problem:
+            raise UnusableInput(f"{directory / name}: cannot be removed: {problem.strerror}") from None
+
+
+def _write_verdict(path: Path, text: str) -> None:
+    """Whole or not at all."""
+    partial = path.with_name(path.name + ".new")
+    try:
+        partial.write_text(text + "\n", encoding="utf-8")
+        partial.rename(path)
+    except OSError as problem:
+        raise UnusableInput(f"{path}: cannot be written: {problem.strerror}") from None
+
+
 def main(arguments: Sequence[str]) -> int:
     options = _parse_arguments(arguments)
     try:
         regimes = _parse_regimes(options.regimes)
+        if options.write:
+            _remove_verdicts(options.run_dir)
         run = read_run(options.run_dir)
         results = judge_run(run)
+        text = format_report(run, results, regimes)
+        as_json = report_as_json(run, results) if options.json or options.write else ""
+        if options.write:
+            _write_verdict(options.run_dir / TEXT_FILE, text)
+            _write_verdict(options.run_dir / JSON_FILE, as_json)
     except UnusableInput as problem:
         print(f"verify_ordering: {problem}", file=sys.stderr)
         return EXIT_UNUSABLE
-    print_quietly(report_as_json(run, results) if options.json else format_report(run, results, regimes))
+    print_quietly(as_json if options.json else text)
     return exit_code(results)
 
 

@@ -56,6 +56,31 @@ class CommandTest(unittest.TestCase):
             self.assertIn(fragment, err)
 
 
+class WriteTest(CommandTest):
+    def test_files_are_what_is_printed(self) -> None:
+        self.write(HOLDS, CONTRADICTED)
+        status, text, _ = self.verify("--write")
+        self.assertEqual(status, 1)
+        self.assertEqual((self.run_dir / "verdict.txt").read_text(), text)
+        _, as_json, _ = self.verify("--json")
+        self.assertEqual((self.run_dir / "verdict.json").read_text(), as_json)
+        self.assertEqual(list(self.run_dir.glob("*.new")), [])
+
+    def test_no_old_verdict_stays_beside_data_that_cannot_be_judged(self) -> None:
+        self.write(HOLDS)
+        self.verify("--write")
+        (self.run_dir / "samples.csv").unlink()
+        self.assertEqual(self.verify("--write")[0], 2)
+        self.assertEqual(list(self.run_dir.glob("verdict.*")), [])
+
+    def test_a_place_that_cannot_be_written(self) -> None:
+        self.write(HOLDS)
+        (self.run_dir / "verdict.txt.new").mkdir()
+        status, _, err = self.verify("--write")
+        self.assertEqual((status, err.count("\n")), (2, 1))
+        self.assertIn("verdict.txt: cannot be written", err)
+
+
 class ExitStatusTest(CommandTest):
     def test_every_claim_holds(self) -> None:
         self.write(HOLDS, HOLDS)

@@ -12,7 +12,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "testing"))
 
-from slurm_fixture import SlurmTestCase  # noqa: E402
+from slurm_fixture import JobState, Measured, SlurmTestCase, measured  # noqa: E402
 
 # The benchmark itself, or, for TimeLimit, a stand-in that does the same towards Slurm and sleeps instead of measuring.
 STAND_IN = "stand_in" in os.environ["BENCHMARK_BINARY"]
@@ -24,7 +24,7 @@ CASES = CELLS * len(VARIANTS)
 class Pace(enum.Enum):
     """Rounds of a cell, and how long the stand-in takes for one."""
 
-    QUICK = (5, None)
+    QUICK = (5, 0.01)
     INTERRUPTIBLE = (60, None)  # several seconds in all: time to do something to it
     LONGER_THAN_A_TIME_LIMIT = (5, 2.0)
     STUCK = (5, 30.0)  # not one cell within a time limit
@@ -67,12 +67,18 @@ expect:
 """
 
 
+def mpirun_profile(directory: pathlib.Path) -> list[str]:
+    """Options of slurm/submit: start ranks with mpirun instead of srun."""
+    profile = directory / "mpirun.env"
+    profile.write_text("ATTENTION_LAUNCHER=mpirun\nATTENTION_AFFINITY=warn\n")
+    return ["--profile", str(profile)]
+
+
 class Uninterrupted(SlurmTestCase):
     """Geometry, launches, arrays, the chained merge."""
 
     def test_one_two_and_four_nodes(self) -> None:
-        jobs = self.submit(self.experiment(experiment_text(Pace.QUICK)), "--nodes", "1,2,4")
-        self.wait_for_end(jobs[-1])
+        jobs = self.submit(self.experiment(experiment_text(Pace.QUICK)), "--nodes", "1,2,4", "--wait")
         for job in jobs[:-1]:
             self.assertEqual(self.job(job).state, "COMPLETED")
             self.assertRegex(self.log_of(job)[-1], r"all launches complete.*\(status 0\)$")
@@ -82,17 +88,15 @@ class Uninterrupted(SlurmTestCase):
         self.assert_analysed(jobs[-1])
 
     def test_array_over_node_counts_and_launches(self) -> None:
-        jobs = self.submit(self.experiment(experiment_text(Pace.QUICK, launches=2)), "--nodes", "1,2", "--array")
+        jobs = self.submit(self.experiment(experiment_text(Pace.QUICK, launches=2)), "--nodes", "1,2,4", "--array")
         self.wait_for_end(jobs[-1])
         self.assertEqual(self.job(jobs[0]).state, "COMPLETED")
-        self.assert_complete(self.directory / "results", 2 * CASES, Pace.QUICK.rounds, launches=2)
+        self.assert_complete(self.directory / "results", 3 * CASES, Pace.QUICK.rounds, launches=2)
         self.assert_analysed(jobs[-1])
 
     def test_mpirun_as_the_launcher(self) -> None:
-        profile = self.directory / "mpirun.env"
-        profile.write_text("ATTENTION_LAUNCHER=mpirun\nATTENTION_AFFINITY=warn\n")
         experiment = self.experiment(experiment_text(Pace.QUICK))
-        job = self.submit(experiment, "--nodes", "2", "--profile", str(profile))[0]
+        job = self.submit(experiment, "--nodes", "2", *mpirun_profile(self.directory))[0]
         self.assert_ends(job, "COMPLETED")
         self.assert_complete(self.run_directory("nodes-2"), CASES, Pace.QUICK.rounds)
 
@@ -106,75 +110,146 @@ class Uninterrupted(SlurmTestCase):
 
 
 class InterruptedTestCase(SlurmTestCase):
-    """A job that can be interrupted when it has measured something and is not done."""
+    """A job that can be interrupted when it has measured something and is not done, and the same job left alone."""
 
     pace = Pace.INTERRUPTIBLE
+    uninterrupted: Measured
 
-    def start(self, *options: str, pace: Pace = Pace.INTERRUPTIBLE) -> str:
-        """A job on two nodes that has measured more than one cell; returns its id."""
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        case = cls("run_uninterrupted")
+        case.setUp()
+        cls.uninterrupted = case.run_uninterrupted()
+
+    def run_uninterrupted(self) -> Measured:
+        """What an uninterrupted run leaves in its final CSV files. The stand-in need not take its time for that."""
+        pace = Pace.QUICK if STAND_IN else Pace.INTERRUPTIBLE
+        jobs = self.submit(self.experiment(experiment_text(pace)), "--nodes", "2")
+        self.assert_ends(jobs[-1], "COMPLETED")
+        self.assert_complete(self.directory / "results", CASES, pace.rounds)
+        return measured(self.directory / "results")
+
+    def start(self, *options: str, pace: Pace = Pace.INTERRUPTIBLE) -> list[str]:
+        """A job on two nodes that has measured more than one cell; returns its id and that of its analysis."""
         jobs = self.submit(self.experiment(experiment_text(pace)), "--nodes", "2", *options)
         self.pace = pace
         self.wait_for_rows("nodes-2", pace.rounds * len(VARIANTS) + 2)
-        return jobs[0]
+        return jobs
 
-    def assert_as_uninterrupted(self) -> None:
-        self.assert_complete(self.run_directory("nodes-2"), CASES, self.pace.rounds)
+    def assert_as_uninterrupted(self, analysis: str, launches: int = 1) -> None:
+        """Same cells, no duplicates, no gaps, in the final CSV files; and a verdict on them."""
+        self.assert_ends(analysis, "COMPLETED")
+        self.assertEqual(measured(self.directory / "results"), self.uninterrupted.of_launches(launches))
+        if not STAND_IN:
+            verdict = json.loads((self.directory / "results" / "verdict.json").read_text())
+            self.assertEqual(len(verdict["claims"][0]["cells"]), CELLS)
 
-    def resubmit(self) -> None:
-        """The same command again goes on with what is there."""
-        job = self.submit(self.directory / "experiment.yaml", "--nodes", "2")[0]
-        self.assert_ends(job, "COMPLETED")
-        self.assert_as_uninterrupted()
+    def assert_requeued(self, jobs: list[str]) -> JobState:
+        """The job came back by itself, once or more, and ended like an uninterrupted one; the analysis waited for that."""
+        state = self.assert_ends(jobs[0], "COMPLETED")
+        self.assertGreaterEqual(state.restarts, 1)
+        self.assert_as_uninterrupted(jobs[1])
+        return state
+
+    def resubmit(self, stopped: list[str]) -> None:
+        """What was stopped is usable as it is; and the same command again goes on with it."""
+        self.assert_ends(stopped[1], "COMPLETED")
+        self.assertTrue(any("is not finished; its complete cells are used" in line for line in self.log_of(stopped[1])))
+        partial = measured(self.directory / "results")
+        self.assertTrue(0 < len(partial.cases) < CASES, partial)
+        self.assertLessEqual(partial.samples, self.uninterrupted.samples)
+        jobs = self.submit(self.directory / "experiment.yaml", "--nodes", "2")
+        self.assert_ends(jobs[0], "COMPLETED")
+        self.assert_as_uninterrupted(jobs[1])
 
 
 class Interrupted(InterruptedTestCase):
     """What other people and hardware do to jobs."""
 
     def test_requeue_in_the_middle(self) -> None:
-        job = self.start()
-        self.on_cluster("scontrol", "requeue", job)
-        self.assertEqual(self.assert_ends(job, "COMPLETED").restarts, 1)
-        self.assert_as_uninterrupted()
+        jobs = self.start()
+        self.on_cluster("scontrol", "requeue", jobs[0])
+        self.assertEqual(self.assert_requeued(jobs).restarts, 1)
+
+    def test_requeue_at_any_moment(self) -> None:
+        # Before anything is measured, at the first sample, in later cells, and when all is done.
+        jobs = self.submit(self.experiment(experiment_text(Pace.INTERRUPTIBLE)), "--nodes", "2")
+        self.wait_for_state(jobs[0], "RUNNING")
+        self.on_cluster("scontrol", "requeue", jobs[0])
+        for restart, rows in enumerate((1, 150, 300), start=1):
+            self.wait_for(lambda: self.job(jobs[0]).restarts >= restart, f"restart {restart}")
+            self.wait_for_rows("nodes-2", rows)
+            self.on_cluster("scontrol", "requeue", jobs[0])
+        self.wait_for(lambda: self.job(jobs[0]).restarts >= 4, "restart 4")
+        self.assert_ends(jobs[0], "COMPLETED")
+        self.on_cluster("scontrol", "requeue", jobs[0])
+        self.wait_for(lambda: self.job(jobs[0]).restarts >= 5, "restart 5")
+        self.assert_requeued(jobs)
+
+    def test_requeue_of_an_array_task(self) -> None:
+        experiment = self.experiment(experiment_text(Pace.INTERRUPTIBLE, launches=2))
+        jobs = self.submit(experiment, "--nodes", "2", "--array")
+        self.wait_for_rows("task-0", Pace.INTERRUPTIBLE.rounds * len(VARIANTS) + 2)
+        self.on_cluster("scontrol", "requeue", f"{jobs[0]}_0")
+        self.assert_ends(jobs[0], "COMPLETED")
+        self.assert_as_uninterrupted(jobs[1], launches=2)
 
     def test_warning(self) -> None:
         # What Slurm sends before the time limit, at a time of ours.
-        job = self.start()
-        self.on_cluster("scancel", "--batch", "--signal=USR1", job)
-        self.assertEqual(self.assert_ends(job, "COMPLETED").restarts, 1)
-        self.assertTrue(any("time limit reached" in line for line in self.log_of(job)))
-        self.assert_as_uninterrupted()
+        jobs = self.start()
+        self.on_cluster("scancel", "--batch", "--signal=USR1", jobs[0])
+        self.assertEqual(self.assert_requeued(jobs).restarts, 1)
+        self.assertTrue(any("time limit reached" in line for line in self.log_of(jobs[0])))
+
+    def test_warning_under_mpirun(self) -> None:
+        jobs = self.start(*mpirun_profile(self.directory))
+        self.on_cluster("scancel", "--batch", "--signal=USR1", jobs[0])
+        self.assertEqual(self.assert_requeued(jobs).restarts, 1)
+
+    def assert_stopped(self, jobs: list[str]) -> None:
+        self.assertEqual(self.assert_ends(jobs[0], "FAILED").exit_status, 3)
+        self.assertRegex(self.log_of(jobs[0])[-1], "stopped in launch 0; .* resume with the same command")
+        self.resubmit(jobs)
 
     def test_order_to_stop_then_submit_again(self) -> None:
         # Preemption without requeue: TERM to the batch script.
-        job = self.start()
-        self.on_cluster("scancel", "--batch", "--signal=TERM", job)
-        self.assertEqual(self.assert_ends(job, "FAILED").exit_status, 3)
-        self.assertRegex(self.log_of(job)[-1], "stopped in launch 0; .* resume with the same command")
-        self.resubmit()
+        jobs = self.start()
+        self.on_cluster("scancel", "--batch", "--signal=TERM", jobs[0])
+        self.assert_stopped(jobs)
+
+    def test_order_to_stop_under_mpirun_then_submit_again(self) -> None:
+        # mpirun itself ends with 1 when it is told to stop.
+        jobs = self.start(*mpirun_profile(self.directory))
+        self.on_cluster("scancel", "--batch", "--signal=TERM", jobs[0])
+        self.assert_stopped(jobs)
+
+    def test_order_to_one_rank_then_submit_again(self) -> None:
+        jobs = self.start()
+        os.kill(max(self.ranks_running()), signal.SIGTERM)
+        self.assert_stopped(jobs)
 
     def test_node_set_down(self) -> None:
-        job = self.start()
+        jobs = self.start()
         self.on_cluster("scontrol", "update", "nodename=node1", "state=down", "reason=test")
         self.addCleanup(self.cluster, "exec", "--", "scontrol", "update", "nodename=node1", "state=resume")
-        state = self.assert_ends(job, "COMPLETED")
-        self.assertGreaterEqual(state.restarts, 1)
-        self.assert_as_uninterrupted()
+        self.assert_requeued(jobs)
 
     def test_kill_9_of_a_rank_then_submit_again(self) -> None:
-        job = self.start()
+        jobs = self.start()
         os.kill(max(self.ranks_running()), signal.SIGKILL)
-        state = self.assert_ends(job, "FAILED", seconds=60)
+        state = self.assert_ends(jobs[0], "FAILED")
         self.assertNotEqual(state.exit_status, 0)
-        self.assertRegex(self.log_of(job)[-1], r"launch 0 ended with status \d+")
+        self.assertRegex(self.log_of(jobs[0])[-1], r"launch 0 ended with status \d+")
         self.assertFalse(self.ranks_running())
-        self.resubmit()
+        self.resubmit(jobs)
 
     def test_cancel_then_submit_again(self) -> None:
-        job = self.start()
-        self.on_cluster("scancel", job)
-        self.assert_ends(job, "CANCELLED")
+        jobs = self.start()
+        self.on_cluster("scancel", jobs[0])
+        self.assert_ends(jobs[0], "CANCELLED")
         self.wait_for(lambda: not self.ranks_running(), "no rank is left")
-        self.resubmit()
+        self.resubmit(jobs)
 
     def test_full_disk_then_submit_again(self) -> None:
         # Room for some samples, not for all. Node 0 has rank 0, and the mount is only there.
@@ -182,17 +257,15 @@ class Interrupted(InterruptedTestCase):
         part.mkdir(parents=True)
         self.on_cluster("mount", "-t", "tmpfs", "-o", "size=20k", "none", str(part))
         self.addCleanup(self.cluster, "exec", "--", "umount", str(part))
-        job = self.submit(self.experiment(experiment_text(Pace.INTERRUPTIBLE)), "--nodes", "2")[0]
+        on_node0 = ["--nodes", "2", "--", "--nodelist=node0"]
+        job = self.submit(self.experiment(experiment_text(Pace.INTERRUPTIBLE)), *on_node0)[0]
         self.assertNotEqual(self.assert_ends(job, "FAILED").exit_status, 0)
         self.assertTrue(any("No space left on device" in line for line in self.log_of(job)), self.log_of(job))
         self.assertRegex(self.log_of(job)[-1], r"launch 0 ended with status 1; the reason is in the lines above")
         self.on_cluster("mount", "-o", "remount,size=1m", str(part))
-        job = self.submit(self.directory / "experiment.yaml", "--nodes", "2")[0]
+        job, analysis = self.submit(self.directory / "experiment.yaml", *on_node0)
         self.assert_ends(job, "COMPLETED")
-        # Seen from outside, the directory is empty.
-        copy = self.directory / "copy"
-        self.on_cluster("cp", "-r", str(part), str(copy))
-        self.assert_complete(copy, CASES, self.pace.rounds)
+        self.assert_as_uninterrupted(analysis)
 
 
 class TimeLimit(InterruptedTestCase):
@@ -200,16 +273,14 @@ class TimeLimit(InterruptedTestCase):
 
     def test_warning_before_the_time_limit(self) -> None:
         # Slurm looks at time limits every 30 s and may warn a minute early; this warns within 30 s of the start, several times.
-        job = self.start("--time", "1", "--", "--signal=B:USR1@40", pace=Pace.LONGER_THAN_A_TIME_LIMIT)
-        state = self.assert_ends(job, "COMPLETED", seconds=240)
-        self.assertGreaterEqual(state.restarts, 1)
-        self.assert_as_uninterrupted()
+        jobs = self.start("--time", "1", "--", "--signal=B:USR1@40", pace=Pace.LONGER_THAN_A_TIME_LIMIT)
+        self.assert_requeued(jobs)
 
     def test_a_time_limit_too_short_for_any_cell_does_not_requeue_forever(self) -> None:
         jobs = self.submit(
             self.experiment(experiment_text(Pace.STUCK)), "--nodes", "2", "--time", "1", "--", "--signal=B:USR1@40"
         )
-        state = self.wait_for_end(jobs[0], seconds=300)
+        state = self.wait_for_end(jobs[0], seconds=400)
         self.assertEqual((state.state, state.exit_status, state.restarts), ("FAILED", 3, 1))
         self.assertRegex(self.log_of(jobs[0])[-1], "not one cell more .* give more --time")
 

@@ -28,7 +28,7 @@ examples:
   slurm/submit ordering --nodes 2 --launches 5 --array --profile slurm/profiles/mine.env -- --account=abc
   slurm/submit ordering --output results/ordering/20260101T000000Z-slurm    goes on with that one
 
-exit status: 0 submitted, 1 sbatch refused, 2 bad usage
+exit status: 0 submitted (with --wait: and judged), 1 sbatch refused or the analysis failed, 2 bad usage
 """
 
 
@@ -36,19 +36,24 @@ exit status: 0 submitted, 1 sbatch refused, 2 bad usage
 class Job:
     """One sbatch line."""
 
-    environment: dict[str, str]  # for the script
+    environment: dict[str, str]  # for the script, on top of the caller's
     options: list[str]
     script: str
     arguments: list[str]
     after: tuple[int, ...] = ()  # indices of the jobs that must have ended
 
     def command(self, ids: list[str]) -> list[str]:
-        """The command line, given the ids of the jobs before this one."""
+        """The command line, given the ids of the jobs before this one; it is to run in `environment`."""
         command = ["sbatch", "--parsable", *self.options]
         if self.after:
             command.append("--dependency=afterany:" + ":".join(ids[index] for index in self.after))
-        export = ",".join(["ALL", *(f"{key}={value}" for key, value in self.environment.items())])
-        return [*command, f"--export={export}", self.script, *self.arguments]
+        # Not --export=ALL,NAME=VALUE: naming variables makes the node run a login shell for the job's environment, which
+        # may take a minute and undo the caller's modules.
+        return [*command, "--export=ALL", self.script, *self.arguments]
+
+    def line(self, ids: list[str]) -> str:
+        """What to type for the same."""
+        return " ".join([*(f"{key}={shlex.quote(value)}" for key, value in self.environment.items()), shlex.join(self.command(ids))])
 
 
 def _counts(text: str) -> list[int]:
@@ -81,6 +86,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--after", metavar="ID", help="start when this job has ended")
     parser.add_argument("--profile", type=pathlib.Path, metavar="FILE", help="slurm/profiles/*.env")
     parser.add_argument("--output", type=pathlib.Path, metavar="DIR", help="(default: results/NAME/TIME-slurm)")
+    parser.add_argument("--wait", action="store_true", help="return when the verdict is there")
     parser.add_argument("--dry-run", action="store_true", help="print the sbatch lines, submit nothing")
     return parser
 
@@ -173,8 +179,9 @@ def plan(options: argparse.Namespace, extra: list[str], profile: dict[str, str])
         ]
         parts = [job.arguments[1] for job in jobs]
     names = [f"--job-name=attention-{experiment.name}-analysis", f"--output={output}/logs/%x-%j.log"]
+    waiting = ["--wait"] if options.wait else []
     analysis = Job(
-        environment, names + common, "slurm/merge_and_analyse.sbatch", [str(output), *parts], tuple(range(len(jobs)))
+        environment, names + common + waiting, "slurm/merge_and_analyse.sbatch", [str(output), *parts], tuple(range(len(jobs)))
     )
     return output, [*jobs, analysis]
 
@@ -217,22 +224,33 @@ def _array_job(
 
 
 def submit(output: pathlib.Path, jobs: list[Job], dry_run: bool) -> int:
-    """Prints and, unless dry_run, runs the sbatch lines."""
+    """Prints and, unless dry_run, runs the sbatch lines; the last one's status is that of its job if it has --wait."""
     ids: list[str] = []
     if not dry_run:
         (output / "logs").mkdir(parents=True, exist_ok=True)
-    for job in jobs:
-        print(shlex.join(job.command(ids)), flush=True)
+    for number, job in enumerate(jobs, start=1):
+        print(job.line(ids), flush=True)
         if dry_run:
-            ids.append(f"JOB{len(ids) + 1}")
+            ids.append(f"JOB{number}")
             continue
-        result = subprocess.run(job.command(ids), stdout=subprocess.PIPE, text=True, cwd=_REPOSITORY, check=False)
-        if result.returncode != 0:
+        environment = dict(os.environ) | job.environment
+        with subprocess.Popen(job.command(ids), stdout=subprocess.PIPE, text=True, cwd=_REPOSITORY, env=environment) as sbatch:
+            assert sbatch.stdout is not None
+            job_id = sbatch.stdout.readline().strip().split(";")[0]
+            if job_id:
+                ids.append(job_id)
+                print(f"  job {job_id}", flush=True)
+                if number == len(jobs):
+                    print(f"results: {output} (verdict.txt when job {job_id} has ended)", flush=True)
+            status = sbatch.wait()
+        if status != 0 and job_id:
+            print(f"slurm/submit: job {job_id} ended with status {status}; see {output}/logs", file=sys.stderr)
+            return 1
+        if status != 0:
             print(f"slurm/submit: sbatch refused; submitted so far: {' '.join(ids) or 'nothing'}", file=sys.stderr)
             return 1
-        ids.append(result.stdout.strip().split(";")[0])
-        print(f"  job {ids[-1]}")
-    print(f"results: {output}" if dry_run else f"results: {output} (verdict.txt when job {ids[-1]} has ended)")
+    if dry_run:
+        print(f"results: {output}")
     return 0
 
 

@@ -90,7 +90,9 @@ class CommandLineTest(unittest.TestCase):
         for line, nodes, each, first_launch in ((lines[0], 1, 4, 0), (lines[1], 4, 1, 2)):
             self.assertIn(f"--nodes={nodes} --ntasks=4 --ntasks-per-node={each} --cpus-per-task=1", line)
             self.assertIn("'--account=x y' --time=5", line)
-            self.assertIn(f"ATTENTION_LAUNCHES=2,ATTENTION_FIRST_LAUNCH={first_launch},ATTENTION_RANKS=4", line)
+            self.assertIn(f"ATTENTION_LAUNCHES=2 ATTENTION_FIRST_LAUNCH={first_launch} ATTENTION_RANKS=4 sbatch ", line)
+            # Naming variables here would make the node run a login shell.
+            self.assertIn(" --export=ALL slurm/", line)
             self.assertTrue(line.endswith(f"slurm/run_experiment.sbatch {self.experiment} /out/parts/nodes-{nodes}"), line)
         self.assertIn("--dependency=afterany:JOB1:JOB2", lines[2])
         self.assertTrue(lines[2].endswith("merge_and_analyse.sbatch /out /out/parts/nodes-1 /out/parts/nodes-4"), lines[2])
@@ -101,7 +103,7 @@ class CommandLineTest(unittest.TestCase):
         self.assertIn("--array=0-3 ", lines[0])
         self.assertIn("--nodes=4 --ntasks-per-node=4", lines[0])
         self.assertIn("--dependency=afterany:77", lines[0])
-        self.assertIn("ATTENTION_TASKS=1:0+1:1+4:2+4:3,", lines[0])
+        self.assertIn("ATTENTION_TASKS=1:0+1:1+4:2+4:3 ", lines[0])
         self.assertEqual(len(lines), 3)
         self.assertTrue(lines[1].endswith(" ".join(f"/out/parts/task-{i}" for i in range(4))))
 
@@ -114,6 +116,27 @@ class CommandLineTest(unittest.TestCase):
         _, lines, _ = self.run_submit("--nodes", "1", "--profile", str(profile), "--partition", "p2", "--time", "8")
         self.assertIn("--partition=p2", lines[0])
         self.assertIn("--time=8", lines[0])
+
+    def test_only_the_analysis_is_waited_for(self) -> None:
+        _, lines, _ = self.run_submit("--nodes", "1,2", "--wait")
+        self.assertEqual(["--wait" in line for line in lines], [False, False, True, False])
+
+    def test_sbatch_that_refuses_and_a_job_that_fails(self) -> None:
+        tools = self.top / "bin"
+        tools.mkdir()
+        sbatch = tools / "sbatch"
+        os.environ["PATH"] = f"{tools}:/bin"
+        for script, pattern in (
+            ("exit 1", "sbatch refused; submitted so far: nothing"),
+            ("case $* in *--wait*) echo 8; exit 2;; *) echo 7;; esac", "job 8 ended with status 2; see /.*/out/logs"),
+        ):
+            sbatch.write_text(f"#!/bin/sh\n{script}\n")
+            sbatch.chmod(0o755)
+            errors = io.StringIO()
+            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(errors):
+                arguments = [str(self.experiment), "--nodes", "1", "--wait", "--output", str(self.top / "out")]
+                self.assertEqual(submit_command.main(arguments), 1)
+            self.assertRegex(errors.getvalue(), pattern)
 
     def test_bad_usage_is_one_line_and_submits_nothing(self) -> None:
         for arguments, pattern in (

@@ -147,16 +147,25 @@ experiment long.yaml '  variant: [sequence+online_softmax]\n  seq_len: [16, 64]\
 cat >>long.yaml <<'YAML'
 measure: {rounds: 100000, max_seconds_per_cell: 1.5}
 YAML
-interrupt() { # SIGNAL DIRECTORY: into the second cell, then the signal; status in $status
+rank_process() { # RANK DIRECTORY: the process id
+  local place
+  for place in /proc/[0-9]*; do
+    if tr '\0' '\n' 2>/dev/null <"$place/environ" | grep -qx "OMPI_COMM_WORLD_RANK=$1" &&
+      tr '\0' '\n' 2>/dev/null <"$place/cmdline" | grep -qxF "$2"; then
+      echo "${place#/proc/}"
+    fi
+  done
+}
+interrupt() { # SIGNAL DIRECTORY [RANK]: into the second cell, then the signal to mpirun or a rank; status in $status
   mpirun --oversubscribe --bind-to none --mca mpi_yield_when_idle 1 -np 2 "$binary" --experiment long.yaml \
-    --output "$2" >out 2>err &
+    --output "$directory/$2" >out 2>err &
   local child=$! waited=0
   until [ -f "$2/cases.csv" ] && [ "$(wc -l <"$2/cases.csv")" -ge 2 ]; do
     sleep 0.1
     waited=$((waited + 1))
     if [ $waited -gt 400 ]; then fail "$1: the first cell never ended"; break; fi
   done
-  kill -s "$1" "$child"
+  if [ $# = 3 ]; then kill -s "$1" "$(rank_process "$3" "$directory/$2")"; else kill -s "$1" "$child"; fi
   status=0
   wait "$child" || status=$?
 }
@@ -168,6 +177,27 @@ start 2 --resume warned
 [ "$status" = 0 ] || fail "resume after USR1: exit status $status"
 [ "$(wc -l <warned/cases.csv)" = 3 ] || fail "resume after USR1: the second cell is not there once"
 grep -q '^1,1000,' warned/cases.csv || fail "resume after USR1: no launch id of its own"
+
+# Stopped at once, in order: what was measured stays, and what was under way is measured anew.
+goes_on() { # WHAT DIRECTORY
+  [ "$(wc -l <"$2/cases.csv")" = 2 ] || fail "$1: the cell under way was recorded as complete"
+  grep -q '"exit_status": 3' "$2/manifest.json" || fail "$1: the manifest does not say 3"
+  cp "$2/samples.csv" before
+  [ "$(tail -c 1 before)" = "" ] || fail "$1: the last row is not whole"
+  start 2 --resume "$2"
+  [ "$status" = 0 ] || fail "resume after $1: exit status $status"
+  cmp -s -n "$(wc -c <before)" before "$2/samples.csv" || fail "resume after $1: earlier samples are gone"
+  [ "$(wc -l <"$2/cases.csv")" = 3 ] || fail "resume after $1: the second cell is not there once"
+}
+interrupt TERM stopped
+# mpirun that was itself told to stop reports no rank's status.
+[ "$status" != 0 ] || fail "TERM to mpirun: exit status 0"
+goes_on "TERM to mpirun" stopped
+for rank in 0 1; do
+  interrupt TERM "stopped$rank" $rank
+  [ "$status" = 3 ] || fail "TERM to rank $rank: exit status $status, expected 3"
+  goes_on "TERM to rank $rank" "stopped$rank"
+done
 
 interrupt KILL killed
 # Ranks without their mpirun end by themselves, a little later.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import collections
 import csv
 import dataclasses
@@ -9,6 +10,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -39,15 +41,47 @@ def read_rows(path: pathlib.Path) -> list[dict[str, str]]:
         return []
 
 
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """How often what was measured in a run directory, as far as it is complete; times do not matter."""
+
+    cases: collections.Counter[tuple[int, str]]  # launch, case
+    samples: collections.Counter[tuple[int, str, int]]  # launch, case, round
+
+    def of_launches(self, count: int) -> "Measured":
+        """The same measured in launches 0 to count - 1; self is launch 0."""
+        return Measured(
+            collections.Counter({(launch, case): n for launch in range(count) for (_, case), n in self.cases.items()}),
+            collections.Counter({(launch, *rest): n for launch in range(count) for (_, *rest), n in self.samples.items()}),
+        )
+
+
+def measured(directory: pathlib.Path) -> Measured:
+    """A continued launch K has the id K + 1000 n; samples of cells without rows in cases.csv are a partial cell's."""
+    cases = read_rows(directory / "cases.csv")
+    complete = {(row["launch"], row["case"]) for row in cases}
+    samples = [row for row in read_rows(directory / "samples.csv") if (row["launch"], row["case"]) in complete]
+    return Measured(
+        collections.Counter((int(row["launch"]) % 1000, row["case"]) for row in cases),
+        collections.Counter(
+            (int(row["launch"]) % 1000, row["case"], int(row["round"])) for row in samples if int(row["round"]) >= 0
+        ),
+    )
+
+
 class SlurmTestCase(unittest.TestCase):
     """Four nodes of four CPUs each in Slurm's eyes, whatever this machine has: speed is not tested here."""
 
     root: pathlib.Path
+    environment: dict[str, str]
 
     @classmethod
     def setUpClass(cls) -> None:
         cls.root = pathlib.Path(tempfile.mkdtemp(prefix="slurm-", dir="/tmp"))
         cls.addClassCleanup(shutil.rmtree, cls.root, ignore_errors=True)
+        # A test that Bazel or a user breaks off must not leave a cluster behind either.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        atexit.register(cls.leave_nothing)
         cls.environment = {key: value for key, value in os.environ.items() if not key.startswith(("SLURM", "SBATCH", "OMPI"))}
         cls.environment |= {"CLUSTER_ROOT": str(cls.root / "box")}
         cls.environment |= {"ATTENTION_BINARY": str(pathlib.Path(os.environ["BENCHMARK_BINARY"]).resolve())}
@@ -59,6 +93,13 @@ class SlurmTestCase(unittest.TestCase):
             raise AssertionError(f"no Slurm in a box: {result.stderr}")
         cls.addClassCleanup(cls.check_nothing_is_left)
         cls.addClassCleanup(cls.cluster, "down", "--all")
+
+    @classmethod
+    def leave_nothing(cls) -> None:
+        """The cluster and its directory, if something still has them."""
+        if cls.root.exists():
+            cls.cluster("down", "--all")
+            shutil.rmtree(cls.root, ignore_errors=True)
 
     @classmethod
     def check_nothing_is_left(cls) -> None:
@@ -88,13 +129,13 @@ class SlurmTestCase(unittest.TestCase):
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=330,
             check=False,
         )
 
     def on_cluster(self, *command: str, **environment: str) -> str:
         """A command in node0 that must succeed; returns what it printed."""
-        result = self.cluster("exec", "--", "timeout", "60", *command, **environment)
+        result = self.cluster("exec", "--", "timeout", "300", *command, **environment)
         self.assertEqual(result.returncode, 0, f"{command}: {result.stdout}{result.stderr}")
         return result.stdout
 
@@ -103,6 +144,10 @@ class SlurmTestCase(unittest.TestCase):
         path = self.directory / "experiment.yaml"
         path.write_text(text)
         return path
+
+    def wait_for_state(self, job_id: str, state: str) -> None:
+        """Until a job is in a state that it does not leave by itself at once."""
+        self.wait_for(lambda: self.job(job_id).state == state, f"job {job_id} is {state}")
 
     def submit(self, experiment: pathlib.Path, *options: str, **environment: str) -> list[str]:
         """slurm/submit into self.directory/results; returns the job ids, the analysis last."""
@@ -121,7 +166,7 @@ class SlurmTestCase(unittest.TestCase):
         unfinished = [state for state in states if state.state not in FINAL_STATES]
         return unfinished[0] if unfinished else max(states, key=lambda state: (state.state != "COMPLETED", state.exit_status))
 
-    def wait_for(self, condition, what: str, seconds: float = 120.0) -> None:
+    def wait_for(self, condition, what: str, seconds: float = 300.0) -> None:
         """Until condition() is true; fails with the logs if it does not come true."""
         deadline = time.monotonic() + seconds
         while not condition():
@@ -131,12 +176,12 @@ class SlurmTestCase(unittest.TestCase):
                 self.fail(f"not within {seconds:.0f} s: {what}\n{queue}\n{logs}")
             time.sleep(0.3)
 
-    def wait_for_end(self, job_id: str, seconds: float = 120.0) -> JobState:
+    def wait_for_end(self, job_id: str, seconds: float = 300.0) -> JobState:
         """Until Slurm is done with the job."""
         self.wait_for(lambda: self.job(job_id).state in FINAL_STATES, f"job {job_id} ended", seconds)
         return self.job(job_id)
 
-    def assert_ends(self, job_id: str, expected: str, seconds: float = 120.0) -> JobState:
+    def assert_ends(self, job_id: str, expected: str, seconds: float = 300.0) -> JobState:
         """Waits for the job's end; fails with its log if it is another one."""
         state = self.wait_for_end(job_id, seconds)
         self.assertEqual(state.state, expected, "\n".join(["", *self.log_of(job_id)[-40:]]))
@@ -157,18 +202,13 @@ class SlurmTestCase(unittest.TestCase):
         return path.read_text().splitlines()
 
     def assert_complete(self, directory: pathlib.Path, case_count: int, rounds: int, launches: int = 1) -> None:
-        """The run directory holds what an uninterrupted run does: every case of every launch once, every round once."""
-        # A continued launch K has the id K + 1000 n.
-        cases = collections.Counter((int(row["launch"]) % 1000, row["case"]) for row in read_rows(directory / "cases.csv"))
-        self.assertEqual(len({case for _, case in cases}), case_count, f"cases of {directory}: {sorted(cases)}")
-        self.assertEqual(len(cases), case_count * launches)
-        self.assertEqual(set(cases.values()), {1}, "a case was measured twice")
-        complete = {(row["launch"], row["case"]) for row in read_rows(directory / "cases.csv")}
-        found: dict[tuple[str, str], list[int]] = collections.defaultdict(list)
-        for row in read_rows(directory / "samples.csv"):
-            if (row["launch"], row["case"]) in complete and int(row["round"]) >= 0:
-                found[row["launch"], row["case"]].append(int(row["round"]))
-        self.assertEqual({key: sorted(values) for key, values in found.items()}, {key: list(range(rounds)) for key in complete})
+        """Every case of every launch once, every round of it once."""
+        result = measured(directory)
+        self.assertEqual(len({case for _, case in result.cases}), case_count, f"cases of {directory}: {sorted(result.cases)}")
+        self.assertEqual(len(result.cases), case_count * launches)
+        self.assertEqual(set(result.cases.values()), {1}, "a case was measured twice")
+        wanted = {(launch, case, number): 1 for launch, case in result.cases for number in range(rounds)}
+        self.assertEqual(dict(result.samples), wanted)
 
     def ranks_running(self) -> list[int]:
         """Pids of this class's benchmark processes, seen from outside."""

@@ -102,10 +102,12 @@ def _start(box: Box, options: argparse.Namespace, bound_to_caller: bool) -> None
         raise
 
 
-def _environment(box: Box, ranks_per_node: int) -> dict[str, str]:
+def _environment(box: Box, ranks_per_node: int | None) -> dict[str, str]:
+    """ranks_per_node None: whatever Slurm will be asked for."""
     spec = box.spec()
     cores = mpi_run.cores_of(spec)
-    settings = mpi_run.open_mpi_settings(spec["link"], ranks_per_node, ranks_per_node * spec["nodes"], cores)
+    ranks = (ranks_per_node or 1) * spec["nodes"]
+    settings = mpi_run.open_mpi_settings(spec["link"], ranks_per_node != 1, ranks, cores)
     return settings | (slurm_box.environment(box.directory) if spec["slurm"] else {})
 
 
@@ -192,7 +194,7 @@ def _run_program(box: Box, options: argparse.Namespace, program: list[str]) -> i
     node = getattr(options, "node", 0)
     if not 0 <= node < spec["nodes"]:
         raise ClusterError(USAGE, f"there is no node {node}: cluster '{box.name}' has {spec['nodes']}")
-    per_node = getattr(options, "ranks_per_node", 1)
+    per_node = getattr(options, "ranks_per_node", None)
     environment = _environment(box, per_node)
     if options.command == "run":
         program = mpi_run.mpirun_command(spec["nodes"], per_node, options.mpirun, program)

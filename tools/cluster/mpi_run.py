@@ -6,11 +6,14 @@ import pathlib
 _SOURCE = pathlib.Path(__file__).resolve().parent
 
 
-def open_mpi_settings(link: str, ranks_per_node: int, ranks: int, cores: int) -> dict[str, str]:
-    """Environment that makes Open MPI use the nodes' network, for mpirun and srun alike."""
+def open_mpi_settings(link: str, several_per_node: bool, ranks: int, cores: int) -> dict[str, str]:
+    """Environment that makes Open MPI use the nodes' network, for mpirun and srun alike.
+
+    several_per_node: ranks of one node talk through its shared memory, as they do elsewhere.
+    """
     settings = {
         "OMPI_MCA_pml": "ob1",
-        "OMPI_MCA_btl": "tcp,self" if ranks_per_node == 1 else "tcp,vader,self",
+        "OMPI_MCA_btl": "tcp,vader,self" if several_per_node else "tcp,self",
         "OMPI_MCA_btl_tcp_if_include": "eth0",
         "OMPI_MCA_oob_tcp_if_include": "eth0",
         # Inside, we are root of the cluster in any case, and of nothing else.
