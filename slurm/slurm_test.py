@@ -173,18 +173,17 @@ class Interrupted(InterruptedTestCase):
         self.assertEqual(self.assert_requeued(jobs).restarts, 1)
 
     def test_requeue_at_any_moment(self) -> None:
-        # Before anything is measured, at the first sample, in later cells, and when all is done.
+        # Before anything is measured, at the first sample, in a later cell, in one more, and when all is done.
         jobs = self.submit(self.experiment(experiment_text(Pace.INTERRUPTIBLE)), "--nodes", "2")
-        self.wait_for_state(jobs[0], "RUNNING")
-        self.on_cluster("scontrol", "requeue", jobs[0])
-        for restart, rows in enumerate((1, 150, 300), start=1):
-            self.wait_for(lambda: self.job(jobs[0]).restarts >= restart, f"restart {restart}")
-            self.wait_for_rows("nodes-2", rows)
+        a_cell_and_more = Pace.INTERRUPTIBLE.rounds * len(VARIANTS) + 10
+        for restarts, more_rows in enumerate((0, 1, a_cell_and_more, a_cell_and_more)):
+            self.wait_until_restarted(jobs[0], restarts)
+            self.wait_for_rows("nodes-2", len(self.samples("nodes-2")) + more_rows, or_end_of=jobs[0])
             self.on_cluster("scontrol", "requeue", jobs[0])
-        self.wait_for(lambda: self.job(jobs[0]).restarts >= 4, "restart 4")
+        self.wait_until_restarted(jobs[0], 4)
         self.assert_ends(jobs[0], "COMPLETED")
         self.on_cluster("scontrol", "requeue", jobs[0])
-        self.wait_for(lambda: self.job(jobs[0]).restarts >= 5, "restart 5")
+        self.wait_until_restarted(jobs[0], 5)
         self.assert_requeued(jobs)
 
     def test_requeue_of_an_array_task(self) -> None:

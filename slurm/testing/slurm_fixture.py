@@ -145,9 +145,14 @@ class SlurmTestCase(unittest.TestCase):
         path.write_text(text)
         return path
 
-    def wait_for_state(self, job_id: str, state: str) -> None:
-        """Until a job is in a state that it does not leave by itself at once."""
-        self.wait_for(lambda: self.job(job_id).state == state, f"job {job_id} is {state}")
+    def wait_until_restarted(self, job_id: str, times: int) -> None:
+        """Until a job runs that was requeued that often; it may have ended meanwhile."""
+
+        def come() -> bool:
+            state = self.job(job_id)
+            return state.restarts >= times and (state.state == "RUNNING" or state.state in FINAL_STATES)
+
+        self.wait_for(come, f"job {job_id} restarted {times} times")
 
     def submit(self, experiment: pathlib.Path, *options: str, **environment: str) -> list[str]:
         """slurm/submit into self.directory/results; returns the job ids, the analysis last."""
@@ -191,10 +196,18 @@ class SlurmTestCase(unittest.TestCase):
         """Where one job or array task writes."""
         return self.directory / "results" / "parts" / part
 
-    def wait_for_rows(self, part: str, count: int) -> None:
-        """Until a run has measured something."""
-        samples = self.run_directory(part) / "samples.csv"
-        self.wait_for(lambda: len(read_rows(samples)) >= count, f"{count} rows in {samples}")
+    def samples(self, part: str) -> list[dict[str, str]]:
+        """What a run has measured so far."""
+        return read_rows(self.run_directory(part) / "samples.csv")
+
+    def wait_for_rows(self, part: str, count: int, or_end_of: str | None = None) -> None:
+        """Until a run has measured something, or that job has ended."""
+
+        def come() -> bool:
+            ended = or_end_of is not None and self.job(or_end_of).state in FINAL_STATES
+            return ended or len(self.samples(part)) >= count
+
+        self.wait_for(come, f"{count} rows in {self.run_directory(part)}")
 
     def log_of(self, job_id: str) -> list[str]:
         """Lines of a job's log."""
