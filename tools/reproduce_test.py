@@ -1,0 +1,156 @@
+"""./reproduce to its verdict, stopped in every way, and gone on with."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import unittest
+from typing import Callable
+
+_ROOT = pathlib.Path.cwd()  # of the runfiles
+_EXPERIMENT = """\
+name: tiny
+title: Does it end in a verdict?
+grid:
+  model: [{heads: 2, kv_heads: 1, head_dim: 32}]
+  variant: [sequence+online_softmax, headwise+online_softmax]
+  seq_len: [16, 64]
+  ranks: [2]
+measure: {rounds: 100000, max_seconds_per_cell: 2}
+expect:
+  - claim: ordering
+    metric: time_s
+    over: variant
+    order: [sequence+online_softmax, headwise+online_softmax]
+"""
+
+
+class ReproduceTest(unittest.TestCase):
+    def setUp(self) -> None:
+        # Open MPI's sockets want short paths; its shared memory a place of its own (tools/bazel/run_mpi_test.sh).
+        self.top = pathlib.Path(tempfile.mkdtemp(prefix="rep", dir="/tmp"))
+        self.addCleanup(shutil.rmtree, self.top, ignore_errors=True)
+        shared_memory = tempfile.mkdtemp(prefix="rep", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else self.top)
+        self.addCleanup(shutil.rmtree, shared_memory, ignore_errors=True)
+        for directory in ("bin", "tools", "experiments", "bazel-bin/src"):
+            (self.top / directory).mkdir(parents=True)
+        shutil.copy(_ROOT / "reproduce", self.top)
+        for stand_in in ("bin/bazel", "tools/setup"):
+            (self.top / stand_in).write_text("#!/bin/sh\n")
+            (self.top / stand_in).chmod(0o755)
+        (self.top / "analysis").symlink_to(_ROOT / "analysis")
+        (self.top / "bazel-bin/src/benchmark_qwen3").symlink_to(_ROOT / "src/benchmark_qwen3")
+        (self.top / "experiments/tiny.yaml").write_text(_EXPERIMENT)
+        self.environment = os.environ | {
+            "PATH": f"{self.top}/bin:{os.environ.get('PATH', '/usr/bin:/bin')}",
+            "TMPDIR": str(self.top),
+            "OMPI_MCA_btl_vader_backing_directory": shared_memory,
+            # Two ranks on one core must not starve each other.
+            "OMPI_MCA_mpi_yield_when_idle": "1",
+        }
+        self.output = self.top / "out"
+
+    def start(self, *options: str) -> subprocess.Popen[str]:
+        """./reproduce tiny, as a terminal would start it."""
+        return subprocess.Popen(
+            [str(self.top / "reproduce"), "tiny", *options],
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
+
+    def end(self, process: subprocess.Popen[str]) -> str:
+        """What it printed, when it has ended."""
+        printed, _ = process.communicate(timeout=120)
+        return printed
+
+    def rows(self, name: str) -> list[dict[str, str]]:
+        """Rows of a CSV file of the run; none if it is not there yet."""
+        try:
+            with open(self.output / name, encoding="utf-8", newline="") as file:
+                return list(csv.DictReader(file))
+        except FileNotFoundError:
+            return []
+
+    def ranks(self) -> list[int]:
+        """Processes of the benchmark that write into the run directory."""
+        found = []
+        for entry in pathlib.Path("/proc").iterdir():
+            try:
+                line = (entry / "cmdline").read_bytes().split(b"\0") if entry.name.isdigit() else []
+            except OSError:
+                continue
+            if line and line[0].endswith(b"benchmark_qwen3") and str(self.output).encode() in line:
+                found.append(int(entry.name))
+        return found
+
+    def interrupt(self, how: Callable[[subprocess.Popen[str]], None]) -> tuple[int, str]:
+        """Starts, waits for the second cell, interrupts; (exit status, what was printed)."""
+        process = self.start("--output", str(self.output))
+        deadline = time.monotonic() + 100
+        while len({row["cell"] for row in self.rows("samples.csv")}) < 2:
+            self.assertIsNone(process.poll(), "ended before it could be interrupted")
+            self.assertLess(time.monotonic(), deadline, "the second cell never came")
+            time.sleep(0.05)
+        how(process)
+        printed = self.end(process)
+        self.assertEqual(len({row["cell"] for row in self.rows("cases.csv")}), 1, printed)
+        self.assertFalse((self.output / "verdict.txt").exists(), "a verdict on half a run")
+        return process.returncode, printed
+
+    def assert_goes_on(self) -> None:
+        """--resume measures the rest, keeps what was there, and ends in a verdict."""
+        self.assertEqual(self.ranks(), [], "ranks are left")
+        before = (self.output / "samples.csv").read_text()
+        process = self.start("--resume", str(self.output))
+        printed = self.end(process)
+        self.assertEqual(process.returncode, 0, printed)
+        self.assertTrue((self.output / "samples.csv").read_text().startswith(before), "earlier samples are gone")
+        self.assertEqual(sorted(row["case"] for row in self.rows("cases.csv")), sorted({row["case"] for row in self.rows("cases.csv")}))
+        self.assertEqual(len(self.rows("cases.csv")), 4)
+        self.assert_verdict(printed)
+
+    def assert_verdict(self, printed: str) -> None:
+        self.assertIn((self.output / "verdict.txt").read_text(), printed)
+        verdict = json.loads((self.output / "verdict.json").read_text())
+        self.assertEqual(verdict["experiment"], "tiny")
+        self.assertEqual(len(verdict["claims"][0]["cells"]), 2)
+
+    def test_to_the_verdict(self) -> None:
+        process = self.start("--output", str(self.output))
+        printed = self.end(process)
+        self.assertEqual(process.returncode, 0, printed)
+        self.assert_verdict(printed)
+
+    def test_order_to_stop(self) -> None:
+        # TERM reaches the script alone, and mpirun exits 1 when it passes it on.
+        status, printed = self.interrupt(lambda process: process.terminate())
+        self.assertEqual(status, 3, printed)
+        self.assertIn(f"--resume {self.output}", printed)
+        self.assert_goes_on()
+
+    def test_control_c(self) -> None:
+        # A terminal sends INT to all in the foreground.
+        status, printed = self.interrupt(lambda process: os.killpg(process.pid, signal.SIGINT))
+        self.assertEqual(status, 3, printed)
+        self.assert_goes_on()
+
+    def test_kill_9_of_a_rank(self) -> None:
+        status, printed = self.interrupt(lambda process: os.kill(max(self.ranks()), signal.SIGKILL))
+        self.assertNotIn(status, (0, 3), printed)
+        self.assert_goes_on()
+
+
+if __name__ == "__main__":
+    unittest.main()
