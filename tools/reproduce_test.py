@@ -117,8 +117,8 @@ class ReproduceTest(unittest.TestCase):
         printed = self.end(process)
         self.assertEqual(process.returncode, 0, printed)
         self.assertTrue((self.output / "samples.csv").read_text().startswith(before), "earlier samples are gone")
-        self.assertEqual(sorted(row["case"] for row in self.rows("cases.csv")), sorted({row["case"] for row in self.rows("cases.csv")}))
-        self.assertEqual(len(self.rows("cases.csv")), 4)
+        cases = [row["case"] for row in self.rows("cases.csv")]
+        self.assertEqual((len(cases), len(set(cases))), (4, 4), cases)
         self.assert_verdict(printed)
 
     def assert_verdict(self, printed: str) -> None:
