@@ -33,9 +33,9 @@ constexpr int64_t kAheadBytes = 4 << 10;
 // Measured on one Zen 5 core at 32768 keys, as a fraction of four streams of loads over the same 256 MB.
 // Loads alone, without arithmetic: one stream 0.94, with this fetch 0.97, with a second one 16 KB ahead into
 // the outer caches 0.87 (both take the same buffers); four heads in turn, 512 bytes each, 1.01, 4 KB each
-// 0.75 to 0.87. The kernel, fetches between the multiply-adds (DotRows): none 0.75, 1 KB ahead 0.83, 4 KB
-// 0.92, 8 KB 0.87, 4 and 16 KB 0.78; rows of four places in turn 0.76 at best. In bursts: 2 KB 0.63, 4 KB
-// 0.84, 6 KB 0.83.
+// 0.75 to 0.87. The kernel: two fetches, 4 and 16 KB ahead, 0.78; one, 4 KB ahead, 0.86 as it is here, and
+// 0.92 in a build that differed in how the compiler forms addresses and in nothing that is understood; 6 and
+// 8 KB 0.83 to 0.87, 1 KB 0.83, none 0.75; rows of four places in turn 0.76 at best.
 template <typename T>
 HWY_INLINE void FetchAhead(const T* at) {
   __builtin_prefetch(reinterpret_cast<const char*>(at) + kAheadBytes, 0, 3);
@@ -57,7 +57,7 @@ HWY_INLINE FloatVec DotRows(const float* q, const T* k, int64_t k_stride, int64_
   for (int i = 0; i < kRows; ++i) {
     rows[i] = k + i * k_stride;
     // Opaque: a compiler that knows how the rows follow from each other keeps a running pointer for each, and
-    // then issues all fetches in one burst (0.84 instead of 0.92, see FetchAhead).
+    // then issues all fetches in one burst instead of between the multiply-adds (0.84 instead of 0.86).
     asm("" : "+r"(rows[i]));
   }
   int64_t d = 0;
