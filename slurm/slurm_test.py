@@ -109,6 +109,25 @@ class Uninterrupted(SlurmTestCase):
         self.assertIn("CLAIM ordering", (self.directory / "results" / "verdict.txt").read_text())
 
 
+class OneNode(SlurmTestCase):
+    """Ranks that share the cores of a node."""
+
+    nodes = 1
+
+    def test_every_rank_may_use_all_cores_of_its_node(self) -> None:
+        # Not one core each, and all the same: the OpenMP runtime's doing when it is asked to bind.
+        environment = {"OMP_PROC_BIND": "close", "OMP_PLACES": "cores"}
+        job = self.submit(self.experiment(experiment_text(Pace.QUICK)), "--nodes", "1", **environment)[0]
+        self.assert_ends(job, "COMPLETED")
+        manifest = json.loads((self.run_directory("nodes-1") / "manifest.json").read_text())
+        (host,) = manifest["launches"][0]["hosts"]
+        cores = os.sched_getaffinity(0)
+        self.assertEqual(host["ranks"], [0, 1, 2, 3])
+        seen = {core for part in host["cpus"].split(",") for core in range(int(part.split("-")[0]), int(part.split("-")[-1]) + 1)}
+        self.assertEqual(seen, cores)
+        self.assertEqual(set(manifest["launches"][0]["affinity"]), {host["cpus"]})
+
+
 class InterruptedTestCase(SlurmTestCase):
     """A job that can be interrupted when it has measured something and is not done, and the same job left alone."""
 

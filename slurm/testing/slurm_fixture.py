@@ -72,6 +72,7 @@ def measured(directory: pathlib.Path) -> Measured:
 class SlurmTestCase(unittest.TestCase):
     """Four nodes of four CPUs each in Slurm's eyes, whatever this machine has: speed is not tested here."""
 
+    nodes = NODES
     root: pathlib.Path
     environment: dict[str, str]
 
@@ -85,7 +86,7 @@ class SlurmTestCase(unittest.TestCase):
         cls.environment = {key: value for key, value in os.environ.items() if not key.startswith(("SLURM", "SBATCH", "OMPI"))}
         cls.environment |= {"CLUSTER_ROOT": str(cls.root / "box")}
         cls.environment |= {"ATTENTION_BINARY": str(pathlib.Path(os.environ["BENCHMARK_BINARY"]).resolve())}
-        result = cls.cluster("up", "--nodes", str(NODES), "--slurm", "--slurm-cpus", "4")
+        result = cls.cluster("up", "--nodes", str(cls.nodes), "--slurm", "--slurm-cpus", "4")
         if result.returncode == _NO_RIGHTS and os.environ.get("CI") != "true":
             print(f"SKIPPED for want of rights: {cls.__name__}: {result.stderr.strip()}", flush=True)
             raise unittest.SkipTest(result.stderr.strip())
