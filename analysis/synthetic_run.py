@@ -34,8 +34,8 @@ class Cell:
     times: Mapping[str, float]
     factors: Mapping[str, Any] = field(default_factory=dict)
     case_values: Mapping[str, Any] = field(default_factory=dict)  # results, same for all variants
-    sample_values: Mapping[str, Any] = field(default_factory=dict)  # likewise, of every sample
     status: Mapping[str, str] = field(default_factory=dict)  # by variant; ok if absent
+    sample_values: Mapping[str, Any] = field(default_factory=dict)  # as case_values, of every sample
 
 
 Noise = Callable[[np.random.Generator, int], float]  # log noise of one sample of variant number n

@@ -184,8 +184,8 @@ void ExpectOftenEnough(const BackendConfig& config, int64_t queries, int64_t key
                std::to_string(config.tiles.q_block) + " kv_block " + std::to_string(config.tiles.kv_block));
   EXPECT_GT(work.total, 0);
   EXPECT_LE(work.longest, 100e-6);
-  // And not so often that asking costs: with a clock read of 30 ns, 50 us on the slow machine keep that below one
-  // in a thousand on one that is 1.6 times as fast.
+  // And not so often that asking costs: with a clock read of 30 ns, 50 us on the slow machine keep that below
+  // one in a thousand on one that is 1.6 times as fast.
   if (config.tiles == TileSizes() && config.head_dim <= 128) {
     EXPECT_LE(static_cast<double>(work.calls - 1) * 50e-6, work.total);
   }

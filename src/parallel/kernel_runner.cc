@@ -5,9 +5,9 @@
 namespace attention {
 namespace {
 
-// Kernels offer to poll every 30 to 100 us of work, and all the time while they wait for a thread. One look at
-// MPI costs up to a microsecond (over TCP, a system call); at this interval it costs next to nothing, and moves
-// data faster than sockets' buffers fill or run dry.
+// Kernels offer to poll every 30 to 100 us of work, and all the time while they wait for a thread. One look
+// at MPI costs up to a microsecond (over TCP, a system call); at this interval it costs next to nothing, and
+// moves data faster than sockets' buffers fill or run dry.
 class Poller {
  public:
   explicit Poller(const std::vector<RequestSet*>& sets) : sets_(sets) {}

@@ -163,6 +163,9 @@ Tensor qwen3_attention_mpi_avx(const Tensor& hidden_states, int64_t num_attentio
                   comm, Isa::kAvx2);
 }
 
+// The deprecated names are for callers; this translates them.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 Tensor qwen3_attention_mpi_omp(const Tensor& hidden_states, int64_t num_attention_heads,
                                int64_t num_key_value_heads, int64_t head_dim, const Tensor& qkv_projs,
                                const Tensor& o_proj, const Tensor& q_norm_weight, const Tensor& k_norm_weight,
@@ -173,5 +176,6 @@ Tensor qwen3_attention_mpi_omp(const Tensor& hidden_states, int64_t num_attentio
                                  type == MPIAttentionType::STREAMING ? AttentionAlgorithm::kOnlineSoftmax
                                                                      : AttentionAlgorithm::kStandard);
 }
+#pragma GCC diagnostic pop
 
 }  // namespace attention
