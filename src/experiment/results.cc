@@ -95,12 +95,10 @@ std::string ToCsv(const SampleRow& row, int launch) {
 std::string CaseHeader() {
   return "schema_version,launch,cell,case,variant,strategy,exchange,sharding,algorithm,backend,model,scope,"
          "phase,contract,dtype,isa,batch,heads,kv_heads,head_dim,seq_len,causal,ranks,threads,nodes,"
-         "placement,"
-         "cache,data,seed,q_block,kv_block,rounds,time_median_s,time_low_s,time_high_s,gflops,pct_peak,"
-         "peak_gflops,read_gb_per_s,minimum_bytes,compute_s,comm_total_s,comm_exposed_s,overlap_fraction,"
-         "comm_bytes_per_rank,workspace_bytes,peak_rss_bytes,page_faults,max_abs_err,rel_l2_err,tolerance_"
-         "rel_l2,"
-         "nonfinite,oversubscribed,drift,status,message";
+         "placement,cache,data,seed,q_block,kv_block,rounds,time_median_s,time_low_s,time_high_s,gflops,"
+         "pct_peak,peak_gflops,read_gb_per_s,minimum_bytes,compute_s,comm_total_s,comm_exposed_s,"
+         "overlap_fraction,comm_bytes_per_rank,workspace_bytes,peak_rss_bytes,page_faults,max_abs_err,"
+         "rel_l2_err,tolerance_rel_l2,nonfinite,oversubscribed,drift,status,message";
 }
 
 std::string ToCsv(const CaseRow& row, int launch) {

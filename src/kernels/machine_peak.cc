@@ -211,7 +211,7 @@ double MeasureClockGhz(double seconds) {
   do {
     for (int64_t n = 0; n < kIterations; ++n) {
       // Register to register: additions of constants can be folded before they are executed.
-      asm volatile(".rept 20\n\tadd %1, %0\n\t.endr" : "+r"(value) : "r"(step));
+      asm volatile(".rept %c2\n\tadd %1, %0\n\t.endr" : "+r"(value) : "r"(step), "i"(kAdditions));
     }
     const Clock::time_point after = Clock::now();
     best = std::max(best, static_cast<double>(kIterations * kAdditions) / Seconds(after - before));
