@@ -1,8 +1,9 @@
 """The simulations of power_test.py and coverage_test.py once more, with noise measured on a real machine.
 
-testdata/machine_noise.csv holds the A/A rounds of results/aa/reference: five launches on two idle virtual cores. Sixty
-rounds are too few to know the dependence within one series: by chance it looks correlated or anticorrelated, and
-resampling would make that chance permanent. So every replicate draws its series anew.
+testdata/machine_noise.csv holds the rounds of experiments/noise.yaml: the same code under two names, 300 rounds a cell on
+two idle virtual cores. Long series, because a series centred on its own median is anticorrelated by one in its length: with
+the sixty rounds of aa.yaml the intervals cover too often. Even so the dependence seen within one series is partly chance,
+and resampling would make that chance permanent: every replicate draws its series anew.
 """
 
 import math
