@@ -9,20 +9,23 @@ variant moves and how much of it is not hidden behind computing. Exit status: 0,
 
 from __future__ import annotations
 
-import csv
 import math
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Sequence
 
+# Run as a file, sys.path starts in analysis/; the package lies beside it.
+sys.path.insert(0, str(Path(__file__).absolute().parent.parent))
+
+from analysis.read_run import Case, UnusableInput, read_cases  # noqa: E402
+from analysis.text_table import markdown_table  # noqa: E402
+
 # What tells cells apart in a table; those that are the same everywhere are left out.
 _FACTORS = ("model", "phase", "contract", "causal", "batch", "seq_len", "ranks", "threads", "isa", "dtype")
 _MISSING = "-"
-
-
-class UnusableInput(Exception):
-    """The message is one line for the user."""
+# A launch that was gone on with has its number plus this.
+_RESUMED_LAUNCH_STEP = 1000
 
 
 @dataclass(frozen=True)
@@ -43,30 +46,23 @@ Cells = dict[Key, list[Measured]]
 
 def read_cells(directory: Path) -> Cells:
     """Cases of a run that are ok, by their factors, fastest first. Launches after the first are left out."""
-    path = directory / "cases.csv"
     cells: Cells = {}
-    try:
-        with open(path, encoding="utf-8", newline="") as file:
-            for row in csv.DictReader(file):
-                if row["status"] != "ok" or int(row["launch"]) % 1000 != 0:
-                    continue
-                cells.setdefault(tuple(row[name] for name in _FACTORS), []).append(_measured(row))
-    except OSError as problem:
-        raise UnusableInput(f"{path}: cannot be read: {problem.strerror}") from None
-    except (KeyError, ValueError) as problem:
-        raise UnusableInput(f"{path}: {problem}: not the cases of a run") from None
+    for case in read_cases(directory):
+        if case.status == "ok" and int(case.launch) % _RESUMED_LAUNCH_STEP == 0:
+            cells.setdefault(tuple(case.factors[name] for name in _FACTORS), []).append(_measured(case))
     if not cells:
-        raise UnusableInput(f"{path}: no case that is ok")
+        raise UnusableInput(f"{directory / 'cases.csv'}: no case that is ok")
     return {key: sorted(cases, key=lambda case: case.median) for key, cases in cells.items()}
 
 
-def _measured(row: dict[str, str]) -> Measured:
-    def number(name: str, default: float) -> float:
-        return float(row[name]) if row[name] else default
+def _measured(case: Case) -> Measured:
+    def number(value: float | None, default: float) -> float:
+        return default if value is None else value
 
-    median = float(row["time_median_s"])
-    low, high = number("time_low_s", 0.0), number("time_high_s", math.inf)
-    return Measured(row["variant"], median, low, high, number("comm_bytes_per_rank", 0.0), number("comm_exposed_s", 0.0))
+    low, high = number(case.summary["time_low_s"], 0.0), number(case.summary["time_high_s"], math.inf)
+    sent, exposed = case.counts["comm_bytes_per_rank"], case.summary["comm_exposed_s"]
+    median = number(case.summary["time_median_s"], math.nan)
+    return Measured(case.variant, median, low, high, number(sent, 0.0), number(exposed, 0.0))
 
 
 def winner(cases: Sequence[Measured]) -> str:
@@ -87,11 +83,6 @@ def _sorted(keys: set[Key]) -> list[Key]:
     return sorted(keys, key=lambda key: [(0, float(word), "") if word.isdigit() else (1, 0.0, word) for word in key])
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    lines = [header, ["---"] * len(header), *rows]
-    return ["| " + " | ".join(line) + " |" for line in lines]
-
-
 def crossover_table(runs: dict[str, Cells]) -> list[str]:
     """The winner of each cell in each run."""
     keys = _sorted({key for cells in runs.values() for key in cells})
@@ -100,7 +91,7 @@ def crossover_table(runs: dict[str, Cells]) -> list[str]:
         [*(key[index] for index in shown), *(winner(cells[key]) if key in cells else _MISSING for cells in runs.values())]
         for key in keys
     ]
-    return _table([*(_FACTORS[index] for index in shown), *runs], rows)
+    return markdown_table([*(_FACTORS[index] for index in shown), *runs], rows)
 
 
 def traffic_table(runs: dict[str, Cells]) -> list[str]:
@@ -117,7 +108,7 @@ def traffic_table(runs: dict[str, Cells]) -> list[str]:
             exposed = [f"{case.exposed * 1e3:.3g}" if case else _MISSING for case in found]
             rows.append([*(key[index] for index in shown), variant, f"{moving[key, variant] / 1e6:.2f}", *exposed])
     names = [f"exposed ms, {name}" for name in runs]
-    return _table([*(_FACTORS[index] for index in shown), "variant", "sent MB per rank", *names], rows) if rows else []
+    return markdown_table([*(_FACTORS[index] for index in shown), "variant", "sent MB per rank", *names], rows) if rows else []
 
 
 def main(arguments: Sequence[str]) -> int:

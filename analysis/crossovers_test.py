@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import io
 import tempfile
 import unittest
 from pathlib import Path
 
-from analysis import crossovers
-
-_COLUMNS = [*crossovers._FACTORS, "launch", "variant", "status", "time_median_s", "time_low_s", "time_high_s"]
-_COLUMNS += ["comm_bytes_per_rank", "comm_exposed_s"]
-_DEFAULTS = {"model": "m", "phase": "prefill", "contract": "native", "causal": "true", "batch": "1", "seq_len": "512"}
-_DEFAULTS |= {"ranks": "2", "threads": "1", "isa": "avx2", "dtype": "fp32", "launch": "0", "status": "ok"}
-_DEFAULTS |= {"comm_bytes_per_rank": "", "comm_exposed_s": ""}
-
+from analysis import crossovers, synthetic_run
 
 class CrossoversTest(unittest.TestCase):
     def setUp(self) -> None:
@@ -27,10 +19,7 @@ class CrossoversTest(unittest.TestCase):
     def run_directory(self, name: str, *rows: dict[str, str]) -> str:
         """A run with these cases."""
         (self.top / name).mkdir()
-        with open(self.top / name / "cases.csv", "w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, _COLUMNS)
-            writer.writeheader()
-            writer.writerows(_DEFAULTS | row for row in rows)
+        synthetic_run.write_cases(self.top / name, rows)
         return str(self.top / name)
 
     @staticmethod
@@ -78,8 +67,8 @@ class CrossoversTest(unittest.TestCase):
         (self.top / "broken").mkdir()
         (self.top / "broken" / "cases.csv").write_text("a,b\n1,2\n")
         for directory, pattern in (
-            (str(self.top / "none"), "none/cases.csv: cannot be read"),
-            (str(self.top / "broken"), "not the cases of a run"),
+            (str(self.top / "none"), "none/cases.csv: no such file"),
+            (str(self.top / "broken"), "cases.csv line 1: missing column"),
             (self.run_directory("failed", self.case("a", 0.1, status="failed")), "no case that is ok"),
         ):
             status, lines, errors = self.crossovers(directory)

@@ -23,20 +23,12 @@ that does not overlap, and the target: less means that something else is lost.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Iterable, Mapping
 
 import numpy as np
 
-from analysis.paired_statistics import (
-    ONE_SIDED_ERROR,
-    BlocksEstimate,
-    Estimate,
-    FloatArray,
-    RoundsEstimate,
-    ratio_of,
-)
+from analysis.paired_statistics import BlocksEstimate, FloatArray, Interval, RoundsEstimate, interval_of
 from analysis.read_run import Case, Run, Sample, UnusableInput
 
 # The issue of these targets is about this many heads.
@@ -73,15 +65,6 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Interval:
-    """A median and the bounds of its 95 % interval."""
-
-    low: float
-    median: float
-    high: float
-
-
-@dataclass(frozen=True)
 class LaunchRounds:
     """The rounds of one setting in one launch, in the order they were measured."""
 
@@ -101,12 +84,6 @@ class LaunchRounds:
 
 
 Measurements = Mapping[Setting, list[LaunchRounds]]
-
-
-def interval_of(estimate: Estimate) -> Interval:
-    """Fewer than six rounds give no interval: its low end is then 0."""
-    low, high = estimate.lower(ONE_SIDED_ERROR), estimate.upper(ONE_SIDED_ERROR)
-    return Interval(math.exp(low), math.exp(estimate.centre), ratio_of(high))
 
 
 def ratio_of_medians(numerator: FloatArray, denominator: FloatArray) -> Interval:

@@ -26,13 +26,13 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).absolute().parent.parent))
 
 from analysis.kernel_measurements import (
-    Interval,
     LaunchRounds,
     Measurements,
     Setting,
     ratio_of_medians,
     read_measurements,
 )
+from analysis.paired_statistics import Interval
 from analysis.read_run import UnusableInput, read_run
 from analysis.verify_ordering import print_quietly
 
@@ -91,10 +91,6 @@ def outcome_of(met: Sequence[bool]) -> Outcome:
     return Outcome.MET if len(met) >= LAUNCHES else Outcome.FEW_LAUNCHES
 
 
-def format_interval(interval: Interval) -> str:
-    return f"{interval.median:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
-
-
 def join_launches(values: Sequence[str]) -> str:
     return "  ".join(values) if values else "-"
 
@@ -145,12 +141,12 @@ def prefill_line(measured: Measurements, setting: Setting, target: float | None)
     if best is None:
         return Line(describe(setting), format_target(target, []), "-", Outcome.NOT_MEASURED)
     rounds = measured[replace(setting, isa=best)]
-    values = f"{best:6s} " + join_launches([format_interval(one.fraction()) for one in rounds])
+    values = f"{best:6s} " + join_launches([str(one.fraction()) for one in rounds])
     outcome = outcome_of([against_target(one, target) for one in rounds])
     other = ISAS[1 - ISAS.index(best)]
     others = {one.launch: one for one in measured.get(replace(setting, isa=other), [])}
     gaps = [
-        one.fraction().median - others[one.launch].fraction().median for one in rounds if one.launch in others
+        one.fraction().centre - others[one.launch].fraction().centre for one in rounds if one.launch in others
     ]
     if not gaps:
         values += f"  {other} not measured"
@@ -206,7 +202,7 @@ def ratio_lines(
             Line(
                 f"{describe(setting)} {setting.isa}{threads}",
                 "" if asked is None else f"{asked:.2f}",
-                join_launches([format_interval(interval) for interval in intervals]) + f"  error {error:.1e}",
+                join_launches([str(interval) for interval in intervals]) + f"  error {error:.1e}",
                 outcome,
             )
         )
@@ -259,7 +255,7 @@ def decode_table(measured: Measurements) -> Table:
             rounds = measured[replace(setting, isa=best)]
             rates = [setting.key_value_bytes() / float(np.median(one.seconds)) * 1e-9 for one in rounds]
             values = [
-                f"{format_interval(one.fraction())} {rate:.1f} GB/s" for one, rate in zip(rounds, rates)
+                f"{str(one.fraction())} {rate:.1f} GB/s" for one, rate in zip(rounds, rates)
             ]
             outcome = outcome_of([against_target(one, DECODE_FRACTION) for one in rounds])
             lines.append(

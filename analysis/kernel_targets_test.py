@@ -101,8 +101,8 @@ class KernelTargetsTest(unittest.TestCase):
         for planted, expected in ((setting, 0.5), (decode, 0.7)):
             for rounds in measured[planted]:
                 interval = rounds.fraction()
-                self.assertLess(interval.low, interval.median)
-                self.assertAlmostEqual(interval.median, expected, delta=0.005 * expected)
+                self.assertLess(interval.low, interval.centre)
+                self.assertAlmostEqual(interval.centre, expected, delta=0.005 * expected)
         # 2 x 8 heads x 4096 keys x 128 x 2 bytes; 4 x 16 heads x 128 per visible pair.
         self.assertEqual(decode.key_value_bytes(), 2 * 8 * 4096 * 128 * 2)
         self.assertEqual(setting.flops(), 4 * 16 * 128 * 1024 * 1025 / 2)

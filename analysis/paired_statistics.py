@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Protocol, Sequence
+from typing import Callable, Protocol, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -271,6 +271,24 @@ def _invert(bound: _Bound, limit: float) -> float:
 def ratio_of(log_ratio: float) -> float:
     """exp, with infinity for what is too large to be a float."""
     return math.exp(log_ratio) if log_ratio < 700 else math.inf
+
+
+@dataclass(frozen=True)
+class Interval:
+    """The centre of an estimate and the bounds of its 95 % interval."""
+
+    low: float
+    centre: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.centre:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+def interval_of(estimate: Estimate, scale: Callable[[float], float] = ratio_of) -> Interval:
+    """As ratios, or on the (rising) scale given. Too few rounds give no bounds: a ratio's are then 0 and infinity."""
+    low, high = estimate.lower(ONE_SIDED_ERROR), estimate.upper(ONE_SIDED_ERROR)
+    return Interval(scale(low), scale(estimate.centre), scale(high))
 
 
 def detectable_ratio(estimate: Estimate, error: float = ONE_SIDED_ERROR, margin: float = MARGIN) -> float:

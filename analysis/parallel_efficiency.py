@@ -34,7 +34,9 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).absolute().parent.parent))
 
 from analysis import paired_statistics as stats  # noqa: E402
+from analysis.paired_statistics import Interval  # noqa: E402
 from analysis.read_run import CELL_FACTORS, Case, Run, Sample, UnusableInput, read_run  # noqa: E402
+from analysis.text_table import markdown_table  # noqa: E402
 
 # What must agree between a case and its one-rank counterpart.
 _WORK = tuple(name for name in CELL_FACTORS if name not in ("ranks", "nodes", "placement", "contract"))
@@ -42,16 +44,6 @@ _SHOWN = ("model", "phase", "contract", "dtype", "isa", "batch", "seq_len", "cau
 _MISSING = "-"
 
 Values = Callable[[Sample], float | None]
-
-
-@dataclass(frozen=True)
-class Interval:
-    centre: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        return f"{self.centre:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
 @dataclass(frozen=True)
@@ -104,11 +96,6 @@ def _logs(run: Run, case: Case, value: Values) -> list[float]:
     return [math.log(number) for number in _series(run, case, value) if number > 0]
 
 
-def _interval(estimate: stats.Estimate, scale: Callable[[float], float]) -> Interval:
-    error = stats.ONE_SIDED_ERROR
-    return Interval(scale(estimate.centre), scale(estimate.lower(error)), scale(estimate.upper(error)))
-
-
 def _ratio(run: Run, above: Sequence[Case], below: Sequence[Case], value: Values, divisor: float) -> Interval | None:
     """The value of `above` / that of `below` / divisor; both by launch."""
     tops = [_logs(run, case, value) for case in above]
@@ -122,7 +109,7 @@ def _ratio(run: Run, above: Sequence[Case], below: Sequence[Case], value: Values
         estimate = stats.LaunchesEstimate(medians, sum(min(len(top), len(bottom)) for top, bottom in pairs))
     else:
         estimate = stats.BlocksEstimate(*pairs[0])
-    return _interval(estimate, lambda log_ratio: stats.ratio_of(log_ratio) / divisor)
+    return stats.interval_of(estimate, lambda log_ratio: stats.ratio_of(log_ratio) / divisor)
 
 
 def _median(run: Run, cases: Sequence[Case], value: Values) -> Interval | None:
@@ -136,7 +123,7 @@ def _median(run: Run, cases: Sequence[Case], value: Values) -> Interval | None:
         estimate = stats.LaunchesEstimate(medians, sum(map(len, launches)))
     else:
         estimate = stats.RoundsEstimate(launches[0])
-    return _interval(estimate, lambda number: number)
+    return stats.interval_of(estimate, lambda number: number)
 
 
 def _metric(name: str) -> Values:
@@ -217,7 +204,7 @@ def table(runs: Mapping[str, Sequence[Efficiency]]) -> list[str]:
     rows = [
         [*([name] if len(runs) > 1 else []), *_row(found, shown)] for name, compared in runs.items() for found in compared
     ]
-    return ["| " + " | ".join(line) + " |" for line in (header, ["---"] * len(header), *rows)]
+    return markdown_table(header, rows)
 
 
 def main(arguments: Sequence[str]) -> int:

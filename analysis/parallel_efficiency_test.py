@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from analysis import parallel_efficiency
-from analysis.parallel_efficiency import Efficiency, Interval, efficiencies
+from analysis.paired_statistics import Interval
+from analysis.parallel_efficiency import Efficiency, efficiencies
 from analysis.read_run import read_run
 from analysis.synthetic_run import HEADWISE, SEQUENCE, STANDARD, Cell, write_run
 

@@ -23,6 +23,10 @@ DERIVED_METRICS = ("gflops", "pct_peak", "overlap_fraction")
 # Known once per case, without an interval.
 COUNT_METRICS = ("comm_bytes_per_rank", "workspace_bytes", "peak_rss_bytes", "page_faults", "max_abs_err", "rel_l2_err")
 METRICS = TIME_METRICS + DERIVED_METRICS + COUNT_METRICS
+# The runner's own summary of a case, for tables that make no claim.
+SUMMARY = (
+    "time_median_s", "time_low_s", "time_high_s", "gflops", "peak_gflops", "read_gb_per_s", "minimum_bytes", "comm_exposed_s",
+)  # fmt: skip
 
 SAMPLE_COLUMNS = (
     "schema_version", "launch", "cell", "case", "variant", "round", "order_in_round", "time_s", "time_min_rank_s",
@@ -40,9 +44,9 @@ CELL_FACTORS = tuple(name for name in FACTOR_COLUMNS if name not in VARIANT_FACT
 
 RESULT_COLUMNS = (
     "rounds", "time_median_s", "time_low_s", "time_high_s", "gflops", "pct_peak", "peak_gflops", "read_gb_per_s",
-    "compute_s", "comm_total_s", "comm_exposed_s", "overlap_fraction", "comm_bytes_per_rank", "workspace_bytes",
-    "peak_rss_bytes", "page_faults", "max_abs_err", "rel_l2_err", "tolerance_rel_l2", "nonfinite", "oversubscribed",
-    "drift", "status", "message",
+    "minimum_bytes", "compute_s", "comm_total_s", "comm_exposed_s", "overlap_fraction", "comm_bytes_per_rank",
+    "workspace_bytes", "peak_rss_bytes", "page_faults", "max_abs_err", "rel_l2_err", "tolerance_rel_l2", "nonfinite",
+    "oversubscribed", "drift", "status", "message",
 )  # fmt: skip
 CASE_COLUMNS = ("schema_version", "launch", "cell", "case") + FACTOR_COLUMNS + RESULT_COLUMNS
 
@@ -98,6 +102,7 @@ class Case:
     case: str
     factors: Mapping[str, str]  # by FACTOR_COLUMNS, canonical spelling
     counts: Mapping[str, float | None]  # by COUNT_METRICS
+    summary: Mapping[str, float | None]  # by SUMMARY
     work_gflop: float | None  # gflops x median time: the operations counted for this case
     efficiency: float | None  # per cent of the FMA peak
     peak_gflops: float | None
@@ -222,7 +227,7 @@ def _read_case(row: _Row) -> Case:
     factors = {name: canonical_factor(name, row.values[name]) for name in FACTOR_COLUMNS}
     for name in ("variant", "strategy", "algorithm", "contract", "isa"):
         row.text(name)
-    for name in ("ranks", "threads", "seq_len"):
+    for name in ("batch", "ranks", "threads", "seq_len"):
         row.integer(name, minimum=1)
     rate, median = row.number("gflops"), row.number("time_median_s")
     case = Case(
@@ -231,6 +236,8 @@ def _read_case(row: _Row) -> Case:
         case=row.text("case"),
         factors=factors,
         counts={name: row.number(name) for name in COUNT_METRICS},
+        # Noise can make a difference of two times slightly negative.
+        summary={name: row.number(name, negative=name == "comm_exposed_s") for name in SUMMARY},
         work_gflop=None if rate is None or median is None else rate * median,
         efficiency=row.number("pct_peak"),
         peak_gflops=row.number("peak_gflops"),
@@ -284,7 +291,9 @@ def _read_sample(row: _Row) -> Sample:
     return sample
 
 
-def _read_cases(path: Path) -> list[Case]:
+def read_cases(directory: Path) -> list[Case]:
+    """The cases of a run, without its samples; raises UnusableInput as read_run does."""
+    path = directory / "cases.csv"
     cases: list[Case] = []
     seen: dict[tuple[str, str], int] = {}
     cell_factors: dict[str, tuple[int, Case]] = {}
@@ -362,7 +371,7 @@ def read_run(directory: Path) -> Run:
     if not directory.is_dir():
         raise UnusableInput(f"{directory}: no such directory")
     manifest = _read_manifest(directory / "manifest.json")
-    cases = _read_cases(directory / "cases.csv")
+    cases = read_cases(directory)
     samples, ignored, pilots = _read_samples(directory / "samples.csv", cases)
     for case in cases:
         if case.status == "ok" and (case.launch, case.case) not in samples:

@@ -18,7 +18,6 @@ input.
 from __future__ import annotations
 
 import argparse
-import csv
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +26,8 @@ from typing import Mapping, Sequence
 # Run as a script, Python finds only this directory; the modules are named from the directory above.
 sys.path.insert(0, str(Path(__file__).absolute().parent.parent))
 
-from analysis.read_run import UnusableInput
+from analysis.read_run import Case, UnusableInput, read_cases
+from analysis.text_table import format_columns, markdown_table
 
 # Distributed Streaming Attention: Qwen3-0.6B, a prompt of 128 tokens, tokens/s.
 ORIGINAL_TOKENS = 128
@@ -39,7 +39,7 @@ _FACTORS = ("model", "scope", "phase", "dtype", "isa", "batch", "seq_len", "rank
 
 
 @dataclass(frozen=True)
-class Case:
+class Roofline:
     """One case that ran, with the limits measured beside it."""
 
     variant: str
@@ -101,55 +101,42 @@ class Case:
         )  # fmt: skip
 
 
-def read_cases(directory: Path) -> list[Case]:
+def read_rooflines(directory: Path) -> list[Roofline]:
     """The cases of a run that are ok, in the order of the file."""
-    path = directory / "cases.csv"
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file)
-            if "minimum_bytes" not in (reader.fieldnames or ()):
-                raise UnusableInput(f"{path}: no column minimum_bytes (not the cases of a run, or of an older revision)")
-            cases = [_case(row, f"{path} line {reader.line_num}") for row in reader if row["status"] == "ok"]
-    except (OSError, UnicodeDecodeError) as problem:
-        raise UnusableInput(f"{path}: cannot be read: {problem}") from None
-    except (KeyError, csv.Error) as problem:
-        raise UnusableInput(f"{path}: {problem}: not the cases of a run") from None
-    if not cases:
-        raise UnusableInput(f"{path}: no case that is ok")
-    return cases
+    found = [_roofline(case, directory) for case in read_cases(directory) if case.status == "ok"]
+    if not found:
+        raise UnusableInput(f"{directory / 'cases.csv'}: no case that is ok")
+    return found
 
 
-def _case(row: Mapping[str, str], where: str) -> Case:
+def _roofline(case: Case, directory: Path) -> Roofline:
     def positive(column: str) -> float:
-        try:
-            value = float(row[column])
-        except (TypeError, ValueError):
-            raise UnusableInput(f"{where}, column {column}: '{row[column]}' is not a number") from None
-        if not 0 < value < float("inf"):
-            raise UnusableInput(f"{where}, column {column}: {row[column]} is not positive and finite")
+        value = case.summary[column]
+        if not value:
+            raise UnusableInput(f"{directory / 'cases.csv'}: case {case.case}, launch {case.launch}: no {column}")
         return value
 
     time_s = positive("time_median_s")
-    new_tokens = 1.0 if row["phase"] == "decode" else positive("seq_len")
-    return Case(
-        variant=row["variant"],
-        factors={name: row[name] for name in _FACTORS},
-        launch=row["launch"],
+    new_tokens = 1 if case.factors["phase"] == "decode" else int(case.factors["seq_len"])
+    return Roofline(
+        variant=case.variant,
+        factors=case.factors,
+        launch=case.launch,
         time_s=time_s,
         operations=positive("gflops") * 1e9 * time_s,
         minimum_bytes=positive("minimum_bytes"),
         peak_flops=positive("peak_gflops") * 1e9,
         read_bytes=positive("read_gb_per_s") * 1e9,
-        tokens=positive("batch") * new_tokens,
+        tokens=float(int(case.factors["batch"]) * new_tokens),
     )
 
 
-def varying_factors(cases: Sequence[Case]) -> list[str]:
+def varying_factors(cases: Sequence[Roofline]) -> list[str]:
     """Those that tell the cases apart."""
     return [name for name in _FACTORS if len({case.factors[name] for case in cases}) > 1]
 
 
-def table(cases: Sequence[Case]) -> list[list[str]]:
+def table(cases: Sequence[Roofline]) -> list[list[str]]:
     """Header and one row per case."""
     names = varying_factors(cases)
     several = len({case.launch for case in cases}) > 1
@@ -170,34 +157,18 @@ def table(cases: Sequence[Case]) -> list[list[str]]:
     return rows
 
 
-def constant_line(cases: Sequence[Case]) -> str:
+def constant_line(cases: Sequence[Roofline]) -> str:
     """The factors that are the same everywhere."""
     varying = varying_factors(cases)
     return ", ".join(f"{name} {cases[0].factors[name]}" for name in _FACTORS if name not in varying)
 
 
-def aligned(rows: Sequence[Sequence[str]]) -> str:
-    """Columns for a terminal: names to the left, numbers to the right."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    left = {column for column, name in enumerate(rows[0]) if name in _FACTORS or name in ("variant", "bound")}
-    lines = []
-    for row in rows:
-        fields = [text.ljust(width) if c in left else text.rjust(width) for c, (text, width) in enumerate(zip(row, widths))]
-        lines.append("  ".join(fields).rstrip())
-    return "\n".join(lines)
-
-
-def markdown(rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table."""
-    lines = ["| " + " | ".join(row) + " |" for row in rows]
-    lines.insert(1, "|" + "---|" * len(rows[0]))
-    return "\n".join(lines)
-
-
-def report(cases: Sequence[Case], as_markdown: bool) -> str:
+def report(cases: Sequence[Roofline], as_markdown: bool) -> str:
     """All of it."""
     rows = table(cases)
-    text = f"{constant_line(cases)}\n\n{markdown(rows) if as_markdown else aligned(rows)}\n"
+    named = rows[0].index("variant") + 1  # columns of names; numbers follow
+    lines = markdown_table(rows[0], rows[1:]) if as_markdown else format_columns(rows[0], rows[1:], left=named)
+    text = f"{constant_line(cases)}\n\n" + "\n".join(lines) + "\n"
     if rows[0][-1] == "x original":
         text += (
             f"\nThe original reports {ORIGINAL_TWO_RANKS} tokens/s on 2 ranks and {ORIGINAL_EIGHT_NODES} on 208 threads of "
@@ -213,7 +184,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--markdown", action="store_true", help="a Markdown table")
     options = parser.parse_args(arguments)
     try:
-        print(report(read_cases(options.run_dir), options.markdown), end="")
+        print(report(read_rooflines(options.run_dir), options.markdown), end="")
     except UnusableInput as problem:
         print(f"roofline: {problem}", file=sys.stderr)
         return 2

@@ -11,7 +11,7 @@ from typing import Any, Callable, Mapping, Sequence
 
 import numpy as np
 
-from analysis.read_run import CASE_COLUMNS, SAMPLE_COLUMNS
+from analysis.read_run import CASE_COLUMNS, CELL_FACTORS, SAMPLE_COLUMNS
 
 FACTORS: dict[str, Any] = {
     "exchange": "ring", "sharding": "zigzag", "backend": "highway", "model": "qwen3-0.6b", "scope": "attention",
@@ -73,6 +73,20 @@ def write_run(
         "git_dirty": False, "launches": [str(launch) for launch in range(launches)],
     }  # fmt: skip
     (directory / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+
+
+def write_cases(directory: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = CASE_COLUMNS) -> None:
+    """cases.csv alone, of rows that differ from a usual case as given; rows of the same factors are one cell."""
+    usual: dict[str, Any] = {
+        "schema_version": 1, "launch": 0, "strategy": "sequence", "algorithm": "online_softmax", **FACTORS, "rounds": 30,
+        "oversubscribed": "false", "status": "ok",
+    }  # fmt: skip
+    complete = []
+    for row in rows:
+        case = usual | row
+        cell = "cell" + "-".join(str(case[name]) for name in CELL_FACTORS)
+        complete.append({"cell": cell, "case": f"{cell}/{case['variant']}"} | case)
+    write_csv(directory / "cases.csv", columns, [{name: case.get(name, "") for name in columns} for case in complete])
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:

@@ -10,6 +10,7 @@ from typing import Mapping, Sequence
 from analysis import paired_statistics as stats
 from analysis.claims import Claim
 from analysis.read_run import CELL_FACTORS, COUNT_METRICS, Run
+from analysis.text_table import format_columns
 from analysis.verdicts import CellResult, ClaimResult, ControlSummary, PairResult, Verdict
 
 WIDTH = 80
@@ -99,16 +100,6 @@ def group_by_regime(cells: Sequence[CellResult], regimes: Sequence[str]) -> dict
     for cell in cells:
         groups.setdefault(regime_label(cell.factors, regimes), []).append(cell)
     return groups
-
-
-def format_columns(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 0) -> list[str]:
-    """Aligned columns, the first `left` of them to the left and the others to the right."""
-    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
-    lines = []
-    for row in [header, *rows]:
-        fields = [value.ljust(w) if i < left else value.rjust(w) for i, (value, w) in enumerate(zip(row, widths))]
-        lines.append("  ".join(fields).rstrip())
-    return lines
 
 
 def counts_text(counts: Counter[Verdict]) -> str:
