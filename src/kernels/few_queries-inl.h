@@ -25,54 +25,76 @@ HWY_BEFORE_NAMESPACE();
 namespace attention {
 namespace HWY_NAMESPACE {
 
-constexpr int64_t kAheadBytes = 4 << 10;
+constexpr int64_t kAheadBytes = 6 << 10;
 
-// Fetches the line that lies a page ahead of `at` into L1: near enough to survive in 32 KB, far enough to
-// hide the memory's latency, which the hardware's own prefetchers do not do across pages.
+// Fetches the line that lies kAheadBytes after `at` into L1: near enough to survive there, far enough to hide
+// the memory's latency, and on another page, where the hardware's own prefetchers do not follow.
 //
-// Measured on one Zen 5 core, partly beside other load, at 32768 keys, as a fraction of four streams of loads
-// over the same 256 MB.
-// Loads alone, without arithmetic: one stream 0.94, with this fetch 0.97, with a second one 16 KB ahead into
-// the outer caches 0.87 (both take the same buffers); four heads in turn, 512 bytes each, 1.01, 4 KB each
-// 0.75 to 0.87. The kernel: two fetches, 4 and 16 KB ahead, 0.78; one, 4 KB ahead, 0.86 as it is here, and
-// 0.92 in a build that differed in how the compiler forms addresses and in nothing that is understood; 6 and
-// 8 KB 0.83 to 0.87, 1 KB 0.83, none 0.75; rows of four places in turn 0.76 at best.
+// Measured on one Zen 5 core, fp32, 256 MB, as a fraction of four streams of loads over the same (scores,
+// then weighted sum):
+//                                                      AVX-512         AVX2
+//   head_dim outside, rows inside, 4 KB ahead          0.76, 0.97      0.80, 0.58
+//   a row at a time, 4 KB ahead                        0.87-0.94, 0.95 0.87, 0.83
+//   a row at a time, 6 KB ahead                        0.97, 0.95      0.92, 0.89
+//   2, 3, 5 KB ahead                                   0.85, 0.91, 0.95 (scores)
+//   8, 12 KB ahead                                     0.94, 0.92; weighted sum on AVX2 0.76, 0.74
+// What matters is that lines are touched in the order of their addresses: rows side by side are short
+// streams, and the hardware follows few. A second fetch into the outer caches costs (both take the same
+// buffers).
 template <typename T>
 HWY_INLINE void FetchAhead(const T* at) {
   __builtin_prefetch(reinterpret_cast<const char*>(at) + kAheadBytes, 0, 3);
 }
 
-// Scores of kLanes / kColumns keys with kColumns columns, lane c * (kLanes / kColumns) + i: kLanes
-// accumulators, reduced together by a transposition. kFetch: fetches ahead, a line at a time between the
-// multiply-adds (in a burst the lines would wait for each other).
+// Elements of a cache line.
+template <typename T>
+constexpr int64_t kLine = 64 / sizeof(T);
+
+// Adds to acc[c * kRows + i], lane by lane, the products of query column c and key i over kVectors vectors of
+// head_dim. A key at a time, from one end to the other, as it lies in memory.
+template <int kColumns, int kRows, int kVectors, bool kFetch, typename T>
+HWY_INLINE void AddProducts(const float* q, const T* k, int64_t k_stride, int64_t head_dim,
+                            FloatVec (&acc)[kLanes]) {
+  const FloatTag df;
+  ATTENTION_UNROLL
+  for (int i = 0; i < kRows; ++i) {
+    const T* row = k + i * k_stride;
+    // Opaque: a compiler that knows how the rows follow from each other issues all fetches in one burst
+    // instead of between the multiply-adds, and there they wait for each other.
+    asm("" : "+r"(row));
+    ATTENTION_UNROLL
+    for (int j = 0; j < kVectors; ++j) {
+      if (kFetch && j * kLanes % kLine<T> == 0) FetchAhead(row + j * kLanes);
+      const FloatVec key = LoadElements(df, row + j * kLanes);
+      ATTENTION_UNROLL
+      for (int c = 0; c < kColumns; ++c) {
+        const FloatVec query = hn::LoadU(df, q + c * head_dim + j * kLanes);
+        acc[c * kRows + i] = hn::MulAdd(query, key, acc[c * kRows + i]);
+      }
+    }
+  }
+}
+
+// Scores of kLanes / kColumns keys with kColumns columns, lane c * (kLanes / kColumns) + i: kLanes sums,
+// reduced together by a transposition.
 template <int kColumns, bool kFetch, typename T>
 HWY_INLINE FloatVec DotRows(const float* q, const T* k, int64_t k_stride, int64_t head_dim) {
   const FloatTag df;
   constexpr int kRows = kLanes / kColumns;
-  constexpr int64_t kLine = 64 / sizeof(T);
+  constexpr int kVectors = HWY_MIN(16, 128 / kLanes);
   FloatVec acc[kLanes];
   ATTENTION_UNROLL
   for (int i = 0; i < kLanes; ++i) acc[i] = hn::Zero(df);
-  const T* rows[kRows];
-  ATTENTION_UNROLL
-  for (int i = 0; i < kRows; ++i) {
-    rows[i] = k + i * k_stride;
-    // Opaque: a compiler that knows how the rows follow from each other keeps a running pointer for each, and
-    // then issues all fetches in one burst instead of between the multiply-adds (0.84 instead of 0.86).
-    asm("" : "+r"(rows[i]));
-  }
   int64_t d = 0;
+  for (; d + kVectors * kLanes <= head_dim; d += kVectors * kLanes) {
+    AddProducts<kColumns, kRows, kVectors, kFetch>(q + d, k + d, k_stride, head_dim, acc);
+  }
+  if (d + kVectors / 2 * kLanes <= head_dim) {  // head_dim 64
+    AddProducts<kColumns, kRows, kVectors / 2, kFetch>(q + d, k + d, k_stride, head_dim, acc);
+    d += kVectors / 2 * kLanes;
+  }
   for (; d + kLanes <= head_dim; d += kLanes) {
-    FloatVec query[kColumns];
-    ATTENTION_UNROLL
-    for (int c = 0; c < kColumns; ++c) query[c] = hn::LoadU(df, q + c * head_dim + d);
-    ATTENTION_UNROLL
-    for (int i = 0; i < kRows; ++i) {
-      if (kFetch && d % kLine == 0) FetchAhead(rows[i] + d);
-      const FloatVec row = LoadElements(df, rows[i] + d);
-      ATTENTION_UNROLL
-      for (int c = 0; c < kColumns; ++c) acc[c * kRows + i] = hn::MulAdd(query[c], row, acc[c * kRows + i]);
-    }
+    AddProducts<kColumns, kRows, 1, kFetch>(q + d, k + d, k_stride, head_dim, acc);
   }
   TransposeSquare(acc);
   ATTENTION_UNROLL
@@ -86,7 +108,7 @@ HWY_INLINE FloatVec DotRows(const float* q, const T* k, int64_t k_stride, int64_
   for (; d < head_dim; ++d) {
     for (int c = 0; c < kColumns; ++c) {
       for (int i = 0; i < kRows; ++i) {
-        scores[c * kRows + i] += q[c * head_dim + d] * LoadElement(rows[i] + d);
+        scores[c * kRows + i] += q[c * head_dim + d] * LoadElement(k + i * k_stride + d);
       }
     }
   }
@@ -178,7 +200,7 @@ HWY_INLINE float FewSoftmax(float* scores, int64_t visible, int64_t keys, float*
   return rescale;
 }
 
-// o[c][d ..] of kColumns columns and kVectors vectors of head_dim, over keys [begin, end).
+// o[c][d ..] of kColumns columns and kVectors vectors of head_dim, over keys [begin, end), in registers.
 template <int kColumns, int kVectors, typename T>
 HWY_INLINE void AddWeightedRow(const FewWeightedSumArguments& arguments, int64_t column, int64_t d,
                                int64_t begin, int64_t end) {
@@ -195,8 +217,7 @@ HWY_INLINE void AddWeightedRow(const FewWeightedSumArguments& arguments, int64_t
   for (int64_t key = begin; key < end; ++key) {
     const T* row = v + key * arguments.v_stride;
     if (column == 0) {
-      for (int64_t i = 0; i < kVectors * kLanes; i += 64 / static_cast<int64_t>(sizeof(T)))
-        FetchAhead(row + i);
+      for (int64_t i = 0; i < kVectors * kLanes; i += kLine<T>) FetchAhead(row + i);
     }
     FloatVec weight[kColumns];
     ATTENTION_UNROLL
@@ -215,30 +236,64 @@ HWY_INLINE void AddWeightedRow(const FewWeightedSumArguments& arguments, int64_t
   }
 }
 
+// o[c][d ..] of kColumns columns from element d on, over kKeys keys from `key` on; o passes through L1, so
+// that every row is read from one end to the other, whatever head_dim and however few the registers.
+template <int kColumns, int kKeys, typename T>
+HWY_INLINE void AddWeightedKeys(const FewWeightedSumArguments& arguments, int64_t column, int64_t d,
+                                int64_t key) {
+  const FloatTag df;
+  const T* v = static_cast<const T*>(arguments.v) + key * arguments.v_stride;
+  const float* p = arguments.scores + column * arguments.scores_stride + key;
+  float* o = arguments.o + column * arguments.head_dim;
+  FloatVec weight[kColumns][kKeys];
+  ATTENTION_UNROLL
+  for (int c = 0; c < kColumns; ++c) {
+    ATTENTION_UNROLL
+    for (int i = 0; i < kKeys; ++i) weight[c][i] = hn::Set(df, p[c * arguments.scores_stride + i]);
+  }
+  for (; d + kLanes <= arguments.head_dim; d += kLanes) {
+    FloatVec acc[kColumns];
+    ATTENTION_UNROLL
+    for (int c = 0; c < kColumns; ++c) acc[c] = hn::LoadU(df, o + c * arguments.head_dim + d);
+    ATTENTION_UNROLL
+    for (int i = 0; i < kKeys; ++i) {
+      const T* row = v + i * arguments.v_stride + d;
+      if (column == 0 && d % kLine<T> == 0) FetchAhead(row);
+      const FloatVec value = LoadElements(df, row);
+      ATTENTION_UNROLL
+      for (int c = 0; c < kColumns; ++c) acc[c] = hn::MulAdd(weight[c][i], value, acc[c]);
+    }
+    ATTENTION_UNROLL
+    for (int c = 0; c < kColumns; ++c) hn::StoreU(acc[c], df, o + c * arguments.head_dim + d);
+  }
+  for (; d < arguments.head_dim; ++d) {
+    for (int c = 0; c < kColumns; ++c) {
+      for (int i = 0; i < kKeys; ++i) {
+        o[c * arguments.head_dim + d] +=
+            p[c * arguments.scores_stride + i] * LoadElement(v + i * arguments.v_stride + d);
+      }
+    }
+  }
+}
+
 // All of head_dim for kColumns columns over keys [begin, end).
 template <int kColumns, typename T>
 HWY_INLINE void AddWeightedColumns(const FewWeightedSumArguments& arguments, int64_t column, int64_t begin,
                                    int64_t end) {
-  // 8 x 2 accumulators of 32 registers, 4 x 2 of 16.
-  constexpr int kVectors = HWY_TARGET <= HWY_AVX3 ? 8 : 4;
   int64_t d = 0;
+#if HWY_TARGET <= HWY_AVX3
+  // 2 x 8 accumulators of 32 registers: whole rows at head_dim 128.
+  constexpr int kVectors = 8;
   for (; d + kVectors * kLanes <= arguments.head_dim; d += kVectors * kLanes) {
     AddWeightedRow<kColumns, kVectors, T>(arguments, column, d, begin, end);
   }
-  for (; d + kLanes <= arguments.head_dim; d += kLanes) {
-    AddWeightedRow<kColumns, 1, T>(arguments, column, d, begin, end);
-  }
-  const T* v = static_cast<const T*>(arguments.v);
-  for (; d < arguments.head_dim; ++d) {
-    for (int64_t c = column; c < column + kColumns; ++c) {
-      float sum = arguments.o[c * arguments.head_dim + d];
-      for (int64_t key = begin; key < end; ++key) {
-        sum += arguments.scores[c * arguments.scores_stride + key] *
-               LoadElement(v + key * arguments.v_stride + d);
-      }
-      arguments.o[c * arguments.head_dim + d] = sum;
-    }
-  }
+  if (d == arguments.head_dim) return;
+#endif
+  // Fewer would load and store o too often (4: 0.75 instead of 0.83 of the read bandwidth, AVX2).
+  constexpr int kKeys = 8;
+  int64_t key = begin;
+  for (; key + kKeys <= end; key += kKeys) AddWeightedKeys<kColumns, kKeys, T>(arguments, column, d, key);
+  for (; key < end; ++key) AddWeightedKeys<kColumns, 1, T>(arguments, column, d, key);
 }
 
 // See TileKernels::few_weighted_sum. Values are taken kRun rows at a time, which stay in L1 from one pair of
