@@ -123,6 +123,15 @@ def against_target(rounds: LaunchRounds, target: float | None) -> bool:
     return rounds.fraction().low >= float(np.median(rounds.predicted)) - SLACK
 
 
+def beside(rounds: LaunchRounds, target: float | None) -> float:
+    """What two ISAs are compared by: the fraction, or how far it is from what the roofline predicts of that ISA."""
+    fraction = rounds.fraction().centre
+    if target is not ROOFLINE:
+        return fraction
+    assert rounds.predicted is not None
+    return fraction - float(np.median(rounds.predicted))
+
+
 def format_target(target: float | None, rounds: Sequence[LaunchRounds]) -> str:
     if target is not ROOFLINE:
         return f"{target:.2f}"
@@ -145,9 +154,7 @@ def prefill_line(measured: Measurements, setting: Setting, target: float | None)
     outcome = outcome_of([against_target(one, target) for one in rounds])
     other = ISAS[1 - ISAS.index(best)]
     others = {one.launch: one for one in measured.get(replace(setting, isa=other), [])}
-    gaps = [
-        one.fraction().centre - others[one.launch].fraction().centre for one in rounds if one.launch in others
-    ]
+    gaps = [beside(one, target) - beside(others[one.launch], target) for one in rounds if one.launch in others]
     if not gaps:
         values += f"  {other} not measured"
         if outcome in (Outcome.MET, Outcome.FEW_LAUNCHES):

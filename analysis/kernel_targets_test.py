@@ -11,7 +11,7 @@ from typing import Any, Mapping
 import numpy as np
 
 from analysis import kernel_targets, synthetic_run
-from analysis.kernel_measurements import Setting, read_measurements
+from analysis.kernel_measurements import LaunchRounds, Setting, read_measurements
 from analysis.kernel_targets import Outcome
 from analysis.read_run import UnusableInput, read_run
 from analysis.synthetic_run import Cell
@@ -129,6 +129,12 @@ class KernelTargetsTest(unittest.TestCase):
         self.assertAlmostEqual(roofline(setting), 4.452 / (4.452 + 0.727), places=3)
         slow = roofline(setting) - 0.02
         self.assert_missed({setting: slow, replace(setting, isa="avx2"): slow}, "0 standard       full   S=8192")
+
+    def test_each_isa_has_a_roofline_of_its_own(self) -> None:
+        ones = np.ones(9)
+        slow, fast = (LaunchRounds("x/y/0", ones, f * ones, (f + 0.02) * ones) for f in (0.9, 0.8))
+        self.assertAlmostEqual(kernel_targets.beside(slow, None), kernel_targets.beside(fast, None))
+        self.assertAlmostEqual(kernel_targets.beside(slow, 0.7), 0.9)
 
     def test_one_bad_launch_is_enough(self) -> None:
         setting = kernel_targets.prefill("online_softmax", False, 4096, "avx512")
