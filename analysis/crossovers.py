@@ -1,3 +1,4 @@
+#!/usr/bin/python3
 """Which variant wins where: one row per cell, one column per run directory (such as one per link rate), as Markdown.
 
 usage: crossovers.py RUN_DIR...

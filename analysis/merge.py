@@ -1,3 +1,4 @@
+#!/usr/bin/python3
 """Joins run directories of one experiment into one: those of the tasks of a job array, or of several node counts.
 
 usage: merge.py --output DIR RUN_DIR...

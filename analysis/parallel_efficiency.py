@@ -1,3 +1,4 @@
+#!/usr/bin/python3
 """How much of P cores a case on P ranks keeps, beside what the cores themselves keep together, as Markdown.
 
 usage: parallel_efficiency.py RUN_DIR...
