@@ -24,7 +24,7 @@ that does not overlap, and the target: less means that something else is lost.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Iterable, Mapping
+from typing import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -70,7 +70,8 @@ class LaunchRounds:
 
     launch: str  # experiment, run directory, number
     seconds: FloatArray
-    fractions: FloatArray  # of the limit beside each round
+    limits: FloatArray  # beside each round: FLOPs per second, for decode bytes per second
+    fractions: FloatArray  # of the limit
     # standard only: fraction of the peak that the roofline predicts, nothing overlapping and everything
     predicted: FloatArray | None = None
     predicted_overlap: FloatArray | None = None
@@ -89,6 +90,12 @@ Measurements = Mapping[Setting, list[LaunchRounds]]
 def ratio_of_medians(numerator: FloatArray, denominator: FloatArray) -> Interval:
     """Of two blocks of rounds that nothing pairs."""
     return interval_of(BlocksEstimate(np.log(numerator), np.log(denominator)))
+
+
+def mean_limit_ratio(pairs: Sequence[tuple[LaunchRounds, LaunchRounds]]) -> float:
+    """What the first ones' limits are of the second ones', over all pairs: one measured in a single pair of blocks has
+    whatever the clock did between the two in it."""
+    return float(np.exp(np.mean([np.log(np.median(one.limits) / np.median(other.limits)) for one, other in pairs])))
 
 
 def read_measurements(runs: Iterable[Run]) -> dict[Setting, list[LaunchRounds]]:
@@ -143,8 +150,9 @@ def _rounds_of(launch: str, setting: Setting, case: Case, samples: list[Sample])
         raise UnusableInput(f"{launch}: no sample of {case.case} is ok")
     seconds = _column(good, "time_s")
     if setting.phase == "decode":
-        fractions = setting.key_value_bytes() / seconds / (1e9 * _column(good, "read_gb_per_s"))
-        return LaunchRounds(launch, seconds, fractions, None, None, case.counts["rel_l2_err"])
+        bandwidth = 1e9 * _column(good, "read_gb_per_s")
+        fractions = setting.key_value_bytes() / seconds / bandwidth
+        return LaunchRounds(launch, seconds, bandwidth, fractions, None, None, case.counts["rel_l2_err"])
     peak = 1e9 * _column(good, "peak_gflops")
     predicted = predicted_overlap = None
     if setting.algorithm == "standard":
@@ -152,7 +160,7 @@ def _rounds_of(launch: str, setting: Setting, case: Case, samples: list[Sample])
         moving = setting.score_bytes() / (1e9 * _column(good, "read_gb_per_s"))
         predicted, predicted_overlap = compute / (compute + moving), compute / (compute + moving / 2)
     fractions = setting.flops() / seconds / peak
-    return LaunchRounds(launch, seconds, fractions, predicted, predicted_overlap, case.counts["rel_l2_err"])
+    return LaunchRounds(launch, seconds, peak, fractions, predicted, predicted_overlap, case.counts["rel_l2_err"])
 
 
 def _column(samples: list[Sample], name: str) -> FloatArray:

@@ -29,6 +29,7 @@ from analysis.kernel_measurements import (
     LaunchRounds,
     Measurements,
     Setting,
+    mean_limit_ratio,
     ratio_of_medians,
     read_measurements,
 )
@@ -216,6 +217,18 @@ def ratio_lines(
     return lines or [Line("any", "", "-", Outcome.NOT_MEASURED)]
 
 
+@dataclass(frozen=True)
+class ClockFreeRatio:
+    """How much faster one kernel is than another that was measured minutes apart, when the clock was another one: ratio of
+    the fractions of the limits beside them, times that of the limits."""
+
+    limits: float
+
+    def __call__(self, one: LaunchRounds, other: LaunchRounds) -> Interval:
+        ratio = ratio_of_medians(one.fractions, other.fractions)
+        return Interval(ratio.low * self.limits, ratio.centre * self.limits, ratio.high * self.limits)
+
+
 def two_threads_table(measured: Measurements) -> Table:
     settings = (s for s in sorted(measured) if s.threads == 2 and s.phase == "prefill" and s.dtype == "fp32")
     lines = ratio_lines(
@@ -236,14 +249,31 @@ def bf16_table(measured: Measurements) -> Table:
             return BF16_DECODE if setting.seq_len >= DECODE_KEYS else None
         return BF16_PREFILL if setting.seq_len >= 2048 else None
 
-    lines = ratio_lines(
-        measured,
-        (setting for setting in sorted(measured) if setting.dtype == "bf16"),
-        lambda setting: replace(setting, dtype="fp32"),
-        lambda bf16, fp32: ratio_of_medians(fp32.seconds, bf16.seconds),
-        target,
-    )
-    return Table("bf16: time of fp32 over time of bf16; relative L2 error against float64 on the rounded inputs", lines)
+    def in_fp32(setting: Setting) -> Setting:
+        return replace(setting, dtype="fp32")
+
+    settings = [setting for setting in sorted(measured) if setting.dtype == "bf16" and in_fp32(setting) in measured]
+    title = "bf16: how many times as fast as fp32; relative L2 error against float64 on the rounded inputs"
+    lines: list[Line] = []
+    for isa in ISAS:
+        prefills = [setting for setting in settings if setting.phase == "prefill" and setting.isa == isa]
+        pairs = [
+            (one, other)
+            for setting in prefills
+            for one in measured[setting]
+            for other in measured[in_fp32(setting)]
+            if one.launch == other.launch
+        ]
+        if pairs:
+            ratio = ClockFreeRatio(mean_limit_ratio(pairs))
+            title += f".\nPrefill, {isa}: ratio of the fractions of the peak, times that of the peaks over all cells, {ratio.limits:.3f}"
+            lines += ratio_lines(measured, iter(prefills), in_fp32, ratio, target)
+    decodes = [setting for setting in settings if setting.phase == "decode"]
+    if decodes:
+        lines += ratio_lines(
+            measured, iter(decodes), in_fp32, lambda bf16, fp32: ratio_of_medians(fp32.seconds, bf16.seconds), target
+        )
+    return Table(title, lines or [Line("any", "", "-", Outcome.NOT_MEASURED)])
 
 
 def decode_table(measured: Measurements) -> Table:

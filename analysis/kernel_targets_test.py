@@ -11,7 +11,7 @@ from typing import Any, Mapping
 import numpy as np
 
 from analysis import kernel_targets, synthetic_run
-from analysis.kernel_measurements import LaunchRounds, Setting, read_measurements
+from analysis.kernel_measurements import LaunchRounds, Setting, mean_limit_ratio, read_measurements
 from analysis.kernel_targets import Outcome
 from analysis.read_run import UnusableInput, read_run
 from analysis.synthetic_run import Cell
@@ -132,9 +132,20 @@ class KernelTargetsTest(unittest.TestCase):
 
     def test_each_isa_has_a_roofline_of_its_own(self) -> None:
         ones = np.ones(9)
-        slow, fast = (LaunchRounds("x/y/0", ones, f * ones, (f + 0.02) * ones) for f in (0.9, 0.8))
+        slow, fast = (LaunchRounds("x/y/0", ones, ones, f * ones, (f + 0.02) * ones) for f in (0.9, 0.8))
         self.assertAlmostEqual(kernel_targets.beside(slow, None), kernel_targets.beside(fast, None))
         self.assertAlmostEqual(kernel_targets.beside(slow, 0.7), 0.9)
+
+    def test_a_clock_that_moves_between_the_types_cancels(self) -> None:
+        def rounds(clock: float, speed: float, limit: float) -> LaunchRounds:
+            ones = np.ones(9)
+            return LaunchRounds("x/y/0", ones / (clock * speed), clock * limit * ones, speed / limit * ones)
+
+        pairs = [(rounds(clock, 1.8, 2.0), rounds(1 / clock, 0.9, 1.0)) for clock in (0.97, 1.0, 1 / 0.97)]
+        limits = mean_limit_ratio(pairs)
+        self.assertAlmostEqual(limits, 2.0)
+        for pair in pairs:
+            self.assertAlmostEqual(kernel_targets.ClockFreeRatio(limits)(*pair).centre, 2.0)
 
     def test_one_bad_launch_is_enough(self) -> None:
         setting = kernel_targets.prefill("online_softmax", False, 4096, "avx512")
