@@ -8,22 +8,33 @@ from pathlib import Path
 from analysis.read_run import read_run
 
 RESULTS = Path(__file__).parent.parent / "results"
-# Runs of the runner; peers/compare has files of its own.
-EXPERIMENTS = ("aa", "ordering", "smoke")
+# Runs of the runner, by experiment; over links, a directory each. peers/compare has files of its own.
+LINKS = ("unshaped", "10gbit", "1gbit")
+EXPERIMENTS = (
+    "aa", "ordering", "smoke", "kernels", "kernels_bf16", "kernels_decode", "kernels_growth", "kernels_long",
+    "kernels_shapes", "kernels_threads", "qwen3_block", "qwen3_model", "decode",
+)  # fmt: skip
+OVER_LINKS = ("network", "network_decode", "network_ring")
 
 
 class ReferenceRunsTest(unittest.TestCase):
+    def directories(self) -> dict[Path, str]:
+        directories = {RESULTS / experiment / "reference": experiment for experiment in EXPERIMENTS}
+        for experiment in OVER_LINKS:
+            directories |= {RESULTS / experiment / "reference" / link: experiment for link in LINKS}
+        return directories
+
     def test_every_run_is_read(self) -> None:
-        for experiment in EXPERIMENTS:
-            with self.subTest(experiment):
-                run = read_run(RESULTS / experiment / "reference")
+        for directory, experiment in self.directories().items():
+            with self.subTest(directory):
+                run = read_run(directory)
                 self.assertEqual(run.experiment, experiment)
                 self.assertFalse(run.manifest["git_dirty"])
                 self.assertEqual({case.status for case in run.cases}, {"ok"})
 
     def test_none_is_left_out(self) -> None:
-        found = {path.parent.parent.name for path in RESULTS.glob("*/reference/samples.csv")}
-        self.assertEqual(found - {"peers"}, set(EXPERIMENTS))
+        found = {path.parent for path in RESULTS.glob("*/reference/**/samples.csv")}
+        self.assertEqual(found - {RESULTS / "peers" / "reference"}, set(self.directories()))
 
 
 if __name__ == "__main__":

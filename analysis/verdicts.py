@@ -112,7 +112,9 @@ def _why_no_vote(claim: Claim, comparison: Comparison) -> str:
     for case in [*comparison.fast.values(), *comparison.slow.values()]:
         if case.oversubscribed:
             return "oversubscribed"
-        if case.factors["exchange"] == "none" and case.factors["ranks"] != "1" and claim.over in VARIANT_FACTORS:
+        # Around the attention, the block itself sums what head-wise ranks leave apart.
+        apart = case.factors["exchange"] == "none" and case.factors["scope"] == "attention"
+        if apart and case.factors["ranks"] != "1" and claim.over in VARIANT_FACTORS:
             return f"{case.variant}: exchange none leaves the output sharded"
     if claim.over in VARIANT_FACTORS and comparison.factors.get("ranks") == "1":
         if comparison.same_code:

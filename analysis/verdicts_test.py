@@ -201,6 +201,10 @@ class VotingTest(unittest.TestCase):
             self.assertEqual(self.no_vote_reason(cell), f"{HEADWISE} {status}: why")
         self.assertIn("exchange none", self.no_vote_reason(Cell(contradicting, {"exchange": "none"})))
 
+    def test_a_block_sums_what_heads_leave_apart(self) -> None:
+        result = judge([Cell({SEQUENCE: 1.2, HEADWISE: 1.0}, {"exchange": "none", "scope": "block"})])
+        self.assertEqual(result.verdict, Verdict.CONTRADICTED)
+
     def test_one_rank_does_not_vote(self) -> None:
         result = judge([pair_cell(1.0, ranks=1), pair_cell(1.05, ranks=2)])
         self.assertEqual(result.verdict, Verdict.HOLDS)
