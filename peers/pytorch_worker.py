@@ -5,6 +5,7 @@ Started by compare_kernels with a directory (q.bin, k.bin, v.bin: float32, head-
 once the result is in output.bin.
 """
 
+import ctypes
 import sys
 import time
 from collections.abc import Callable
@@ -65,7 +66,17 @@ def blas_libraries() -> str:
     return " ".join(sorted(Path(p).name for p in paths if "blas" in p or "dnnl" in p))
 
 
+def keep_freed_memory() -> None:
+    """Else the C library gives the scores' memory back after every call and gets it anew, page by page, in the next: twice
+    the time at full attention over 512 tokens. In one pass of several it may not, so that the fastest pass looks fine."""
+    mallopt = ctypes.CDLL(None).mallopt
+    trim_threshold, mmap_max = -1, -4  # malloc.h
+    if mallopt(trim_threshold, -1) != 1 or mallopt(mmap_max, 0) != 1:
+        sys.exit("pytorch_worker: mallopt failed")
+
+
 def main() -> None:
+    keep_freed_memory()
     directory, mode = Path(sys.argv[1]), sys.argv[7]
     heads, kv_heads, tokens, kv_tokens, head_dim = (int(argument) for argument in sys.argv[2:7])
     torch.set_num_threads(1)
