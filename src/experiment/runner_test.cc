@@ -339,9 +339,9 @@ TEST_F(RunnerTest, IdleRanksSleep) {
   Run(spec, Options());
   const double share = (ProcessCpuSeconds() - cpu_begin) / (NowSeconds() - begin);
   if (world_.rank() > 0) {
-    // It looks 2000 times a second, some microseconds each; a spinning rank would use all of a core, or its
-    // share of an oversubscribed one.
-    EXPECT_LT(share, 0.1);
+    // It looks 2000 times a second, 5 us each on an idle machine, up to 50 where other tests empty the
+    // caches; a spinning rank would use all of a core, or its share of an oversubscribed one.
+    EXPECT_LT(share, 0.25);
   }
 }
 
