@@ -22,6 +22,7 @@ class ReferenceRunsTest(unittest.TestCase):
         directories = {RESULTS / experiment / "reference": experiment for experiment in EXPERIMENTS}
         for experiment in OVER_LINKS:
             directories |= {RESULTS / experiment / "reference" / link: experiment for link in LINKS}
+        directories[RESULTS / "network_ring" / "reference" / "shared_memory"] = "network_ring"
         return directories
 
     def test_every_run_is_read(self) -> None:
