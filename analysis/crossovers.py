@@ -19,14 +19,13 @@ from typing import Sequence
 # Run as a file, sys.path starts in analysis/; the package lies beside it.
 sys.path.insert(0, str(Path(__file__).absolute().parent.parent))
 
+from analysis.merge import LAUNCH_ID_STEP  # noqa: E402
 from analysis.read_run import Case, UnusableInput, read_cases  # noqa: E402
 from analysis.text_table import markdown_table  # noqa: E402
 
 # What tells cells apart in a table; those that are the same everywhere are left out.
 _FACTORS = ("model", "phase", "contract", "causal", "batch", "seq_len", "ranks", "threads", "isa", "dtype")
 _MISSING = "-"
-# A launch that was gone on with has its number plus this.
-_RESUMED_LAUNCH_STEP = 1000
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ def read_cells(directory: Path) -> Cells:
     """Cases of a run that are ok, by their factors, fastest first. Launches after the first are left out."""
     cells: Cells = {}
     for case in read_cases(directory):
-        if case.status == "ok" and int(case.launch) % _RESUMED_LAUNCH_STEP == 0:
+        if case.status == "ok" and int(case.launch) % LAUNCH_ID_STEP == 0:
             cells.setdefault(tuple(case.factors[name] for name in _FACTORS), []).append(_measured(case))
     if not cells:
         raise UnusableInput(f"{directory / 'cases.csv'}: no case that is ok")

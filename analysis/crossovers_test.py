@@ -10,6 +10,7 @@ from pathlib import Path
 
 from analysis import crossovers, synthetic_run
 
+
 class CrossoversTest(unittest.TestCase):
     def setUp(self) -> None:
         temporary = tempfile.TemporaryDirectory()

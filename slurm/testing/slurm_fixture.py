@@ -211,9 +211,11 @@ class SlurmTestCase(unittest.TestCase):
         self.wait_for(come, f"{count} rows in {self.run_directory(part)}")
 
     def log_of(self, job_id: str) -> list[str]:
-        """Lines of a job's log."""
-        (path,) = (self.directory / "results" / "logs").glob(f"*-{job_id}.log")
-        return path.read_text().splitlines()
+        """Lines of a job's log; of an array, of its tasks' logs one after the other."""
+        logs = self.directory / "results" / "logs"
+        paths = [*logs.glob(f"*-{job_id}.log"), *sorted(logs.glob(f"*-{job_id}_*.log"))]
+        self.assertTrue(paths, f"job {job_id} has no log in {logs}")
+        return [line for path in paths for line in path.read_text().splitlines()]
 
     def assert_complete(self, directory: pathlib.Path, case_count: int, rounds: int, launches: int = 1) -> None:
         """Every case of every launch once, every round of it once."""

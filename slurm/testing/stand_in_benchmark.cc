@@ -3,8 +3,8 @@
 // Same options, files, signals and exit statuses: --experiment FILE [--output|--resume DIR] [--launch K], and
 // --print-geometry. Of the experiment file it reads `name`, `ranks`, `launches`, `cells`, `rounds` and
 // `seconds_per_round` (flat lines). Samples are rows of samples.csv at once, a finished cell is a row of
-// cases.csv, a continued launch K has the id K + 1000 n. USR1: finish the round, exit 3. TERM: stop at once,
-// exit 3.
+// cases.csv, both written by the benchmark's own functions, so that the analysis reads them; a continued
+// launch K has the id K + 1000 n. USR1: finish the round, exit 3. TERM: stop at once, exit 3.
 
 #include <mpi.h>
 #include <unistd.h>
@@ -19,12 +19,15 @@
 #include <sstream>
 #include <string>
 
+#include "src/experiment/results.h"
+
 namespace {
 
 constexpr int kLaunchIdStep = 1000;
 
 constexpr char kManifest[] =
-    R"({"schema_version": 1, "config_sha256": "0", "git_revision": "0", "launches": [)";
+    R"({"schema_version": 1, "experiment": "slurm_test", "title": "", "expect": [], "config_sha256": "0", )"
+    R"("git_revision": "0", "launches": [)";
 
 volatile std::sig_atomic_t finish_round = 0;
 volatile std::sig_atomic_t stop_now = 0;
@@ -62,6 +65,41 @@ void Append(const std::string& path, const std::string& text) {
   std::ofstream(path, std::ios::app) << text << std::flush;
 }
 
+attention::Cell MakeCell(int index, int ranks, int nodes) {
+  attention::Cell cell;
+  cell.id =
+      "cell" + std::to_string(index) + "-ranks" + std::to_string(ranks) + "-nodes" + std::to_string(nodes);
+  cell.model.name = "none";
+  cell.seq_len = index + 1;
+  cell.ranks = ranks;
+  cell.problem.batch = cell.problem.query_heads = cell.problem.kv_heads = cell.problem.head_dim = 1;
+  cell.cases.resize(1);
+  cell.cases[0].id = cell.id + "/wait";
+  cell.cases[0].label = "wait";
+  return cell;
+}
+
+std::string SampleLine(const attention::Cell& cell, int round, double seconds, int launch) {
+  attention::SampleRow row;
+  row.cell = cell.id;
+  row.case_id = cell.cases[0].id;
+  row.variant = cell.cases[0].label;
+  row.round = round;
+  row.time_s = row.time_min_rank_s = seconds;
+  return ToCsv(row, launch) + "\n";
+}
+
+std::string CaseLine(const attention::Cell& cell, int rounds, int nodes, double seconds, int launch) {
+  attention::CaseRow row;
+  row.cell = &cell;
+  row.made = &cell.cases[0];
+  row.backend = "none";
+  row.nodes = nodes;
+  row.rounds = rounds;
+  row.time_median_s = seconds;
+  return ToCsv(row, launch) + "\n";
+}
+
 int Run(const std::map<std::string, std::string>& options, int rank, int ranks) {
   const std::string experiment = options.at("--experiment");
   const bool resume = options.count("--resume") != 0;
@@ -81,28 +119,25 @@ int Run(const std::map<std::string, std::string>& options, int rank, int ranks) 
   while (begun.launches.count(launch) != 0) launch += kLaunchIdStep;
   if (rank == 0 && !std::filesystem::exists(directory + "/manifest.json")) {
     std::filesystem::create_directories(directory);
-    Append(samples, "schema_version,launch,cell,case,variant,round,status\n");
-    Append(cases, "schema_version,launch,cell,case,variant,status\n");
-    Append(directory + "/manifest.json",
-           R"({"schema_version": 1, "config_sha256": "0", "git_revision": "0", "launches": []})");
+    Append(samples, attention::SampleHeader() + "\n");
+    Append(cases, attention::CaseHeader() + "\n");
+    Append(directory + "/manifest.json", std::string(kManifest) + "]}\n");
   }
   const int cells = std::stoi(Setting(experiment, "cells", "4"));
   const int rounds = std::stoi(Setting(experiment, "rounds", "5"));
   const double seconds = std::stod(Setting(experiment, "seconds_per_round", "0.1"));
   for (int index = 0; index < cells; ++index) {
-    const std::string cell =
-        "cell" + std::to_string(index) + "-ranks" + std::to_string(ranks) + "-nodes" + std::to_string(nodes);
-    if (complete.cells.count(cell) != 0) continue;
-    const std::string key = "1," + std::to_string(launch) + "," + cell + "," + cell + "/wait,wait,";
+    const attention::Cell cell = MakeCell(index, ranks, nodes);
+    if (complete.cells.count(cell.id) != 0) continue;
     for (int round = 0; round < rounds; ++round) {
       for (double waited = 0; waited < seconds && stop_now == 0; waited += 0.01) usleep(10000);
       int stop = stop_now != 0 ? 2 : finish_round != 0 ? 1 : 0;
       MPI_Allreduce(MPI_IN_PLACE, &stop, 1, MPI_INT, MPI_MAX, MPI_COMM_WORLD);
       if (stop == 2) return 3;
-      if (rank == 0) Append(samples, key + std::to_string(round) + ",ok\n");
+      if (rank == 0) Append(samples, SampleLine(cell, round, seconds, launch));
       if (stop == 1 && round + 1 < rounds) return 3;
     }
-    if (rank == 0) Append(cases, key + "ok\n");
+    if (rank == 0) Append(cases, CaseLine(cell, rounds, nodes, seconds, launch));
     if (finish_round != 0) return 3;
   }
   return 0;

@@ -338,10 +338,12 @@ TEST_F(RunnerTest, IdleRanksSleep) {
   const double cpu_begin = ProcessCpuSeconds(), begin = NowSeconds();
   Run(spec, Options());
   const double share = (ProcessCpuSeconds() - cpu_begin) / (NowSeconds() - begin);
+  double busiest = 0;
+  MPI_Allreduce(&share, &busiest, 1, MPI_DOUBLE, MPI_MAX, world_.handle());
   if (world_.rank() > 0) {
-    // It looks 2000 times a second, 5 us each on an idle machine, up to 50 where other tests empty the
-    // caches; a spinning rank would use all of a core, or its share of an oversubscribed one.
-    EXPECT_LT(share, 0.25);
+    // It looks 2000 times a second, some microseconds each. A spinning rank would get as much of the cores as
+    // the rank that works, whatever else the machine does.
+    EXPECT_LT(share, 0.5 * busiest);
   }
 }
 
