@@ -29,6 +29,7 @@ namespace attention {
 namespace {
 
 constexpr size_t kMaximumFileBytes = size_t{1} << 20;
+constexpr double kPatienceSeconds = 5;
 
 // Only rank 0 speaks.
 void Print(const Communicator& world, const std::string& text) {
@@ -191,12 +192,13 @@ ExitStatus Run(Communicator& world, const std::vector<std::string>& arguments) {
 int main(int argc, char** argv) {
   using attention::Error;
   attention::MpiEnvironment environment(&argc, &argv);
-  attention::Communicator world(MPI_COMM_WORLD);
+  attention::Communicator world(MPI_COMM_WORLD), ending(MPI_COMM_WORLD);
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   attention::ExitStatus status = attention::ExitStatus::kCaseFailed;
   try {
-    // Whatever goes wrong on one rank ends all of them, in order.
-    attention::AgreeOnErrors(world, [&] { status = attention::Run(world, arguments); });
+    // Whatever goes wrong on one rank ends all of them: in order, or within seconds.
+    attention::AgreeOnErrorsOrEndJob(ending, "benchmark_qwen3", attention::kPatienceSeconds,
+                                     [&] { status = attention::Run(world, arguments); });
   } catch (const Error& error) {
     if (world.rank() == 0) std::fprintf(stderr, "benchmark_qwen3: %s\n", error.what());
     status = error.status();

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "src/base/error.h"
+#include "src/mpi/environment.h"
 
 namespace attention {
 namespace {
@@ -31,10 +32,7 @@ std::optional<Error> ErrorOf(const std::function<void()>& function) {
   return std::nullopt;
 }
 
-}  // namespace
-
-void AgreeOnErrors(const Communicator& communicator, const std::function<void()>& function) {
-  const std::optional<Error> mine = ErrorOf(function);
+void Agree(const Communicator& communicator, const std::optional<Error>& mine) {
   const int64_t size = communicator.size();
   const int64_t failed = communicator.Sum(int64_t{mine ? 1 : 0});
   if (failed == 0) return;
@@ -45,6 +43,26 @@ void AgreeOnErrors(const Communicator& communicator, const std::function<void()>
   const int64_t status = communicator.Max(is_first ? static_cast<int64_t>(mine->status()) : int64_t{0});
   const std::string where = failed < size ? internal::Concatenate("rank ", first, ": ") : std::string();
   throw Error(where + message, static_cast<ExitStatus>(status));
+}
+
+}  // namespace
+
+void AgreeOnErrors(const Communicator& communicator, const std::function<void()>& function) {
+  Agree(communicator, ErrorOf(function));
+}
+
+void AgreeOnErrorsOrEndJob(const Communicator& communicator, const std::string& program,
+                           double patience_seconds, const std::function<void()>& function) {
+  const std::optional<Error> mine = ErrorOf(function);
+  ExchangeSettings& settings = communicator.settings();
+  // A rank without an error waits as long as it takes: whoever does not come ends the job.
+  settings.watchdog_seconds = mine ? patience_seconds : 0;
+  settings.watchdog_expired = [&](const std::string&) {
+    MpiEnvironment::AbortAll(
+        internal::Concatenate(program, ": rank ", communicator.rank(), ": ", OneLine(mine->what())),
+        static_cast<int>(mine->status()));
+  };
+  Agree(communicator, mine);
 }
 
 void AgreeOnText(const Communicator& communicator, const std::string& text, const std::string& what) {

@@ -10,8 +10,8 @@ namespace attention {
 // only the main thread ever calls MPI) and finalises it. One per process, in main(), outliving every
 // Communicator.
 //
-// A scope left by an exception means that other ranks may be waiting for this one: the destructor then ends
-// the whole job (MPI_Abort) instead of finalising, so that none is left hanging.
+// A scope left by an exception means that other ranks may be waiting for this one: the destructor then
+// says so and ends the whole job (MPI_Abort) instead of finalising, so that none is left hanging.
 class MpiEnvironment {
  public:
   MpiEnvironment(int* argc, char*** argv);

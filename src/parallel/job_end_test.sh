@@ -25,5 +25,6 @@ check() { # MODE SECONDS PATTERN...: the job must fail within SECONDS and its ou
 # Limits are for a loaded machine; an unwatched job would only end at MPI_TEST_SECONDS.
 check hang 30 'rank [02] of 3 has made no progress for 1 s: it waits in step [0-9] of ring, .*rank [0-2]' \
   'watchdog: ending all ranks'
-check throw 30 "this rank's kernel failed|MPI_ABORT"
+check throw 30 'rank 1 failed: ending all ranks'
+check throw-agreed 30 "test: rank 1: this rank's kernel failed"
 check die 30 'signal 9|Killed'

@@ -1,5 +1,5 @@
 // Ranks that fail in the middle of a run, for job_end_test.sh: how does the whole job end?
-//   job_end_test_program hang|throw|die
+//   job_end_test_program hang|throw|throw-agreed|die
 #include <csignal>
 #include <cstdio>
 #include <string>
@@ -7,6 +7,7 @@
 
 #include "src/base/error.h"
 #include "src/kernels/reference_backend.h"
+#include "src/mpi/agreement.h"
 #include "src/mpi/environment.h"
 #include "src/parallel/distributed_attention.h"
 
@@ -23,7 +24,7 @@ class FailingBackend : public AttentionBackend {
   TileSizes tiles() const override { return {1, 1}; }
   void Accumulate(const AttentionStep& step) override {
     if (step.first) return;
-    if (mode == "throw") Fail("this rank's kernel failed");
+    if (mode == "throw" || mode == "throw-agreed") Fail("this rank's kernel failed");
     if (mode == "die") std::raise(SIGKILL);
     for (;;) {
     }
@@ -36,7 +37,7 @@ std::unique_ptr<AttentionBackend> MakeFailing(const BackendConfig&) {
 
 void Run() {
   Communicator world(MPI_COMM_WORLD);
-  world.settings().watchdog_seconds = 1;
+  world.settings().watchdog_seconds = mode == "throw-agreed" ? 100 : 1;  // longer than the test waits
   AttentionProblem problem;
   problem.query_tokens = problem.kv_tokens = 30;
   problem.head_dim = 8;
@@ -59,6 +60,10 @@ int main(int argc, char** argv) {
   attention::mode = argc > 1 ? argv[1] : "hang";
   try {
     attention::MpiEnvironment environment(&argc, &argv);
+    if (attention::mode == "throw-agreed") {
+      const attention::Communicator ending(MPI_COMM_WORLD);
+      attention::AgreeOnErrorsOrEndJob(ending, "test", 1, &attention::Run);
+    }
     attention::Run();
   } catch (const attention::Error& error) {
     // Not reached where the other ranks wait: the environment has ended the job. Said for completeness.
