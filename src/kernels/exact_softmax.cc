@@ -113,7 +113,8 @@ class Standard : public ExactSoftmax {
  public:
   Standard(const BackendConfig& config, const TileKernels& kernels)
       : ExactSoftmax(config, kernels, StandardTiles(config, kernels)) {
-    Allocate(std::max<int64_t>(1, CeilDivide(config.max_query_tokens, rows_per_block())));
+    Allocate(std::max<int64_t>(1, CeilDivide(config.max_query_tokens, rows_per_block())) +
+             (config.threads > 1 ? config.threads : 0));
   }
 
   void Accumulate(const AttentionStep& step) override {
@@ -132,16 +133,17 @@ class Standard : public ExactSoftmax {
   }
 
  private:
-  // All threads together. Short last blocks of several query segments may need more panels than one matrix
-  // has: then the head takes more than one pass.
+  // All threads together; they meet after each phase, so blocks are cut for them to end at the same time (11
+  // equal blocks for two threads would cost a twelfth). Short blocks of several query segments may need more
+  // panels than one matrix has: then the head takes more than one pass.
   void RunHead(const AttentionStep& step, ColumnTile tile, int64_t kv_head, ProgressMeter& meter,
                const PanelScratch& scratch) {
-    const int64_t blocks = CountRowBlocks(step.query.segments, rows_per_block());
+    const SharedRowBlocks blocks(step.query.segments, rows_per_block(), kernels_.lanes, config_.threads);
     const int64_t capacity = static_cast<int64_t>(panels_.size());
-    for (int64_t first = 0; first < blocks; first += capacity) {
-      const int64_t count = std::min(capacity, blocks - first);
+    for (int64_t first = 0; first < blocks.count(); first += capacity) {
+      const int64_t count = std::min(capacity, blocks.count() - first);
       const auto block_tile = [&](int64_t i) {
-        tile.rows = GetRowBlock(step.query.segments, rows_per_block(), first + i);
+        tile.rows = blocks.Get(first + i);
         return tile;
       };
       // Late rows, expensive under a causal mask, are dealt first.

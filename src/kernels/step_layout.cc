@@ -135,4 +135,30 @@ RowBlock RowBlocks::Get(int64_t index) const {
   Fail("row block ", index, " is past the end");
 }
 
+SharedRowBlocks::Cut SharedRowBlocks::CutOf(const TokenSegment& segment) const {
+  const int64_t granules = CeilDivide(segment.length, granule_), per_block = max_rows_ / granule_;
+  const int64_t full = granules / (per_block * threads_) * threads_;
+  const int64_t left = granules - full * per_block;
+  return {left, std::min(left, threads_), full};
+}
+
+RowBlock SharedRowBlocks::Get(int64_t index) const {
+  for (const TokenSegment& segment : segments_) {
+    const Cut cut = CutOf(segment);
+    if (index >= cut.small + cut.full) {
+      index -= cut.small + cut.full;
+      continue;
+    }
+    // In granules, like the full blocks behind the small ones.
+    const auto begin_of = [&](int64_t block) {
+      return block < cut.small ? cut.left * block / cut.small
+                               : cut.left + (block - cut.small) * (max_rows_ / granule_);
+    };
+    const int64_t begin = begin_of(index) * granule_;
+    const int64_t end = std::min(begin_of(index + 1) * granule_, segment.length);
+    return {segment.local_begin + begin, segment.global_begin + begin, end - begin};
+  }
+  Fail("row block ", index, " is past the end");
+}
+
 }  // namespace attention

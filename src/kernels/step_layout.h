@@ -81,6 +81,38 @@ class RowBlocks {
   int64_t count_ = 0;
 };
 
+// The same for threads that meet after each pass over all blocks: as many blocks of max_rows as they can
+// share evenly, and what is left, less than one such block for each, in one smaller block per thread. Smaller
+// blocks come first: early rows, cheap under a causal mask. Sizes are multiples of `granule`, which divides
+// max_rows, but for a segment's last.
+class SharedRowBlocks {
+ public:
+  SharedRowBlocks(std::span<const TokenSegment> segments, int64_t max_rows, int64_t granule, int64_t threads)
+      : segments_(segments), max_rows_(max_rows), granule_(granule), threads_(threads) {
+    for (const TokenSegment& segment : segments) {
+      const Cut cut = CutOf(segment);
+      count_ += cut.small + cut.full;
+    }
+  }
+  int64_t count() const { return count_; }
+  // 0 <= index < count(), in segment order.
+  RowBlock Get(int64_t index) const;
+
+ private:
+  struct Cut {
+    int64_t left;   // granules of the small blocks
+    int64_t small;  // blocks
+    int64_t full;   // blocks
+  };
+  Cut CutOf(const TokenSegment& segment) const;
+
+  std::span<const TokenSegment> segments_;
+  int64_t max_rows_;
+  int64_t granule_;
+  int64_t threads_;
+  int64_t count_ = 0;
+};
+
 // Keys of `keys` (first one at global position key_begin) that position `position` sees: 0 to keys.
 inline int64_t VisibleKeys(bool causal, int64_t position, int64_t key_begin, int64_t keys) {
   if (!causal) return keys;

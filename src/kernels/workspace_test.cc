@@ -56,9 +56,10 @@ int64_t OnlineBytes(const BackendConfig& config, const TileKernels& kernels, con
 
 int64_t ExactBytes(const BackendConfig& config, const TileKernels& kernels) {
   const int64_t width = kernels.block_columns(), head_dim = Up(config.head_dim, kernels.tile_rows);
-  const int64_t panels = config.algorithm == AttentionAlgorithm::kRowBlocked
-                             ? config.threads
-                             : (config.max_query_tokens + width - 1) / width;
+  const int64_t panels =
+      config.algorithm == AttentionAlgorithm::kRowBlocked
+          ? config.threads
+          : (config.max_query_tokens + width - 1) / width + (config.threads > 1 ? config.threads : 0);
   const int64_t panel = Up(config.max_kv_tokens + kernels.tile_rows, kernels.tile_rows) * width;
   return config.threads * (2 * Array(head_dim * width) + 3 * Array(width)) +
          PackedValuesBytes(config, kernels) + panels * (Array(panel) + 2 * Array(width));
