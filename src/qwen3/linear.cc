@@ -11,12 +11,17 @@ namespace {
 
 // How a product is cut, and why.
 //
-// x is repacked once into tiles of up to max_rows rows (14 on AVX-512), each tile [input][rows], so that the
+// x is repacked into tiles of up to max_rows rows (14 on AVX-512), each tile [input][rows], so that the
 // kernel broadcasts from one stream. Inputs are cut into blocks of kInputBlock: within a block a tile's sums
 // stay in registers, so a result element moves once per block. Rows are cut so that one block of x
-// (kRowBytes) stays in L2 while every panel of weights passes over it; a panel is then read from memory or L3
-// once per row block and from L2 for the other tiles. With 1024 rows and inputs: 9 passes over the weights in
-// 1024 * 9 tile-rows of compute, about 1 byte per core and cycle.
+// (kRowBlockBytes) stays in L2 while every panel of weights passes over it; a panel is then read from memory
+// or L3 once per row block and from L2 for the other tiles. With 1024 rows and inputs: 9 passes over the
+// weights in 1024 * 9 tile-rows of compute, about 1 byte per core and cycle.
+//
+// Threads: with a row block or more for each, they share out the rows, and each packs a block of x just
+// before it is used, in L2 (1024 rows of 3072 inputs, packed at once beforehand, are 25 MB that pass through
+// L3, 6 % of the product's time). With fewer rows they share out the panels, so that each weight is read by
+// one of them, and x is packed once for all.
 //
 // That byte is hidden by asking for the next panel, a slice of it per tile, while this one is multiplied: of
 // 5 tiles (64 rows) the first would otherwise wait for memory about as long as it computes. A single tile
@@ -24,6 +29,8 @@ namespace {
 // one stream of weights from beginning to end.
 constexpr int64_t kInputBlock = 1024;
 constexpr int64_t kRowBlockBytes = 480 << 10;
+// Rows of a full row block: with as many for each thread, threads share out rows, not panels.
+constexpr int64_t kRowsApart = kRowBlockBytes / (kInputBlock * int64_t{sizeof(float)});
 // Covers memory's latency; the hardware prefetcher stops at 4 KB pages, this does not.
 constexpr int64_t kAheadBytes = 4096;
 
@@ -40,19 +47,6 @@ struct TileRange {
   int64_t size() const { return end - begin; }
 };
 
-// Rows [begin, begin + count) of inputs [input, input + length) -> packed[length][count]. In short runs of
-// inputs: a whole tile is larger than L1, and every row writes to each of its cache lines.
-void PackTile(const ConstRows& x, int64_t begin, int count, int64_t input, int64_t length, float* packed) {
-  constexpr int64_t kRun = 128;
-  for (int64_t run = 0; run < length; run += kRun) {
-    const int64_t end = std::min(run + kRun, length);
-    for (int r = 0; r < count; ++r) {
-      const float* row = x.data + (begin + r) * x.stride + input;
-      for (int64_t i = run; i < end; ++i) packed[i * count + r] = row[i];
-    }
-  }
-}
-
 // The last panel may have fewer than 32 outputs: its tile goes through a buffer.
 void RunTile(LinearTile kernel, int rows, const float* a, const std::byte* panel, int64_t inputs,
              float* result, int64_t stride, int64_t outputs, bool add, const ReadAhead& ahead) {
@@ -67,7 +61,7 @@ void RunTile(LinearTile kernel, int rows, const float* a, const std::byte* panel
   }
 }
 
-// One product, cut. Everything is const but y and the packed x: threads share it.
+// One product, cut. Everything is const but y and the packed x.
 class Product {
  public:
   Product(const LinearKernels& kernels, const ConstRows& x, const PackedMatrixView& weights, Store store,
@@ -89,21 +83,32 @@ class Product {
     return std::max<int64_t>(1, (weights_.inputs + block_inputs_ - 1) / block_inputs_);
   }
 
-  // Block b of inputs is packed behind the blocks before it, its tiles one after the other.
-  void Pack(int64_t block, int64_t tile) const {
-    PackTile(x_, cut_.Begin(tile), cut_.Size(tile), Input(block), Length(block), Packed(block, tile));
-  }
-
+  // For several threads that share x: all of it is packed first, a block of inputs behind the blocks before
+  // it, then each thread takes some panels.
+  void Pack(int64_t block, int64_t tile) const { PackTile(block, tile, Shared(block, tile)); }
   void RunPanels(int64_t first_panel, int64_t last_panel) const {
     for (int64_t block = 0; block < input_blocks(); ++block) {
-      const int64_t tile_bytes =
-          kernels_.max_rows * std::max<int64_t>(Length(block), 1) * int64_t{sizeof(float)};
-      const int64_t most = std::max<int64_t>(1, kRowBlockBytes / tile_bytes);
-      const int64_t row_blocks = (cut_.tiles + most - 1) / most;
+      const int64_t row_blocks = RowBlocks(Length(block));
       for (int64_t rows = 0; rows < row_blocks; ++rows) {
-        const TileRange tiles{rows * cut_.tiles / row_blocks, (rows + 1) * cut_.tiles / row_blocks};
+        const TileRange tiles = TilesOf(rows, row_blocks);
         for (int64_t panel = first_panel; panel < last_panel; ++panel) {
-          RunPanel(block, tiles, panel, panel + 1 < last_panel);
+          RunPanel(block, tiles, Shared(block, tiles.begin), panel, panel + 1 < last_panel);
+        }
+      }
+    }
+  }
+
+  // For one thread: x is packed block by block into the same memory.
+  void RunAlone() const {
+    const int64_t row_blocks = RowBlocks(std::min(block_inputs_, weights_.inputs));
+    for (int64_t rows = 0; rows < row_blocks; ++rows) {
+      const TileRange tiles = TilesOf(rows, row_blocks);
+      for (int64_t block = 0; block < input_blocks(); ++block) {
+        for (int64_t tile = tiles.begin; tile < tiles.end; ++tile) {
+          PackTile(block, tile, InBlock(packed_, block, tiles, tile));
+        }
+        for (int64_t panel = 0; panel < weights_.panels(); ++panel) {
+          RunPanel(block, tiles, packed_, panel, panel + 1 < weights_.panels());
         }
       }
     }
@@ -112,11 +117,29 @@ class Product {
  private:
   int64_t Input(int64_t block) const { return block * block_inputs_; }
   int64_t Length(int64_t block) const { return std::min(block_inputs_, weights_.inputs - Input(block)); }
-  float* Packed(int64_t block, int64_t tile) const {
-    return packed_ + Input(block) * x_.rows + cut_.Begin(tile) * Length(block);
+  int64_t RowBlocks(int64_t inputs) const {
+    const int64_t tile_bytes = kernels_.max_rows * std::max<int64_t>(inputs, 1) * int64_t{sizeof(float)};
+    const int64_t most = std::max<int64_t>(1, kRowBlockBytes / tile_bytes);
+    return (cut_.tiles + most - 1) / most;
+  }
+  TileRange TilesOf(int64_t row_block, int64_t row_blocks) const {
+    return {row_block * cut_.tiles / row_blocks, (row_block + 1) * cut_.tiles / row_blocks};
   }
 
-  void RunPanel(int64_t block, const TileRange& tiles, int64_t panel, bool has_next) const {
+  // Where a tile lies: all of x packed, or a row block of one block of inputs.
+  float* Shared(int64_t block, int64_t tile) const {
+    return packed_ + Input(block) * x_.rows + cut_.Begin(tile) * Length(block);
+  }
+  float* InBlock(float* packed, int64_t block, const TileRange& tiles, int64_t tile) const {
+    return packed + (cut_.Begin(tile) - cut_.Begin(tiles.begin)) * Length(block);
+  }
+
+  void PackTile(int64_t block, int64_t tile, float* packed) const {
+    kernels_.pack(x_.data + cut_.Begin(tile) * x_.stride + Input(block), x_.stride, cut_.Size(tile),
+                  Length(block), packed);
+  }
+
+  void RunPanel(int64_t block, const TileRange& tiles, float* packed, int64_t panel, bool has_next) const {
     const int64_t row_bytes = weights_.input_bytes(), length = Length(block);
     const std::byte* data = weights_.Panel(panel) + Input(block) * row_bytes;
     const std::byte* next = data + (has_next ? weights_.panel_bytes : 0);
@@ -127,9 +150,9 @@ class Product {
                                   ? ReadAhead{data + kAheadBytes, row_bytes}
                                   : ReadAhead{next + (tile - tiles.begin) * length * row_bytes / tiles.size(),
                                               (row_bytes + tiles.size() - 1) / tiles.size()};
-      RunTile(kernels_.Get(weights_.data_type, cut_.Size(tile)), cut_.Size(tile), Packed(block, tile), data,
-              length, y_.data + cut_.Begin(tile) * y_.stride + panel * kPanelOutputs, y_.stride, outputs, add,
-              ahead);
+      RunTile(kernels_.Get(weights_.data_type, cut_.Size(tile)), cut_.Size(tile),
+              InBlock(packed, block, tiles, tile), data, length,
+              y_.data + cut_.Begin(tile) * y_.stride + panel * kPanelOutputs, y_.stride, outputs, add, ahead);
     }
   }
 
@@ -157,8 +180,18 @@ void Linear::Run(const ConstRows& x, const PackedMatrixView& weights, Store stor
           "linear layer: ", x.rows, " rows of ", weights.inputs,
           " inputs are more than the workspace was made for");
   if (x.rows == 0 || weights.outputs == 0) return;
-  const Product product(*kernels_, x, weights, store, y, packed_.As<float>().data());
-
+  float* packed = packed_.As<float>().data();
+  if (x.rows >= threads_ * kRowsApart) {
+#pragma omp parallel for num_threads(threads_) if (threads_ > 1)
+    for (int thread = 0; thread < threads_; ++thread) {
+      const int64_t begin = x.rows * thread / threads_, rows = x.rows * (thread + 1) / threads_ - begin;
+      Product(*kernels_, {x.data + begin * x.stride, rows, x.stride}, weights, store,
+              {y.data + begin * y.stride, rows, y.stride}, packed + begin * weights.inputs)
+          .RunAlone();
+    }
+    return;
+  }
+  const Product product(*kernels_, x, weights, store, y, packed);
 #pragma omp parallel num_threads(threads_)
   {
 #pragma omp for collapse(2) schedule(static)

@@ -13,14 +13,7 @@
 // foreach_target comes first.
 #include "hwy/cache_control.h"
 #include "hwy/highway.h"
-
-#ifndef QWEN3_UNROLL
-#if defined(__clang__)
-#define QWEN3_UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define QWEN3_UNROLL _Pragma("GCC unroll 32")
-#endif
-#endif
+#include "src/kernels/layout-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace attention {
@@ -70,7 +63,7 @@ HWY_INLINE void Accumulate(const float* HWY_RESTRICT a, const Weight* HWY_RESTRI
   const FloatTag df;
   int64_t i = 0;
   for (; i + kSplits <= inputs; i += kSplits) {
-    QWEN3_UNROLL for (int s = 0; s < kSplits; ++s) {
+    ATTENTION_UNROLL for (int s = 0; s < kSplits; ++s) {
       const Weight* input = weights + (i + s) * kPanelOutputs;
       if (lane == 0) {
         const std::byte* next = ahead.begin + (i + s) * ahead.step;
@@ -78,7 +71,7 @@ HWY_INLINE void Accumulate(const float* HWY_RESTRICT a, const Weight* HWY_RESTRI
         if (sizeof(Weight) == 4) hwy::Prefetch(next + 64);
       }
       const Pair w = LoadPair(input, lane);
-      QWEN3_UNROLL for (int r = 0; r < kRows; ++r) {
+      ATTENTION_UNROLL for (int r = 0; r < kRows; ++r) {
         const FloatVec x = hn::Set(df, a[(i + s) * kRows + r]);
         low[s * kRows + r] = hn::MulAdd(x, w.low, low[s * kRows + r]);
         high[s * kRows + r] = hn::MulAdd(x, w.high, high[s * kRows + r]);
@@ -87,7 +80,7 @@ HWY_INLINE void Accumulate(const float* HWY_RESTRICT a, const Weight* HWY_RESTRI
   }
   for (; i < inputs; ++i) {
     const Pair w = LoadPair(weights + i * kPanelOutputs, lane);
-    QWEN3_UNROLL for (int r = 0; r < kRows; ++r) {
+    ATTENTION_UNROLL for (int r = 0; r < kRows; ++r) {
       const FloatVec x = hn::Set(df, a[i * kRows + r]);
       low[r] = hn::MulAdd(x, w.low, low[r]);
       high[r] = hn::MulAdd(x, w.high, high[r]);
@@ -101,12 +94,18 @@ void Tile(const float* HWY_RESTRICT a, const std::byte* HWY_RESTRICT panel, int6
   const FloatTag df;
   constexpr int kSplits = Splits(kRows);
   const Weight* weights = reinterpret_cast<const Weight*>(panel);
+  // Rows of the result lie far apart, so no prefetcher brings them, and at the end nothing hides 2 kRows
+  // misses.
+  ATTENTION_UNROLL for (int r = 0; r < kRows; ++r) {
+    __builtin_prefetch(result + r * result_stride, 1);
+    __builtin_prefetch(result + r * result_stride + kHalf, 1);
+  }
   for (int64_t lane = 0; lane < kHalf; lane += kLanes) {
     FloatVec low[kRows * kSplits], high[kRows * kSplits];
-    QWEN3_UNROLL for (int r = 0; r < kRows * kSplits; ++r) { low[r] = high[r] = hn::Zero(df); }
+    ATTENTION_UNROLL for (int r = 0; r < kRows * kSplits; ++r) { low[r] = high[r] = hn::Zero(df); }
     Accumulate<kRows, kSplits>(a, weights, inputs, lane, ahead, low, high);
-    QWEN3_UNROLL for (int r = 0; r < kRows; ++r) {
-      QWEN3_UNROLL for (int s = 1; s < kSplits; ++s) {
+    ATTENTION_UNROLL for (int r = 0; r < kRows; ++r) {
+      ATTENTION_UNROLL for (int s = 1; s < kSplits; ++s) {
         low[r] = hn::Add(low[r], low[s * kRows + r]);
         high[r] = hn::Add(high[r], high[s * kRows + r]);
       }
@@ -117,6 +116,41 @@ void Tile(const float* HWY_RESTRICT a, const std::byte* HWY_RESTRICT panel, int6
       }
       hn::StoreU(low[r], df, row);
       hn::StoreU(high[r], df, row + kHalf);
+    }
+  }
+}
+
+// See LinearKernels::pack. Squares of rows and inputs are transposed in registers. A store's lanes that are
+// no rows are overwritten by the next input's store; in the last square they are left out.
+void Pack(const float* HWY_RESTRICT x, int64_t stride, int rows, int64_t inputs, float* HWY_RESTRICT packed) {
+  int64_t i = 0;
+#if HWY_TARGET <= HWY_AVX2
+  static_assert(kTileRows <= kLanes);
+  const FloatTag df;
+  const auto are_rows = hn::FirstN(df, static_cast<size_t>(rows));
+  for (; i + kLanes <= inputs; i += kLanes) {
+    FloatVec square[kLanes];
+    ATTENTION_UNROLL for (int r = 0; r < kLanes; ++r) {
+      square[r] = hn::LoadU(df, x + HWY_MIN(r, rows - 1) * stride + i);
+    }
+    attention::HWY_NAMESPACE::TransposeSquare(square);
+    if (i + 2 * kLanes <= inputs) {
+      ATTENTION_UNROLL for (int j = 0; j < kLanes; ++j) {
+        hn::StoreU(square[j], df, packed + (i + j) * rows);
+      }
+    } else {
+      ATTENTION_UNROLL for (int j = 0; j < kLanes; ++j) {
+        hn::BlendedStore(square[j], are_rows, df, packed + (i + j) * rows);
+      }
+    }
+  }
+#endif
+  // In short runs of inputs: a whole tile is larger than L1, and every row writes to each of its cache lines.
+  constexpr int64_t kRun = 128;
+  for (; i < inputs; i += kRun) {
+    const int64_t end = HWY_MIN(i + kRun, inputs);
+    for (int r = 0; r < rows; ++r) {
+      for (int64_t input = i; input < end; ++input) packed[input * rows + r] = x[r * stride + input];
     }
   }
 }
@@ -139,6 +173,7 @@ const LinearKernels& Table() {
     kernels.isa = Isa::kScalar;
 #endif
     kernels.max_rows = kTileRows;
+    kernels.pack = &Pack;
     FillTable<float>(kernels.float32, std::make_integer_sequence<int, kTileRows>());
     FillTable<Bfloat16>(kernels.bfloat16, std::make_integer_sequence<int, kTileRows>());
     return kernels;

@@ -28,6 +28,9 @@ using LinearTile = void (*)(const float* a, const std::byte* panel, int64_t inpu
 struct LinearKernels {
   Isa isa;
   int max_rows;  // largest `rows` that stays in registers
+  // packed[i * rows + r] = x[r * stride + i] for r < rows and i < inputs, nothing written beyond: the `a` of
+  // a tile of 1 to max_rows rows.
+  void (*pack)(const float* x, int64_t stride, int rows, int64_t inputs, float* packed);
   // By rows - 1, up to max_rows.
   LinearTile float32[kMaxTileRows];
   LinearTile bfloat16[kMaxTileRows];

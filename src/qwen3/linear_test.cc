@@ -81,6 +81,28 @@ TEST(LinearTest, SeveralInputBlocksAndRowBlocks) {
     CheckProduct(isa, DataType::kFloat32, {40, 2500, 40}, 2, Store::kAdd);
     CheckProduct(isa, DataType::kBfloat16, {2, 2500, 40}, 3, Store::kOverwrite);
     CheckProduct(isa, DataType::kFloat32, {300, 1030, 35}, 2, Store::kOverwrite);
+    CheckProduct(isa, DataType::kBfloat16, {250, 1030, 70}, 2, Store::kAdd);
+  }
+}
+
+// Threads pack neighbouring tiles at once.
+TEST(LinearTest, PackingATileTouchesNothingElse) {
+  constexpr float kUntouched = -1;
+  for (Isa isa : Isas()) {
+    const LinearKernels& kernels = GetLinearKernels(isa);
+    for (int rows = 1; rows <= kernels.max_rows; ++rows) {
+      for (int64_t inputs : {1, 7, 8, 15, 16, 17, 32, 45, 160}) {
+        const int64_t stride = inputs + 2;
+        std::vector<float> x(rows * stride), packed(rows * inputs + 32, kUntouched);
+        for (size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i);
+        kernels.pack(x.data(), stride, rows, inputs, packed.data());
+        for (int64_t at = 0; at < std::ssize(packed); ++at) {
+          const int64_t input = at / rows, row = at % rows;
+          ASSERT_EQ(packed[at], input < inputs ? x[row * stride + input] : kUntouched)
+              << Name(isa) << " rows " << rows << " inputs " << inputs << " at " << at;
+        }
+      }
+    }
   }
 }
 
