@@ -191,8 +191,9 @@ def ratio_lines(
     counterpart: Callable[[Setting], Setting],
     ratio: Callable[[LaunchRounds, LaunchRounds], Interval],
     target: Callable[[Setting], float | None],
+    also: str = "",
 ) -> list[Line]:
-    """Each setting against its counterpart of the same launch."""
+    """Each setting against its counterpart of the same launch. With `also`, the plain ratio of the times, under that name."""
     lines = []
     for setting in settings:
         others = {one.launch: one for one in measured.get(counterpart(setting), [])}
@@ -205,15 +206,13 @@ def ratio_lines(
         if asked is not None:
             outcome = outcome_of([interval.low >= asked - SLACK for interval in intervals])
         threads = "" if setting.threads == 1 else f" {setting.threads} threads"
-        error = max(one.relative_error or 0 for one, _ in pairs)
-        lines.append(
-            Line(
-                f"{describe(setting)} {setting.isa}{threads}",
-                "" if asked is None else f"{asked:.2f}",
-                join_launches([str(interval) for interval in intervals]) + f"  error {error:.1e}",
-                outcome,
-            )
-        )
+        values = [str(interval) for interval in intervals]
+        if also:
+            values.append(also)
+            values += [f"{ratio_of_medians(other.seconds, one.seconds).centre:.3f}" for one, other in pairs]
+        values.append(f"error {max(one.relative_error or 0 for one, _ in pairs):.1e}")
+        what = f"{describe(setting)} {setting.isa}{threads}"
+        lines.append(Line(what, "" if asked is None else f"{asked:.2f}", join_launches(values), outcome))
     return lines or [Line("any", "", "-", Outcome.NOT_MEASURED)]
 
 
@@ -266,8 +265,12 @@ def bf16_table(measured: Measurements) -> Table:
         ]
         if pairs:
             ratio = ClockFreeRatio(mean_limit_ratio(pairs))
-            title += f".\nPrefill, {isa}: ratio of the fractions of the peak, times that of the peaks over all cells, {ratio.limits:.3f}"
-            lines += ratio_lines(measured, iter(prefills), in_fp32, ratio, target)
+            title += (
+                f".\nPrefill, {isa}: ratio of the fractions of the peak, times that of the peaks over all cells,"
+                f" {ratio.limits:.3f}: cells lie minutes apart, and the clock moves between them; the plain ratio of times"
+                " beside it"
+            )
+            lines += ratio_lines(measured, iter(prefills), in_fp32, ratio, target, "by time")
     decodes = [setting for setting in settings if setting.phase == "decode"]
     if decodes:
         lines += ratio_lines(
