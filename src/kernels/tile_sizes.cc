@@ -9,9 +9,10 @@
 namespace attention {
 namespace {
 
-// Keys whose scores for one block of columns fill three quarters of L1; the rest is for a panel of values.
-int64_t KeysInL1(const TileKernels& kernels) {
-  const int64_t keys = ReadCacheSizes().l1_data_bytes * 3 / 4 / (kernels.block_columns() * 4);
+// Keys whose scores for one block of columns fill an eighth of L2, from where both products stream them; o is
+// loaded and stored once per so many keys.
+int64_t KeysPerBlock(const TileKernels& kernels) {
+  const int64_t keys = ReadCacheSizes().l2_bytes / 8 / (kernels.block_columns() * 4);
   return std::clamp<int64_t>(keys / 32 * 32, 32, 512);
 }
 
@@ -26,7 +27,7 @@ int64_t BoundKeys(int64_t keys, const BackendConfig& config, const TileKernels& 
 
 TileSizes OnlineSoftmaxTiles(const BackendConfig& config, const TileKernels& kernels, int64_t largest_group) {
   TileSizes tiles = config.tiles;
-  if (tiles.kv_block == 0) tiles.kv_block = KeysInL1(kernels);
+  if (tiles.kv_block == 0) tiles.kv_block = KeysPerBlock(kernels);
   if (tiles.q_block == 0) {
     // Q and O of the tile in a third of L2, whole blocks of columns.
     const int64_t columns = ReadCacheSizes().l2_bytes / 3 / (8 * config.head_dim);
@@ -41,7 +42,7 @@ TileSizes OnlineSoftmaxTiles(const BackendConfig& config, const TileKernels& ker
 // The exact algorithms keep all scores of a row; kv_block is the depth of one product of weights and values.
 TileSizes StandardTiles(const BackendConfig& config, const TileKernels& kernels) {
   TileSizes tiles = config.tiles;
-  if (tiles.kv_block == 0) tiles.kv_block = KeysInL1(kernels);
+  if (tiles.kv_block == 0) tiles.kv_block = KeysPerBlock(kernels);
   tiles.q_block = tiles.q_block == 0 ? kernels.block_columns()
                                      : std::min<int64_t>(tiles.q_block, kernels.block_columns());
   tiles.kv_block = BoundKeys(tiles.kv_block, config, kernels);
