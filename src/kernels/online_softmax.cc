@@ -7,8 +7,7 @@
 // would crowd into few sets of L1. For head_dim D, a block of W columns and a tile of B keys:
 //   FLOPs            4 B W D, of them exponentials: B W, about 1/40 of the time at D = 128
 //   L1               Q block 4 D W (24 KB for D = 128, W = 48), or a panel of V, 32 B (16 KB for B = 512);
-//   per
-//                    step of the inner loops W scores stream in from L2, or out
+//                    W scores stream out to L2, or in, per step of the inner loops
 //   L2               scores 4 B W (96 KB), K and packed V tile 8 B D (512 KB), Q and O of the whole tile
 //                    8 D * columns; O 4 D W streams through once per tile of keys
 //   memory           K and packed V once per tile of columns: 8 S D bytes per 4 S D * columns FLOPs: at 336
