@@ -1,8 +1,10 @@
 // Ranks that fail in the middle of a run, for job_end_test.sh: how does the whole job end?
 //   job_end_test_program hang|throw|throw-agreed|die
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "src/base/error.h"
@@ -26,8 +28,8 @@ class FailingBackend : public AttentionBackend {
     if (step.first) return;
     if (mode == "throw" || mode == "throw-agreed") Fail("this rank's kernel failed");
     if (mode == "die") std::raise(SIGKILL);
-    for (;;) {
-    }
+    // Not an empty loop: a compiler may assume that it ends.
+    for (;;) std::this_thread::sleep_for(std::chrono::seconds(1));
   }
 };
 
