@@ -157,7 +157,9 @@ rank_process() { # RANK DIRECTORY: the process id
   done
 }
 interrupt() { # SIGNAL DIRECTORY [RANK]: into the second cell, then the signal to mpirun or a rank; status in $status
-  mpirun --oversubscribe --bind-to none --mca mpi_yield_when_idle 1 -np 2 "$binary" --experiment long.yaml \
+  # Open MPI kills ranks one second after it passed SIGTERM on, too little on a loaded machine. (Not for users: it waits as
+  # long after every rank that fails.)
+  OMPI_MCA_odls_base_sigkill_timeout=6 mpirun --oversubscribe --bind-to none --mca mpi_yield_when_idle 1 -np 2 "$binary" --experiment long.yaml \
     --output "$directory/$2" >out 2>err &
   local child=$! waited=0
   until [ -f "$2/cases.csv" ] && [ "$(wc -l <"$2/cases.csv")" -ge 2 ]; do
