@@ -157,9 +157,7 @@ rank_process() { # RANK DIRECTORY: the process id
   done
 }
 interrupt() { # SIGNAL DIRECTORY [RANK]: into the second cell, then the signal to mpirun or a rank; status in $status
-  # Open MPI kills ranks one second after it passed SIGTERM on, too little on a loaded machine. (Not for users: it waits as
-  # long after every rank that fails.)
-  OMPI_MCA_odls_base_sigkill_timeout=6 mpirun --oversubscribe --bind-to none --mca mpi_yield_when_idle 1 -np 2 "$binary" --experiment long.yaml \
+  mpirun --oversubscribe --bind-to none --mca mpi_yield_when_idle 1 -np 2 "$binary" --experiment "$interrupted" \
     --output "$directory/$2" >out 2>err &
   local child=$! waited=0
   until [ -f "$2/cases.csv" ] && [ "$(wc -l <"$2/cases.csv")" -ge 2 ]; do
@@ -171,6 +169,7 @@ interrupt() { # SIGNAL DIRECTORY [RANK]: into the second cell, then the signal t
   status=0
   wait "$child" || status=$?
 }
+interrupted=long.yaml
 interrupt USR1 warned
 [ "$status" = 3 ] || fail "USR1: exit status $status, expected 3"
 [ "$(wc -l <warned/cases.csv)" = 2 ] || fail "USR1: the cell under way was recorded as complete"
@@ -191,7 +190,12 @@ goes_on() { # WHAT DIRECTORY
   cmp -s -n "$(wc -c <before)" before "$2/samples.csv" || fail "resume after $1: earlier samples are gone"
   [ "$(wc -l <"$2/cases.csv")" = 3 ] || fail "resume after $1: the second cell is not there once"
 }
-interrupt TERM stopped
+# mpirun that is told to stop waits a while, passes SIGTERM on, waits as long again and kills: by default a second each, too
+# little for ranks on a loaded machine. The cell under way has to last longer than that.
+interrupted=longer.yaml
+sed 's/max_seconds_per_cell: 1.5/max_seconds_per_cell: 8/' long.yaml >longer.yaml
+OMPI_MCA_odls_base_sigkill_timeout=4 interrupt TERM stopped
+interrupted=long.yaml
 # mpirun that was itself told to stop reports no rank's status.
 [ "$status" != 0 ] || fail "TERM to mpirun: exit status 0"
 goes_on "TERM to mpirun" stopped
