@@ -29,6 +29,7 @@ namespace attention {
 namespace {
 
 constexpr size_t kMaximumFileBytes = size_t{1} << 20;
+// A rank that failed gives the others so long to come to an agreement before it ends the job.
 constexpr double kPatienceSeconds = 5;
 
 // Only rank 0 speaks.

@@ -57,11 +57,15 @@ void AgreeOnErrorsOrEndJob(const Communicator& communicator, const std::string& 
   ExchangeSettings& settings = communicator.settings();
   // A rank without an error waits as long as it takes: whoever does not come ends the job.
   settings.watchdog_seconds = mine ? patience_seconds : 0;
-  settings.watchdog_expired = [&](const std::string&) {
-    MpiEnvironment::AbortAll(
-        internal::Concatenate(program, ": rank ", communicator.rank(), ": ", OneLine(mine->what())),
-        static_cast<int>(mine->status()));
-  };
+  if (mine) {
+    // Kept by value: the communicator outlives this call.
+    const std::string line =
+        internal::Concatenate(program, ": rank ", communicator.rank(), ": ", OneLine(mine->what()));
+    const int status = static_cast<int>(mine->status());
+    settings.watchdog_expired = [line, status](const std::string&) {
+      MpiEnvironment::AbortAll(line, status);
+    };
+  }
   Agree(communicator, mine);
 }
 
