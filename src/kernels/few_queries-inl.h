@@ -25,77 +25,89 @@ HWY_BEFORE_NAMESPACE();
 namespace attention {
 namespace HWY_NAMESPACE {
 
-constexpr int64_t kAheadBytes = 6 << 10;
+// Near enough to survive in L1, far enough to hide the memory's latency: bf16 asks less of a line, so it must
+// have more of them under way.
+template <typename T>
+constexpr int64_t kAheadBytes = sizeof(T) == 2 ? 8 << 10 : 6 << 10;
 
-// Fetches the line that lies kAheadBytes after `at` into L1: near enough to survive there, far enough to hide
-// the memory's latency, and on another page, where the hardware's own prefetchers do not follow.
+// Fetches the line that lies kAheadBytes after `at` into L1, on another page, where the hardware's own
+// prefetchers do not follow.
 //
-// Measured on one Zen 5 core, fp32, 256 MB, as a fraction of four streams of loads over the same (scores,
-// then weighted sum):
-//                                                      AVX-512         AVX2
-//   head_dim outside, rows inside, 4 KB ahead          0.76, 0.97      0.80, 0.58
-//   a row at a time, 4 KB ahead                        0.87-0.94, 0.95 0.87, 0.83
-//   a row at a time, 6 KB ahead                        0.97, 0.95      0.92, 0.89
-//   2, 3, 5 KB ahead                                   0.85, 0.91, 0.95 (scores)
-//   8, 12 KB ahead                                     0.94, 0.92; weighted sum on AVX2 0.76, 0.74
-// What matters is that lines are touched in the order of their addresses: rows side by side are short
-// streams, and the hardware follows few. A second fetch into the outer caches costs (both take the same
-// buffers).
+// What matters is that lines are touched in the order of their addresses, and that the loop over keys stays a
+// loop: the hardware's prefetchers follow an instruction that reads at a constant stride, and lose it when
+// eight keys are eight copies of the code. Measured on one Zen 5 core (AVX-512 unless said), over 128 MB of
+// bf16 or 256 MB of fp32, as a fraction of plain loads over the same (scores, then weighted sum):
+//                                                fp32          bf16          bf16, two threads
+//   head_dim outside, rows inside, 4 KB ahead    0.76, 0.97
+//   a row at a time, 8 copies, 6 KB ahead        0.95, 0.98    0.85, 0.94    0.84, 0.99
+//   a row at a time, a loop, none                0.75, 0.90    0.71, 0.82    0.85, 0.91
+//   a row at a time, a loop, 4 KB                0.93, 0.98    0.80, 0.88
+//   a row at a time, a loop, 6 KB                0.94, 0.99    0.86, 0.92    0.98, 0.98
+//   a row at a time, a loop, 8 KB                0.93, 0.95    0.93, 0.95    0.99, 0.99
+//   a row at a time, a loop, 10 KB               0.94, 0.96    0.95, 0.95
+//   AVX2: 6 KB, 8 KB                             0.95, 0.84    0.70, 0.82 and 0.73, 0.89
+// On two threads memory answers later, and what is lost is only what was not asked for in time. A second
+// fetch into the outer caches costs (both take the same buffers).
 template <typename T>
 HWY_INLINE void FetchAhead(const T* at) {
-  __builtin_prefetch(reinterpret_cast<const char*>(at) + kAheadBytes, 0, 3);
+  __builtin_prefetch(reinterpret_cast<const char*>(at) + kAheadBytes<T>, 0, 3);
 }
 
 // Elements of a cache line.
 template <typename T>
 constexpr int64_t kLine = 64 / sizeof(T);
 
-// Adds to acc[c * kRows + i], lane by lane, the products of query column c and key i over kVectors vectors of
-// head_dim. A key at a time, from one end to the other, as it lies in memory.
+// Adds to sums[(c * kRows + i) * kLanes + lane], or with `first` sets it to, the products of query column c
+// and key i over kVectors vectors of head_dim. A key at a time, from one end to the other, as it lies in
+// memory.
 template <int kColumns, int kRows, int kVectors, bool kFetch, typename T>
-HWY_INLINE void AddProducts(const float* q, const T* k, int64_t k_stride, int64_t head_dim,
-                            FloatVec (&acc)[kLanes]) {
+HWY_INLINE void AddProducts(const float* q, const T* k, int64_t k_stride, int64_t head_dim, bool first,
+                            float* sums) {
   const FloatTag df;
-  ATTENTION_UNROLL
-  for (int i = 0; i < kRows; ++i) {
-    const T* row = k + i * k_stride;
-    // Opaque: a compiler that knows how the rows follow from each other issues all fetches in one burst
-    // instead of between the multiply-adds, and there they wait for each other.
-    asm("" : "+r"(row));
+  ATTENTION_KEEP_LOOP
+  for (int i = 0; i < kRows; ++i, k += k_stride) {
+    FloatVec acc[kColumns];
+    ATTENTION_UNROLL
+    for (int c = 0; c < kColumns; ++c) {
+      acc[c] = first ? hn::Zero(df) : hn::Load(df, sums + (c * kRows + i) * kLanes);
+    }
     ATTENTION_UNROLL
     for (int j = 0; j < kVectors; ++j) {
-      if (kFetch && j * kLanes % kLine<T> == 0) FetchAhead(row + j * kLanes);
-      const FloatVec key = LoadElements(df, row + j * kLanes);
+      if (kFetch && j * kLanes % kLine<T> == 0) FetchAhead(k + j * kLanes);
+      const FloatVec key = LoadElements(df, k + j * kLanes);
       ATTENTION_UNROLL
       for (int c = 0; c < kColumns; ++c) {
         const FloatVec query = hn::LoadU(df, q + c * head_dim + j * kLanes);
-        acc[c * kRows + i] = hn::MulAdd(query, key, acc[c * kRows + i]);
+        acc[c] = hn::MulAdd(query, key, acc[c]);
       }
     }
+    ATTENTION_UNROLL
+    for (int c = 0; c < kColumns; ++c) hn::Store(acc[c], df, sums + (c * kRows + i) * kLanes);
   }
 }
 
 // Scores of kLanes / kColumns keys with kColumns columns, lane c * (kLanes / kColumns) + i: kLanes sums,
-// reduced together by a transposition.
+// reduced together by a transposition once all are there.
 template <int kColumns, bool kFetch, typename T>
 HWY_INLINE FloatVec DotRows(const float* q, const T* k, int64_t k_stride, int64_t head_dim) {
   const FloatTag df;
   constexpr int kRows = kLanes / kColumns;
   constexpr int kVectors = HWY_MIN(16, 128 / kLanes);
-  FloatVec acc[kLanes];
-  ATTENTION_UNROLL
-  for (int i = 0; i < kLanes; ++i) acc[i] = hn::Zero(df);
+  HWY_ALIGN float sums[kLanes * kLanes];
   int64_t d = 0;
   for (; d + kVectors * kLanes <= head_dim; d += kVectors * kLanes) {
-    AddProducts<kColumns, kRows, kVectors, kFetch>(q + d, k + d, k_stride, head_dim, acc);
+    AddProducts<kColumns, kRows, kVectors, kFetch>(q + d, k + d, k_stride, head_dim, d == 0, sums);
   }
   if (d + kVectors / 2 * kLanes <= head_dim) {  // head_dim 64
-    AddProducts<kColumns, kRows, kVectors / 2, kFetch>(q + d, k + d, k_stride, head_dim, acc);
+    AddProducts<kColumns, kRows, kVectors / 2, kFetch>(q + d, k + d, k_stride, head_dim, d == 0, sums);
     d += kVectors / 2 * kLanes;
   }
   for (; d + kLanes <= head_dim; d += kLanes) {
-    AddProducts<kColumns, kRows, 1, kFetch>(q + d, k + d, k_stride, head_dim, acc);
+    AddProducts<kColumns, kRows, 1, kFetch>(q + d, k + d, k_stride, head_dim, d == 0, sums);
   }
+  FloatVec acc[kLanes];
+  ATTENTION_UNROLL
+  for (int i = 0; i < kLanes; ++i) acc[i] = d == 0 ? hn::Zero(df) : hn::Load(df, sums + i * kLanes);
   TransposeSquare(acc);
   ATTENTION_UNROLL
   for (int step = kLanes / 2; step > 0; step /= 2) {
