@@ -115,6 +115,8 @@ class Standard : public ExactSoftmax {
       : ExactSoftmax(config, kernels, StandardTiles(config, kernels)) {
     Allocate(std::max<int64_t>(1, CeilDivide(config.max_query_tokens, rows_per_block())) +
              (config.threads > 1 ? config.threads : 0));
+    own_panels_.resize(config.threads);
+    for (std::vector<int64_t>& own : own_panels_) own.reserve(panels_.size());
   }
 
   void Accumulate(const AttentionStep& step) override {
@@ -133,35 +135,36 @@ class Standard : public ExactSoftmax {
   }
 
  private:
-  // All threads together; they meet after each phase, so blocks are cut for them to end at the same time (11
-  // equal blocks for two threads would cost a twelfth). Short blocks of several query segments may need more
-  // panels than one matrix has: then the head takes more than one pass.
+  // All threads together. A thread takes the blocks it is dealt through all three phases, its part of the
+  // matrix after its part: no row needs another's scores, so threads meet once, before the next head
+  // overwrites the matrix, and what fits a core's own cache stays there. Blocks are cut for all to end at the
+  // same time (11 equal blocks for two threads would cost a twelfth). Short blocks of several query segments
+  // may need more panels than one matrix has: then the head takes more than one pass.
   void RunHead(const AttentionStep& step, ColumnTile tile, int64_t kv_head, ProgressMeter& meter,
                const PanelScratch& scratch) {
+    std::vector<int64_t>& own = own_panels_[omp_get_thread_num()];
     const SharedRowBlocks blocks(step.query.segments, rows_per_block(), kernels_.lanes, config_.threads);
     const int64_t capacity = static_cast<int64_t>(panels_.size());
     for (int64_t first = 0; first < blocks.count(); first += capacity) {
       const int64_t count = std::min(capacity, blocks.count() - first);
-      const auto block_tile = [&](int64_t i) {
-        tile.rows = blocks.Get(first + i);
+      const auto block_tile = [&](int64_t panel) {
+        tile.rows = blocks.Get(first + panel);
         return tile;
       };
+      own.clear();
       // Late rows, expensive under a causal mask, are dealt first.
 #pragma omp for schedule(dynamic) nowait
       for (int64_t i = count - 1; i >= 0; --i) {
+        own.push_back(i);
         phases_.Scores(step, block_tile(i), kv_head, meter, scratch, panels_[i]);
       }
-      Meet(meter);
-#pragma omp for schedule(dynamic) nowait
-      for (int64_t i = count - 1; i >= 0; --i) phases_.Softmax(step, block_tile(i), meter, panels_[i]);
-      Meet(meter);
-#pragma omp for schedule(dynamic) nowait
-      for (int64_t i = count - 1; i >= 0; --i) {
-        phases_.Output(step, block_tile(i), values_, meter, scratch, panels_[i]);
-      }
+      for (int64_t i : own) phases_.Softmax(step, block_tile(i), meter, panels_[i]);
+      for (int64_t i : own) phases_.Output(step, block_tile(i), values_, meter, scratch, panels_[i]);
       Meet(meter);
     }
   }
+
+  std::vector<std::vector<int64_t>> own_panels_;  // by thread: those whose blocks it was dealt
 };
 
 class RowBlocked : public ExactSoftmax {
