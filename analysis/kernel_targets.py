@@ -217,9 +217,9 @@ def ratio_lines(
 
 
 @dataclass(frozen=True)
-class ClockFreeRatio:
-    """How much faster one kernel is than another that was measured minutes apart, when the clock was another one: ratio of
-    the fractions of the limits beside them, times that of the limits."""
+class RatioOfFractions:
+    """How much faster one kernel is than another that was measured minutes apart, when the machine was another one: ratio
+    of the fractions of the limits beside them, times that of the limits."""
 
     limits: float
 
@@ -264,7 +264,7 @@ def bf16_table(measured: Measurements) -> Table:
             if one.launch == other.launch
         ]
         if pairs:
-            ratio = ClockFreeRatio(mean_limit_ratio(pairs))
+            ratio = RatioOfFractions(mean_limit_ratio(pairs))
             title += (
                 f".\nPrefill, {isa}: ratio of the fractions of the peak, times that of the peaks over all cells,"
                 f" {ratio.limits:.3f}: cells lie minutes apart, and the clock moves between them; the plain ratio of times"
@@ -272,10 +272,19 @@ def bf16_table(measured: Measurements) -> Table:
             )
             lines += ratio_lines(measured, iter(prefills), in_fp32, ratio, target, "by time")
     decodes = [setting for setting in settings if setting.phase == "decode"]
-    if decodes:
+    from_cache = [setting for setting in decodes if setting.seq_len < DECODE_KEYS]
+    from_memory = [setting for setting in decodes if setting.seq_len >= DECODE_KEYS]
+    if from_cache:
         lines += ratio_lines(
-            measured, iter(decodes), in_fp32, lambda bf16, fp32: ratio_of_medians(fp32.seconds, bf16.seconds), target
+            measured, iter(from_cache), in_fp32, lambda bf16, fp32: ratio_of_medians(fp32.seconds, bf16.seconds), target
         )
+    if from_memory:
+        ratio = RatioOfFractions(in_fp32(from_memory[0]).key_value_bytes() / from_memory[0].key_value_bytes())
+        title += (
+            f".\nDecode over {DECODE_KEYS} keys: ratio of the fractions of the read bandwidth, times that of the bytes: the"
+            " bandwidth of a rented machine doubles and halves between cells; the plain ratio of times beside it"
+        )
+        lines += ratio_lines(measured, iter(from_memory), in_fp32, ratio, target, "by time")
     return Table(title, lines or [Line("any", "", "-", Outcome.NOT_MEASURED)])
 
 

@@ -145,7 +145,7 @@ class KernelTargetsTest(unittest.TestCase):
         limits = mean_limit_ratio(pairs)
         self.assertAlmostEqual(limits, 2.0)
         for pair in pairs:
-            self.assertAlmostEqual(kernel_targets.ClockFreeRatio(limits)(*pair).centre, 2.0)
+            self.assertAlmostEqual(kernel_targets.RatioOfFractions(limits)(*pair).centre, 2.0)
 
     def test_one_bad_launch_is_enough(self) -> None:
         setting = kernel_targets.prefill("online_softmax", False, 4096, "avx512")
