@@ -18,12 +18,13 @@ namespace {
 // or L3 once per row block and from L2 for the other tiles. With 1024 rows and inputs: 9 passes over the
 // weights in 1024 * 9 tile-rows of compute, about 1 byte per core and cycle.
 //
-// Threads: with a row block or more for each, they share out the rows, and each packs a block of x just
+// Threads: with half a row block or more for each, they share out the rows, and each packs a block of x just
 // before it is used, in L2 (1024 rows of 3072 inputs, packed at once beforehand, are 25 MB that pass through
-// L3, 6 % of the product's time). With fewer rows they share out the panels, so that each weight is read by
-// one of them, and x is packed once for all (one row is packed as it lies). Panels dealt as threads ask
-// for them, in runs that become shorter, were slower: 1 to 6 % in decode, 2 % with 64 rows; streams end more
-// often, and the halves take the same time to 1 %.
+// L3, 6 % of the product's time; 128 rows gain 1.6 %, as a core reads what it packed itself and passes over
+// the weights once). With fewer rows they share out the panels, so that each weight is read by one of them,
+// and x is packed once for all (one row is packed as it lies; 96 rows of two threads lose 1.3 % otherwise).
+// Panels dealt as threads ask for them, in runs that become shorter, were slower: 1 to 6 % in decode, 2 %
+// with 64 rows; streams end more often, and the halves take the same time to 1 %.
 //
 // That byte is hidden by asking for the next panel, a slice of it per tile, while this one is multiplied: of
 // 5 tiles (64 rows) the first would otherwise wait for memory about as long as it computes. A single tile
@@ -31,8 +32,8 @@ namespace {
 // one stream of weights from beginning to end.
 constexpr int64_t kInputBlock = 1024;
 constexpr int64_t kRowBlockBytes = 480 << 10;
-// Rows of a full row block: with as many for each thread, threads share out rows, not panels.
-constexpr int64_t kRowsApart = kRowBlockBytes / (kInputBlock * int64_t{sizeof(float)});
+// Half a row block: with as many rows for each thread, threads share out rows, not panels.
+constexpr int64_t kRowsApart = kRowBlockBytes / (kInputBlock * int64_t{sizeof(float)}) / 2;
 // Covers memory's latency; the hardware prefetcher stops at 4 KB pages, this does not. bf16 asks less of a
 // line and needs more of them under way: as a fraction of plain loads, one Zen 5 core, 2, 4, 6, 8, 12, 16 KB
 // ahead give .91, .96, .97, .98, .95, .93 for bf16 and .97, .97, .98, .96, .96, .96 for fp32.
