@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <ranges>
 #include <vector>
 
 #include "src/base/aligned_buffer.h"
@@ -152,13 +153,17 @@ class Standard : public ExactSoftmax {
         return tile;
       };
       own.clear();
-      // Late rows, expensive under a causal mask, are dealt first.
+      // Late rows, expensive under a causal mask, are dealt first; without one, every other head begins at
+      // the other end of the matrix, where the head before it ended.
+      const bool from_the_end = config_.causal || tile.head_begin % 2 == 0;
 #pragma omp for schedule(dynamic) nowait
-      for (int64_t i = count - 1; i >= 0; --i) {
+      for (int64_t dealt = 0; dealt < count; ++dealt) {
+        const int64_t i = from_the_end ? count - 1 - dealt : dealt;
         own.push_back(i);
         phases_.Scores(step, block_tile(i), kv_head, meter, scratch, panels_[i]);
       }
-      for (int64_t i : own) phases_.Softmax(step, block_tile(i), meter, panels_[i]);
+      // Backwards: what was written last is still in a cache when the matrix is not. And forwards again.
+      for (int64_t i : std::views::reverse(own)) phases_.Softmax(step, block_tile(i), meter, panels_[i]);
       for (int64_t i : own) phases_.Output(step, block_tile(i), values_, meter, scratch, panels_[i]);
       Meet(meter);
     }
