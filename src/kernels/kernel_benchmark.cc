@@ -125,8 +125,8 @@ void Run(benchmark::State& state, const Case& c) {
   for (auto _ : state) {
     const double peak_before = peak();
     // The pass that measures the bandwidth leaves the ends of its streams in the last cache, where a kernel
-    // that reads the same bytes in another order finds them: 12 % of bf16 at 32768 keys. A step finds what the
-    // step before it left.
+    // that reads the same bytes in another order finds them: 12 % of bf16 at 32768 keys. A step finds what
+    // the step before it left.
     if (c.decode()) kernel->Accumulate(step);
     const double start = WallSeconds(), cpu_start = ThreadCpuSeconds();
     kernel->Accumulate(step);
