@@ -13,7 +13,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <ranges>
 #include <vector>
 
 #include "src/base/aligned_buffer.h"
@@ -163,7 +162,9 @@ class Standard : public ExactSoftmax {
         phases_.Scores(step, block_tile(i), kv_head, meter, scratch, panels_[i]);
       }
       // Backwards: what was written last is still in a cache when the matrix is not. And forwards again.
-      for (int64_t i : std::views::reverse(own)) phases_.Softmax(step, block_tile(i), meter, panels_[i]);
+      for (auto panel = own.rbegin(); panel != own.rend(); ++panel) {
+        phases_.Softmax(step, block_tile(*panel), meter, panels_[*panel]);
+      }
       for (int64_t i : own) phases_.Output(step, block_tile(i), values_, meter, scratch, panels_[i]);
       Meet(meter);
     }
