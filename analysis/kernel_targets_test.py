@@ -147,6 +147,20 @@ class KernelTargetsTest(unittest.TestCase):
         for pair in pairs:
             self.assertAlmostEqual(kernel_targets.RatioOfFractions(limits)(*pair).centre, 2.0)
 
+    def test_a_bandwidth_that_moves_between_the_types_cancels(self) -> None:
+        fp32 = Setting("decode", "online_softmax", "fp32", "avx512", 128, True, 32768, 2)
+        bf16 = replace(fp32, dtype="bf16")
+
+        def launches(setting: Setting, bandwidth: float, fraction: float) -> list[LaunchRounds]:
+            ones = np.ones(9)
+            seconds = setting.key_value_bytes() / (bandwidth * fraction) * ones
+            return [LaunchRounds(f"x/y/{n}", seconds, bandwidth * ones, fraction * ones, None, None, 1e-6) for n in range(3)]
+
+        # Plain ratios of times: 0.95 and 2.8.
+        for bandwidth, fraction, outcome in ((0.5, 0.9, Outcome.MET), (2.0, 0.66, Outcome.MISSED)):
+            table = kernel_targets.bf16_table({fp32: launches(fp32, 22e9, 0.94), bf16: launches(bf16, bandwidth * 22e9, fraction)})
+            self.assertEqual([line.outcome for line in table.lines], [outcome])
+
     def test_one_bad_launch_is_enough(self) -> None:
         setting = kernel_targets.prefill("online_softmax", False, 4096, "avx512")
         self.write({setting: 0.92, replace(setting, isa="avx2"): 0.92})

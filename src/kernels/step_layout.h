@@ -81,7 +81,7 @@ class RowBlocks {
   int64_t count_ = 0;
 };
 
-// The same for threads that meet after each pass over all blocks: as many blocks of max_rows as they can
+// The same for threads that meet when all blocks are done: as many blocks of max_rows as they can
 // share evenly, and what is left, less than one such block for each, in one smaller block per thread. Smaller
 // blocks come first: early rows, cheap under a causal mask. Sizes are multiples of `granule`, which divides
 // max_rows, but for a segment's last.
