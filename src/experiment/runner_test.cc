@@ -87,8 +87,10 @@ class RunnerTest : public testing::Test {
     options.cell.stop = [] { return StopRequest::kNone; };
     return options;
   }
-  RunSummary Run(const ExperimentSpec& spec, const RunOptions& options) const {
-    return RunExperiment(world_, spec, MakePlan(spec, {Isa::kScalar}), options);
+  // The summary's rows point into the plan: until the next Run.
+  RunSummary Run(const ExperimentSpec& spec, const RunOptions& options) {
+    plan_ = MakePlan(spec, {Isa::kScalar});
+    return RunExperiment(world_, spec, plan_, options);
   }
   std::string EveryRankCount() const {
     std::string text = "  ranks: [";
@@ -98,6 +100,7 @@ class RunnerTest : public testing::Test {
   }
 
   Communicator world_;
+  Plan plan_;
 };
 
 constexpr const char* kAllFour =

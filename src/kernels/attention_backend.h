@@ -6,8 +6,10 @@
 #ifndef SRC_KERNELS_ATTENTION_BACKEND_H_
 #define SRC_KERNELS_ATTENTION_BACKEND_H_
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <string>
 
@@ -35,12 +37,24 @@ struct BackendConfig {
   int64_t max_kv_tokens = 0;
 };
 
+// KV heads of a rank's tensors; all of them if not said.
+struct KvHeadRange {
+  int64_t begin = 0;
+  int64_t end = std::numeric_limits<int64_t>::max();
+
+  bool Contains(int64_t kv_head) const { return begin <= kv_head && kv_head < end; }
+};
+
 // One call: the query rows of a shard meet the keys and values of a shard.
 //   first: the state is taken as empty, whatever it holds. last: the result is finished into `output`
 //   (o / l; a row that saw no key is exactly 0), after which the state is undefined.
 //   first && last needs no state. The exact-softmax algorithms (standard, row_blocked) need first && last:
 //   they see whole rows or nothing (Error otherwise).
 // Shards may be empty (no segments, or of length 0); with last, output is written all the same.
+//
+// Two steps over the same queries can be taken as one (online_softmax only): with `next_key_value`, rows meet
+// its keys right after key_value's, to the bit what two steps would give, but queries and state pass once. It
+// needs a state all the same.
 struct AttentionStep {
   QueryShard query;
   KeyValueShard key_value;
@@ -49,6 +63,12 @@ struct AttentionStep {
   bool first = true;
   bool last = true;
   Progress progress;
+  KeyValueShard next_key_value = {};
+  KvHeadRange kv_heads = {};  // the query heads of other KV heads stay untouched (online_softmax only)
+
+  bool has_next() const { return !next_key_value.segments.empty(); }
+  // In the order in which they are met.
+  std::array<const KeyValueShard*, 2> key_values() const { return {&key_value, &next_key_value}; }
 };
 
 class AttentionBackend {

@@ -2,6 +2,7 @@
 #include "src/kernels/attention_kernel.h"
 
 #include <cmath>
+#include <cstring>
 #include <span>
 #include <string>
 #include <thread>
@@ -274,6 +275,15 @@ TEST_P(AttentionKernelTest, RefusesWhatDoesNotFit) {
   config = problem.Config(algorithm(), isa());
   config.head_dim = 8;
   EXPECT_THROW(problem.Run(config), Error);
+  if (algorithm() == AttentionAlgorithm::kOnlineSoftmax) return;
+  const auto kernel = MakeAttentionKernel(problem.Config(algorithm(), isa()));
+  const TokenSegment all{0, 0, 10};
+  AttentionStep step;
+  step.query = {problem.q(), {&all, 1}};
+  step.key_value = {problem.k(), problem.v(), {&all, 1}};
+  step.output = problem.output();
+  step.kv_heads = {0, 0};
+  EXPECT_THROW(kernel->Accumulate(step), Error);
 }
 
 INSTANTIATE_TEST_SUITE_P(All, AttentionKernelTest,
@@ -306,6 +316,49 @@ void RunSteps(TestProblem& problem, const BackendConfig& config, std::span<const
   }
 }
 
+std::span<float> MutableValues(const TensorView& view) {
+  return std::span(view.Row<float>(0, 0, 0), static_cast<size_t>(view.shape.elements()));
+}
+std::vector<float> AllValues(const TensorView& view) {
+  const std::span<float> values = MutableValues(view);
+  return {values.begin(), values.end()};
+}
+
+// The last KV head meets the last two steps' keys one after the other, the others in one pass.
+void RunStepsLastTwoAsOne(TestProblem& problem, const BackendConfig& config,
+                          std::span<const TokenSegment> queries,
+                          const std::vector<std::vector<TokenSegment>>& key_steps) {
+  const TestShape& shape = problem.shape();
+  AttentionStateBuffer state(shape.batch, shape.heads, shape.tokens, shape.head_dim);
+  const auto kernel = MakeAttentionKernel(config);
+  AttentionStep step;
+  step.query = {problem.q(), queries};
+  step.state = state.view();
+  step.output = problem.output();
+  step.last = false;
+  const size_t last = key_steps.size() - 1;
+  for (size_t i = 0; i + 1 < last; ++i) {
+    step.key_value = {problem.k(), problem.v(), key_steps[i]};
+    kernel->Accumulate(step);
+    step.first = false;
+  }
+  const int64_t end = shape.kv_heads - 1;
+  const KeyValueShard here = {problem.k(), problem.v(), key_steps[last - 1]};
+  const KeyValueShard next = {problem.k(), problem.v(), key_steps[last]};
+  step.key_value = here;
+  step.kv_heads = {end, end + 1};
+  kernel->Accumulate(step);
+  step.last = true;
+  step.next_key_value = next;
+  step.kv_heads = {0, end};
+  kernel->Accumulate(step);
+  step.first = false;
+  step.key_value = next;
+  step.next_key_value = {};
+  step.kv_heads = {end, end + 1};
+  kernel->Accumulate(step);
+}
+
 TEST_P(OnlineStepsTest, RingAndZigzag) {
   const std::vector<TokenSegment> whole = {{0, 0, 131}};
   const std::vector<std::vector<TokenSegment>> ring = {{{70, 70, 40}}, {{110, 110, 21}}, {}, {{0, 0, 70}}};
@@ -328,6 +381,47 @@ TEST_P(OnlineStepsTest, RingAndZigzag) {
         EXPECT_LT(problem.Compare().relative_l2, 5e-6) << "ring " << problem.shape().Describe();
         RunSteps(problem, config, halves, zigzag);
         EXPECT_LT(problem.Compare().relative_l2, 5e-6) << "zigzag " << problem.shape().Describe();
+      }
+    }
+  }
+}
+
+// Steps of a ring as above, but the last two taken as one, KV head by KV head in any order, are the same to
+// the bit: a strategy may choose by what has arrived.
+TEST_P(OnlineStepsTest, TwoStepsAsOneAreTheSameToTheBit) {
+  const std::vector<TokenSegment> queries = {{0, 0, 33}, {33, 57, 98}};
+  const std::vector<std::vector<std::vector<TokenSegment>>> rings = {
+      {{{0, 57, 70}, {70, 33, 24}}, {{94, 0, 33}, {127, 127, 4}}},
+      // The first rows see nothing of the first or of the second step; all see some of the last.
+      {{{0, 40, 90}}, {{90, 120, 35}}, {{125, 0, 6}}},
+      {{{0, 120, 35}}, {{35, 40, 80}}, {}, {{115, 0, 5}, {120, 5, 11}}},
+  };
+  for (const auto& ring : rings) {
+    for (bool causal : {false, true}) {
+      for (int threads : {1, 3}) {
+        for (int64_t rows : {131, 2}) {
+          TestProblem problem({.batch = 2,
+                               .heads = 6,
+                               .kv_heads = 3,
+                               .tokens = 131,
+                               .head_dim = 72,
+                               .causal = causal,
+                               .mapping = {}});
+          BackendConfig config = problem.Config(AttentionAlgorithm::kOnlineSoftmax, GetParam(), threads);
+          config.tiles = {.q_block = 20, .kv_block = 17};
+          if (rows == 2) config.max_query_tokens = 2;
+          const TokenSegment few{0, 60, 2};
+          const std::span<const TokenSegment> segments =
+              rows == 2 ? std::span<const TokenSegment>(&few, 1) : std::span<const TokenSegment>(queries);
+          RunSteps(problem, config, segments, ring);
+          const std::vector<float> expected = AllValues(problem.output());
+          for (float& value : MutableValues(problem.output())) value = NAN;
+          RunStepsLastTwoAsOne(problem, config, segments, ring);
+          const std::vector<float> got = AllValues(problem.output());
+          ASSERT_EQ(std::memcmp(got.data(), expected.data(), got.size() * sizeof(float)), 0)
+              << "steps " << ring.size() << " causal " << causal << " threads " << threads << " rows "
+              << rows;
+        }
       }
     }
   }

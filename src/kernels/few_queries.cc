@@ -23,12 +23,6 @@ constexpr int64_t kLeastKeysPerSplit = 512;
 // Items per thread: evens out threads that start late.
 constexpr int64_t kItemsPerThread = 4;
 
-int64_t CountTokens(std::span<const TokenSegment> segments) {
-  int64_t tokens = 0;
-  for (const TokenSegment& segment : segments) tokens += segment.length;
-  return tokens;
-}
-
 }  // namespace
 
 FewQueries::FewQueries(const BackendConfig& config, const TileKernels& kernels,
@@ -81,7 +75,20 @@ int64_t FewQueries::FillColumns(const AttentionStep& step, const HeadGroup& grou
 }
 
 void FewQueries::Run(const AttentionStep& step) {
-  const int64_t groups = static_cast<int64_t>(groups_.size());
+  if (!step.has_next()) return RunShard(step);
+  AttentionStep half = step;
+  half.next_key_value = {};
+  half.last = false;
+  RunShard(half);
+  half.key_value = step.next_key_value;
+  half.first = false;
+  half.last = step.last;
+  RunShard(half);
+}
+
+void FewQueries::RunShard(const AttentionStep& step) {
+  const std::span<const HeadGroup> step_groups = GroupsOfStep(groups_, step);
+  const int64_t groups = static_cast<int64_t>(step_groups.size());
   const int64_t units = config_.batch * groups;
   const int64_t keys = CountTokens(step.key_value.segments);
   const int64_t splits = Splits(keys);
@@ -92,13 +99,13 @@ void FewQueries::Run(const AttentionStep& step) {
     worker.meter = ProgressMeter(omp_get_thread_num() == 0 ? step.progress : Progress{}, config_.isa);
     for (int64_t item = next++; item < units * splits; item = next++) {
       const int64_t unit = item / splits, split = item % splits;
-      RunSplit(step, unit / groups, groups_[unit % groups], keys * split / splits,
+      RunSplit(step, unit / groups, step_groups[unit % groups], keys * split / splits,
                keys * (split + 1) / splits, worker, partials_[unit * max_splits_ + split]);
     }
     barrier_.Wait(omp_get_num_threads(), worker.meter);
   }
   for (int64_t unit = 0; unit < units; ++unit) {
-    Finish(step, unit / groups, groups_[unit % groups], std::span(&partials_[unit * max_splits_], splits),
+    Finish(step, unit / groups, step_groups[unit % groups], std::span(&partials_[unit * max_splits_], splits),
            workers_[0].meter);
   }
   step.progress();

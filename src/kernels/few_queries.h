@@ -50,6 +50,8 @@ class FewQueries {
     ProgressMeter meter;
   };
 
+  // The shard key_value alone.
+  void RunShard(const AttentionStep& step);
   int64_t FillColumns(const AttentionStep& step, const HeadGroup& group, Column* columns) const;
   int64_t Splits(int64_t keys) const;
   // What one pass over keys takes a slow machine, and into how large pieces `keys` are

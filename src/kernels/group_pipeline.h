@@ -18,10 +18,11 @@ class GroupPipeline {
  public:
   static constexpr int64_t kBuffers = 3;
 
-  explicit GroupPipeline(int64_t units) : units_(units), packed_(units), computed_(units) {}
+  explicit GroupPipeline(int64_t max_units) : packed_(max_units), computed_(max_units) {}
 
   // Before the threads start.
-  void Reset(int64_t chunks_per_unit, int64_t tiles_per_unit) {
+  void Reset(int64_t units, int64_t chunks_per_unit, int64_t tiles_per_unit) {
+    units_ = units;
     chunks_ = chunks_per_unit;
     tiles_ = tiles_per_unit;
     next_ = 0;
@@ -61,7 +62,7 @@ class GroupPipeline {
     }
   }
 
-  int64_t units_;
+  int64_t units_ = 0;
   int64_t chunks_ = 0;
   int64_t tiles_ = 0;
   std::atomic<int64_t> next_{0};

@@ -27,6 +27,7 @@
 #include <cmath>
 #include <limits>
 #include <numbers>
+#include <span>
 #include <vector>
 
 #include "src/base/aligned_buffer.h"
@@ -45,6 +46,10 @@ namespace attention {
 namespace {
 
 constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
+
+// The kernel's logits are to base 2, a state's natural.
+float ToStateMaximum(float m) { return m * std::numbers::ln2_v<float>; }
+float FromStateMaximum(float m) { return m * std::numbers::log2e_v<float>; }
 
 // One thread's memory.
 struct Worker {
@@ -90,9 +95,10 @@ class OnlineSoftmax : public AttentionBackend {
     if (few_queries_.Fits(step)) return few_queries_.Run(step);
     packed_values_.CheckRoom(step);
     const RowBlocks blocks(step.query.segments, tiles_.q_block, row_granule_);
-    const int64_t groups = static_cast<int64_t>(groups_.size());
+    const std::span<const HeadGroup> step_groups = GroupsOfStep(groups_, step);
+    const int64_t groups = static_cast<int64_t>(step_groups.size());
     const int64_t last_position = LastPosition(step.query);
-    pipeline_.Reset(packed_values_.Chunks(step), blocks.count());
+    pipeline_.Reset(config_.batch * groups, packed_values_.Chunks(step), blocks.count());
 #pragma omp parallel num_threads(config_.threads) if (config_.threads > 1)
     {
       Worker& worker = workers_[omp_get_thread_num()];
@@ -100,11 +106,11 @@ class OnlineSoftmax : public AttentionBackend {
       pipeline_.Run(
           [&](int64_t unit, int64_t chunk, int64_t buffer) {
             worker.meter.BeforeBytes(packed_values_.BytesPerChunk());
-            packed_values_.Pack(step, unit / groups, groups_[unit % groups].kv_head, chunk, last_position,
+            packed_values_.Pack(step, unit / groups, step_groups[unit % groups].kv_head, chunk, last_position,
                                 values_[buffer]);
           },
           [&](int64_t unit, int64_t index, int64_t buffer) {
-            const HeadGroup& group = groups_[unit % groups];
+            const HeadGroup& group = step_groups[unit % groups];
             const ColumnTile tile{unit / groups, group.first_head, group.heads,
                                   blocks.Get(config_.causal ? blocks.count() - 1 - index : index)};
             RunTile(step, tile, group.kv_head, values_[buffer], worker);
@@ -164,11 +170,28 @@ class OnlineSoftmax : public AttentionBackend {
   void RunTile(const AttentionStep& step, const ColumnTile& tile, int64_t kv_head, std::byte* values,
                Worker& worker) {
     // Under a causal mask a step of a ring shows some rows nothing: their state stays as it is.
-    if (!step.first && !step.last && !SeesKeys(step, tile)) return;
+    const bool sees_next = SeesKeys(step.next_key_value, tile);
+    const bool sees_keys = SeesKeys(step.key_value, tile);
+    if (!step.first && !step.last && !sees_keys && !sees_next) return;
     ForEachBlock(tile, [&](const Block& block) { LoadBlock(step, tile, block, worker); });
     bool fresh = step.first;  // no o yet
     int64_t segment_key = 0;
-    for (const TokenSegment& segment : step.key_value.segments) {
+    MeetShard(tile, step.key_value, kv_head, values, segment_key, fresh, worker);
+    if (step.has_next()) {
+      // Where two steps would both have seen the state, its maximum would have been stored and loaded.
+      if ((step.first || sees_keys) && (step.last || sees_next)) {
+        for (float& m : std::span(worker.m, tile_columns_)) m = FromStateMaximum(ToStateMaximum(m));
+      }
+      MeetShard(tile, step.next_key_value, kv_head, values, segment_key, fresh, worker);
+    }
+    if (fresh) std::fill_n(worker.o, padded_head_dim_ * tile_columns_, 0.0f);
+    ForEachBlock(tile, [&](const Block& block) { StoreBlock(step, tile, block, worker); });
+  }
+
+  // segment_key: where the shard's packed values begin; moves on to their end.
+  void MeetShard(const ColumnTile& tile, const KeyValueShard& shard, int64_t kv_head, std::byte* values,
+                 int64_t& segment_key, bool& fresh, Worker& worker) {
+    for (const TokenSegment& segment : shard.segments) {
       segment_key = packed_values_.NextSegment(segment_key);
       const int64_t seen =
           VisibleKeys(config_.causal, tile.last_position(), segment.global_begin, segment.length);
@@ -177,18 +200,16 @@ class OnlineSoftmax : public AttentionBackend {
                                 std::min(tiles_.kv_block, seen - begin)};
         const std::byte* tile_values = packed_values_.At(values, segment_key + begin);
         ForEachBlock(tile, [&](const Block& block) {
-          MeetKeys(step, tile, block, kv_head, keys, tile_values, fresh, worker);
+          MeetKeys(tile, block, shard.k, kv_head, keys, tile_values, fresh, worker);
         });
         fresh = false;
       }
       segment_key += segment.length;
     }
-    if (fresh) std::fill_n(worker.o, padded_head_dim_ * tile_columns_, 0.0f);
-    ForEachBlock(tile, [&](const Block& block) { StoreBlock(step, tile, block, worker); });
   }
 
-  bool SeesKeys(const AttentionStep& step, const ColumnTile& tile) const {
-    return std::ranges::any_of(step.key_value.segments, [&](const TokenSegment& segment) {
+  bool SeesKeys(const KeyValueShard& shard, const ColumnTile& tile) const {
+    return std::ranges::any_of(shard.segments, [&](const TokenSegment& segment) {
       return VisibleKeys(config_.causal, tile.last_position(), segment.global_begin, segment.length) > 0;
     });
   }
@@ -212,7 +233,7 @@ class OnlineSoftmax : public AttentionBackend {
     for (int64_t c = block.begin; c < block.begin + block.width; ++c) {
       if (c < block.end) {
         const int64_t index = step.state.RowIndex(tile.batch, tile.Head(c), tile.LocalRow(c));
-        worker.m[c] = step.state.m[index] * std::numbers::log2e_v<float>;
+        worker.m[c] = FromStateMaximum(step.state.m[index]);
         worker.l[c] = step.state.l[index];
       } else {
         worker.m[c] = kMinusInfinity;
@@ -221,7 +242,7 @@ class OnlineSoftmax : public AttentionBackend {
     }
   }
 
-  void MeetKeys(const AttentionStep& step, const ColumnTile& tile, const Block& block, int64_t kv_head,
+  void MeetKeys(const ColumnTile& tile, const Block& block, const ConstTensorView& k, int64_t kv_head,
                 const TokenSegment& keys, const std::byte* values, bool fresh, Worker& worker) {
     BlockMask mask;
     MaskBlock(tile, config_.causal, block.begin, block.vectors, kernels_, keys.global_begin, keys.length,
@@ -236,8 +257,8 @@ class OnlineSoftmax : public AttentionBackend {
     std::copy_n(m, block.width, worker.new_m);
     const double scores = static_cast<double>(mask.visible * block.width);
     worker.meter.BeforeFlops(2 * scores * static_cast<double>(config_.head_dim));
-    kernels_.scores({.k = RowAddress(step.key_value.k, tile.batch, kv_head, keys.local_begin),
-                     .k_stride = step.key_value.k.token_stride,
+    kernels_.scores({.k = RowAddress(k, tile.batch, kv_head, keys.local_begin),
+                     .k_stride = k.token_stride,
                      .keys = mask.visible,
                      .unmasked_keys = mask.unmasked,
                      .limits = mask.limits,
@@ -294,7 +315,7 @@ class OnlineSoftmax : public AttentionBackend {
         RepairRow(config_, step, tile.batch, head, row, tile.Position(c), worker.meter);
       } else if (!step.last) {
         const int64_t index = step.state.RowIndex(tile.batch, head, row);
-        step.state.m[index] = worker.m[c] * std::numbers::ln2_v<float>;
+        step.state.m[index] = ToStateMaximum(worker.m[c]);
         step.state.l[index] = l[c - block.begin];
       }
     }

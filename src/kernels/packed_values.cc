@@ -26,33 +26,38 @@ PackedValues::PackedValues(const BackendConfig& config, const TileKernels& kerne
 
 void PackedValues::CheckRoom(const AttentionStep& step) const {
   int64_t keys = 0;
-  for (const TokenSegment& segment : step.key_value.segments) keys = NextSegment(keys) + segment.length;
-  Require(keys <= capacity_, step.key_value.segments.size(), " key segments of odd length; at most ",
-          kSpareSegments, " fit");
+  size_t segments = 0;
+  for (const KeyValueShard* shard : step.key_values()) {
+    segments += shard->segments.size();
+    for (const TokenSegment& segment : shard->segments) keys = NextSegment(keys) + segment.length;
+  }
+  Require(keys <= capacity_, segments, " key segments of odd length; at most ", kSpareSegments, " fit");
 }
 
 int64_t PackedValues::Chunks(const AttentionStep& step) const {
-  return CountRowBlocks(step.key_value.segments, keys_per_chunk_);
+  return CountRowBlocks(step.key_value.segments, keys_per_chunk_) +
+         CountRowBlocks(step.next_key_value.segments, keys_per_chunk_);
 }
 
 void PackedValues::Pack(const AttentionStep& step, int64_t batch, int64_t kv_head, int64_t chunk,
                         int64_t last_position, std::byte* values) const {
   int64_t first_key = 0;
-  for (const TokenSegment& segment : step.key_value.segments) {
-    first_key = NextSegment(first_key);
-    const int64_t chunks = CeilDivide(segment.length, keys_per_chunk_);
-    if (chunk < chunks) {
-      const int64_t begin = chunk * keys_per_chunk_;
-      const int64_t keys = VisibleKeys(causal_, last_position, segment.global_begin + begin,
-                                       std::min(keys_per_chunk_, segment.length - begin));
-      if (keys == 0) return;
-      kernels_.pack_values(RowAddress(step.key_value.v, batch, kv_head, segment.local_begin + begin),
-                           step.key_value.v.token_stride, keys, head_dim_, stride_,
-                           At(values, first_key + begin));
-      return;
+  for (const KeyValueShard* shard : step.key_values()) {
+    for (const TokenSegment& segment : shard->segments) {
+      first_key = NextSegment(first_key);
+      const int64_t chunks = CeilDivide(segment.length, keys_per_chunk_);
+      if (chunk < chunks) {
+        const int64_t begin = chunk * keys_per_chunk_;
+        const int64_t keys = VisibleKeys(causal_, last_position, segment.global_begin + begin,
+                                         std::min(keys_per_chunk_, segment.length - begin));
+        if (keys == 0) return;
+        kernels_.pack_values(RowAddress(shard->v, batch, kv_head, segment.local_begin + begin),
+                             shard->v.token_stride, keys, head_dim_, stride_, At(values, first_key + begin));
+        return;
+      }
+      chunk -= chunks;
+      first_key += segment.length;
     }
-    chunk -= chunks;
-    first_key += segment.length;
   }
 }
 

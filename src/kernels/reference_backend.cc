@@ -27,6 +27,7 @@ class ReferenceBackend : public AttentionBackend {
     for (const TokenSegment& segment : step.query.segments) {
       for (int64_t b = 0; b < config_.batch; ++b) {
         for (int64_t h = 0; h < config_.query_heads; ++h) {
+          if (!step.kv_heads.Contains(config_.heads.KvHead(h))) continue;
           for (int64_t t = 0; t < segment.length; ++t) {
             AccumulateRow(step, b, h, segment.local_begin + t, segment.global_begin + t);
           }
@@ -49,19 +50,26 @@ class ReferenceBackend : public AttentionBackend {
       l = step.state.l[state_row];
     }
     const int64_t kv_head = config_.heads.KvHead(h);
-    for (const TokenSegment& keys : step.key_value.segments) {
-      for (int64_t j = 0; j < keys.length; ++j) {
-        if (config_.causal && keys.global_begin + j > position) break;
-        const float* k = step.key_value.k.Row<float>(b, kv_head, keys.local_begin + j);
-        const float* v = step.key_value.v.Row<float>(b, kv_head, keys.local_begin + j);
-        double s = 0;
-        for (int64_t d = 0; d < head_dim; ++d) s += static_cast<double>(q[d]) * k[d];
-        s *= scale_;
-        const double m_new = std::max(m, s);
-        const double rescale = l == 0 ? 0 : std::exp(m - m_new), weight = std::exp(s - m_new);
-        for (int64_t d = 0; d < head_dim; ++d) o[d] = o[d] * rescale + weight * v[d];
-        l = l * rescale + weight;
-        m = m_new;
+    for (const KeyValueShard* shard : step.key_values()) {
+      if (shard == &step.next_key_value && step.has_next()) {  // as if stored and loaded
+        for (double& value : o) value = static_cast<float>(value);
+        m = static_cast<float>(m);
+        l = static_cast<float>(l);
+      }
+      for (const TokenSegment& keys : shard->segments) {
+        for (int64_t j = 0; j < keys.length; ++j) {
+          if (config_.causal && keys.global_begin + j > position) break;
+          const float* k = shard->k.Row<float>(b, kv_head, keys.local_begin + j);
+          const float* v = shard->v.Row<float>(b, kv_head, keys.local_begin + j);
+          double s = 0;
+          for (int64_t d = 0; d < head_dim; ++d) s += static_cast<double>(q[d]) * k[d];
+          s *= scale_;
+          const double m_new = std::max(m, s);
+          const double rescale = l == 0 ? 0 : std::exp(m - m_new), weight = std::exp(s - m_new);
+          for (int64_t d = 0; d < head_dim; ++d) o[d] = o[d] * rescale + weight * v[d];
+          l = l * rescale + weight;
+          m = m_new;
+        }
       }
     }
     if (step.last) {

@@ -52,16 +52,18 @@ void RepairRow(const BackendConfig& config, const AttentionStep& step, int64_t b
     row.m = step.state.m[index];
     row.l = step.state.l[index];
   }
-  for (const TokenSegment& segment : step.key_value.segments) {
-    const int64_t visible = VisibleKeys(config.causal, position, segment.global_begin, segment.length);
-    for (int64_t key = segment.local_begin; key < segment.local_begin + visible; ++key) {
-      if (key % kKeysPerCall == 0) meter.Call();
-      double s = 0;
-      for (int64_t d = 0; d < head_dim; ++d) {
-        s += double{ElementAsFloat(step.query.q, batch, head, query_row, d)} *
-             ElementAsFloat(step.key_value.k, batch, kv_head, key, d);
+  for (const KeyValueShard* shard : step.key_values()) {
+    for (const TokenSegment& segment : shard->segments) {
+      const int64_t visible = VisibleKeys(config.causal, position, segment.global_begin, segment.length);
+      for (int64_t key = segment.local_begin; key < segment.local_begin + visible; ++key) {
+        if (key % kKeysPerCall == 0) meter.Call();
+        double s = 0;
+        for (int64_t d = 0; d < head_dim; ++d) {
+          s += double{ElementAsFloat(step.query.q, batch, head, query_row, d)} *
+               ElementAsFloat(shard->k, batch, kv_head, key, d);
+        }
+        AddKey(shard->v, batch, kv_head, key, s * scale, row);
       }
-      AddKey(step.key_value.v, batch, kv_head, key, s * scale, row);
     }
   }
   // Normalised, so that a state of huge values is representable: (o / l, m + log l, 1).

@@ -11,7 +11,9 @@ namespace {
 
 constexpr int64_t kMaxHeadDim = 256;
 
-void CheckSegments(std::span<const TokenSegment> segments, int64_t tokens, int64_t bound, const char* what) {
+// Returns the segments' tokens.
+int64_t CheckSegments(std::span<const TokenSegment> segments, int64_t tokens, int64_t bound,
+                      const char* what) {
   int64_t total = 0;
   for (const TokenSegment& segment : segments) {
     Require(segment.length >= 0 && segment.local_begin >= 0 && segment.local_begin + segment.length <= tokens,
@@ -20,6 +22,17 @@ void CheckSegments(std::span<const TokenSegment> segments, int64_t tokens, int64
     total += segment.length;
   }
   Require(total <= bound, total, " ", what, " tokens in a step; the workspace was sized for ", bound);
+  return total;
+}
+
+void CheckKeyValues(const BackendConfig& config, const KeyValueShard& shard) {
+  if (CountTokens(shard.segments) == 0) return;
+  const TensorShape& k = shard.k.shape;
+  Require(k.batch == config.batch && k.heads == config.kv_heads && k.head_dim == config.head_dim,
+          "k does not have the configured shape");
+  Require(shard.v.shape == k, "k and v differ in shape");
+  Require(shard.k.data_type == config.data_type && shard.v.data_type == config.data_type, "k or v is not ",
+          Name(config.data_type));
 }
 
 }  // namespace
@@ -43,24 +56,20 @@ void CheckStep(const BackendConfig& config, const AttentionStep& step) {
   Require(config.algorithm == AttentionAlgorithm::kOnlineSoftmax || (step.first && step.last),
           Name(config.algorithm), " needs all keys in one step");
   const TensorShape& q = step.query.q.shape;
-  const TensorShape& k = step.key_value.k.shape;
-  CheckSegments(step.query.segments, q.tokens, config.max_query_tokens, "query");
-  CheckSegments(step.key_value.segments, k.tokens, config.max_kv_tokens, "key");
-  int64_t queries = 0, keys = 0;
-  for (const TokenSegment& segment : step.query.segments) queries += segment.length;
-  for (const TokenSegment& segment : step.key_value.segments) keys += segment.length;
+  const int64_t queries = CheckSegments(step.query.segments, q.tokens, config.max_query_tokens, "query");
+  int64_t keys = 0;
+  for (const KeyValueShard* shard : step.key_values()) {
+    keys += CheckSegments(shard->segments, shard->k.shape.tokens, config.max_kv_tokens - keys, "key");
+  }
+  const bool in_part = step.has_next() || step.kv_heads.begin > 0 || step.kv_heads.end < config.kv_heads;
+  Require(config.algorithm == AttentionAlgorithm::kOnlineSoftmax || !in_part, Name(config.algorithm),
+          " takes all heads and one shard of keys in a step");
   if (queries == 0) return;
   Require(q.batch == config.batch && q.heads == config.query_heads && q.head_dim == config.head_dim,
           "q does not have the configured shape");
   Require(step.query.q.data_type == config.data_type, "q is not ", Name(config.data_type));
-  if (keys > 0) {
-    Require(k.batch == config.batch && k.heads == config.kv_heads && k.head_dim == config.head_dim,
-            "k does not have the configured shape");
-    Require(step.key_value.v.shape == k, "k and v differ in shape");
-    Require(step.key_value.k.data_type == config.data_type && step.key_value.v.data_type == config.data_type,
-            "k or v is not ", Name(config.data_type));
-  }
-  const bool needs_state = !(step.first && step.last);
+  for (const KeyValueShard* shard : step.key_values()) CheckKeyValues(config, *shard);
+  const bool needs_state = !(step.first && step.last) || step.has_next();
   Require(!needs_state || (step.state.o.shape == q && step.state.m != nullptr && step.state.l != nullptr),
           "the step needs a state of q's shape");
   Require(!step.last || step.output.shape == q, "output does not have q's shape");
@@ -76,10 +85,22 @@ std::vector<HeadGroup> MakeHeadGroups(const BackendConfig& config) {
   return groups;
 }
 
+std::span<const HeadGroup> GroupsOfStep(std::span<const HeadGroup> groups, const AttentionStep& step) {
+  const auto outside = [&](const HeadGroup& group) { return !step.kv_heads.Contains(group.kv_head); };
+  const auto begin = std::find_if_not(groups.begin(), groups.end(), outside);
+  return {begin, std::find_if(begin, groups.end(), outside)};
+}
+
 int64_t LargestGroup(std::span<const HeadGroup> groups) {
   int64_t largest = 1;
   for (const HeadGroup& group : groups) largest = std::max(largest, group.heads);
   return largest;
+}
+
+int64_t CountTokens(std::span<const TokenSegment> segments) {
+  int64_t tokens = 0;
+  for (const TokenSegment& segment : segments) tokens += segment.length;
+  return tokens;
 }
 
 int64_t LastPosition(const QueryShard& query) {

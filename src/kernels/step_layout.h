@@ -23,9 +23,13 @@ void CheckConfig(const BackendConfig& config);
 // Throws Error (bad usage) if the step does not fit the config.
 void CheckStep(const BackendConfig& config, const AttentionStep& step);
 
+// In ascending order of KV heads.
 std::vector<HeadGroup> MakeHeadGroups(const BackendConfig& config);
+// Those of the step's KV heads.
+std::span<const HeadGroup> GroupsOfStep(std::span<const HeadGroup> groups, const AttentionStep& step);
 int64_t LargestGroup(std::span<const HeadGroup> groups);
 
+int64_t CountTokens(std::span<const TokenSegment> segments);
 // Global position of the last query row; -1 without rows.
 int64_t LastPosition(const QueryShard& query);
 

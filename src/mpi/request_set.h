@@ -26,6 +26,8 @@ class RequestSet {
   void Send(std::initializer_list<ConstTensorView> blocks, int destination);
   void Receive(std::initializer_list<TensorView> blocks, int source);
 
+  // Nothing is under way (or ever was).
+  bool is_empty() const { return under_way_ == 0; }
   // Lets MPI work, once; true when nothing is under way (or ever was).
   bool Poll();
   // Until all are done. `operation` and `step` tell where the rank was if the watchdog has to speak.

@@ -55,10 +55,13 @@ HeadShare AttentionPlan::heads_of(int head_index) const {
   return ShareOfHeads(problem.query_heads, problem.kv_heads, head_parts, head_index);
 }
 
-std::vector<HeadShare> AttentionPlan::head_pieces_of(int head_index, int64_t block_bytes) const {
-  const int64_t most = std::clamp<int64_t>(
+int64_t AttentionPlan::most_head_pieces(int64_t block_bytes) const {
+  return std::clamp<int64_t>(
       block_bytes / (std::max<int64_t>(1, options.least_block_bytes) * options.threads), 1, kMostHeadPieces);
-  return CutHeads(heads_of(head_index), problem.group_size(), most);
+}
+
+std::vector<HeadShare> AttentionPlan::head_pieces_of(int head_index, int64_t block_bytes) const {
+  return CutHeads(heads_of(head_index), problem.group_size(), most_head_pieces(block_bytes));
 }
 
 std::string AttentionPlan::Description() const {

@@ -44,7 +44,9 @@ struct AttentionPlan {
   // Heads by place in the group.
   HeadShare heads_of(int head_index) const;
   HeadShare heads() const { return heads_of(head_index()); }
-  // The same cut into pieces that are computed one after the other. `block_bytes`: what one rank sends to
+  // Into how many pieces work on `block_bytes` may be cut.
+  int64_t most_head_pieces(int64_t block_bytes) const;
+  // heads_of() cut into pieces that are computed one after the other. `block_bytes`: what one rank sends to
   // another without cutting, equal on all ranks.
   std::vector<HeadShare> head_pieces_of(int head_index, int64_t block_bytes) const;
 

@@ -307,14 +307,16 @@ TEST_F(StrategyTest, ResultsDoNotDependOnArrival) {
       const TestData& data = DataFor(test_case.problem);
       Communicator* ranks = FirstRanks(4);
       if (ranks == nullptr) continue;
-      std::vector<float> first;
-      for (int seed = 0; seed < 3; ++seed) {
-        delay_seed = 100 * seed + ranks->rank();
-        test_case.options = {Isa::kScalar, 1, &MakeDawdling<&MakeReferenceBackend>, seed != 1,
-                             /*least_block_bytes=*/1};
-        const TestResult result = RunTestCase(*ranks, test_case, data);
-        if (seed == 0) first = result.output;
-        EXPECT_EQ(first, result.output) << Name(test_case) << " seed " << seed;
+      for (BackendFactory backend :
+           {&MakeDawdling<&MakeReferenceBackend>, &MakeDawdling<&MakeAttentionKernel>}) {
+        std::vector<float> first;
+        for (int seed = 0; seed < 3; ++seed) {
+          delay_seed = 100 * seed + ranks->rank();
+          test_case.options = {SupportedIsas().back(), 1, backend, seed != 1, /*least_block_bytes=*/1};
+          const TestResult result = RunTestCase(*ranks, test_case, data);
+          if (seed == 0) first = result.output;
+          EXPECT_EQ(first, result.output) << Name(test_case) << " seed " << seed;
+        }
       }
     }
   }

@@ -20,8 +20,7 @@ GatherStage::GatherStage(const AttentionPlan& plan, const SequenceLayout& layout
       communicator_(&communicator),
       own_first_(plan.variant.algorithm == AttentionAlgorithm::kOnlineSoftmax),
       gathered_tokens_(GatheredTokens(layout, own_first_)),
-      kernel_(plan, layout.heads, layout.TokensOf(layout.rank),
-              std::max(layout.TokensOf(layout.rank), TokenCount(gathered_tokens_))),
+      kernel_(plan, layout.heads, layout.TokensOf(layout.rank), layout.total_tokens()),
       gathered_(problem_.data_type,
                 QueryShape(problem_, layout.heads.kv.size(), TokenCount(gathered_tokens_))) {
   if (own_first_) {
@@ -60,26 +59,20 @@ void GatherStage::Run(const ConstTensorView& q, const ConstTensorView& k, const 
     StartGather(k, v, arriving);
     if (!own_first_) CopyOwn(k, v);
   }
+  AttentionStep step;
+  step.query = {q, layout_.own()};
+  step.output = output;
+  const KeyValueShard gathered = {gathered_.k.view(), gathered_.v.view(), gathered_tokens_};
   if (parts.compute && own_first_) {
-    kernel_.Accumulate({{q, layout_.own()},
-                        {k, v, layout_.own()},
-                        state_.view(),
-                        {},
-                        /*first=*/true,
-                        /*last=*/false,
-                        {}},
-                       {&arriving});
+    step.key_value = {k, v, layout_.own()};
+    step.next_key_value = gathered;
+    step.state = state_.view();
+    kernel_.AccumulateArriving(step, arriving, "allgather of K/V", 0);
+    return;
   }
   arriving.Wait("allgather of K/V", 0);
-  if (!parts.compute) return;
-  kernel_.Accumulate({{q, layout_.own()},
-                      {gathered_.k.view(), gathered_.v.view(), gathered_tokens_},
-                      state_.view(),
-                      output,
-                      /*first=*/!own_first_,
-                      /*last=*/true,
-                      {}},
-                     {});
+  step.key_value = gathered;
+  if (parts.compute) kernel_.Accumulate(step, {});
 }
 
 int64_t GatherStage::comm_bytes() const {

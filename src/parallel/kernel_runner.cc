@@ -59,6 +59,10 @@ KernelRunner::KernelRunner(const AttentionPlan& plan, const HeadShare& heads, in
   config.max_query_tokens = max_query_tokens;
   config.max_kv_tokens = max_kv_tokens;
   backend_ = plan.options.backend(config);
+  const int64_t most = plan.most_head_pieces(InputBytes(problem, heads.query.size(), max_query_tokens));
+  for (const HeadShare& piece : CutHeads(heads, problem.group_size(), most)) {
+    pieces_.push_back({piece.kv.begin - heads.kv.begin, piece.kv.end - heads.kv.begin});
+  }
 }
 
 void KernelRunner::Accumulate(AttentionStep step, const std::vector<RequestSet*>& under_way) {
@@ -66,6 +70,28 @@ void KernelRunner::Accumulate(AttentionStep step, const std::vector<RequestSet*>
   Poller poller(under_way);
   if (poll_progress_ && !poller.PollNow()) step.progress = {&Poller::Poll, &poller};
   backend_->Accumulate(step);
+}
+
+void KernelRunner::AccumulateArriving(const AttentionStep& step, RequestSet& arriving, const char* operation,
+                                      int64_t number) {
+  AttentionStep here = step, next = step;
+  here.next_key_value = {};
+  here.last = false;
+  next.key_value = step.next_key_value;
+  next.next_key_value = {};
+  next.first = false;
+  const auto accumulate = [&](AttentionStep part, const IndexRange& kv_heads) {
+    part.kv_heads = {kv_heads.begin, kv_heads.end};
+    Accumulate(part, {&arriving});
+  };
+  const auto has_arrived = [&] { return poll_progress_ ? arriving.Poll() : arriving.is_empty(); };
+  size_t alone = 0;
+  for (; alone < pieces_.size() && !has_arrived(); ++alone) accumulate(here, pieces_[alone]);
+  if (alone < pieces_.size()) {
+    accumulate(step, {pieces_[alone].begin, pieces_.back().end});
+  }
+  arriving.Wait(operation, number);
+  if (alone > 0) accumulate(next, {0, pieces_[alone - 1].end});
 }
 
 }  // namespace attention

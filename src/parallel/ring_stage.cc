@@ -3,13 +3,24 @@
 #include <algorithm>
 
 namespace attention {
+namespace {
+
+// The last two steps may be one.
+int64_t MostKeysOfAStep(const SequenceLayout& layout) {
+  const int last = layout.size() - 1;
+  const auto source = [&](int step) { return (layout.rank - step + layout.size()) % layout.size(); };
+  return std::max(layout.max_tokens(),
+                  layout.TokensOf(source(last)) + (last > 0 ? layout.TokensOf(source(last - 1)) : 0));
+}
+
+}  // namespace
 
 RingStage::RingStage(const AttentionPlan& plan, const SequenceLayout& layout,
                      const Communicator& communicator)
     : problem_(plan.problem),
       layout_(layout),
       communicator_(&communicator),
-      kernel_(plan, layout.heads, layout.TokensOf(layout.rank), layout.max_tokens()) {
+      kernel_(plan, layout.heads, layout.TokensOf(layout.rank), MostKeysOfAStep(layout)) {
   const TensorShape shape = QueryShape(problem_, layout.heads.kv.size(), layout.max_tokens());
   // One step needs no second buffer, none needs none, and only several steps need a state between them.
   for (int i = 0; i < std::min(2, layout.size() - 1); ++i) {
@@ -25,31 +36,35 @@ void RingStage::Run(const ConstTensorView& q, const ConstTensorView& k, const Co
                     const TensorView& output, RunParts parts) {
   const int steps = layout_.size();
   const int right = (layout_.rank + 1) % steps, left = SourceOf(1);
-  ConstTensorView current_k = k, current_v = v;
-  for (int step = 0; step < steps; ++step) {
-    const bool is_last = step == steps - 1;
+  AttentionStep step;
+  step.query = {q, layout_.own()};
+  step.key_value = {k, v, layout_.own()};
+  step.state = state_.view();
+  step.output = output;
+  if (steps == 1 && parts.compute) kernel_.Accumulate(step, {});
+  for (int number = 0; number + 1 < steps; ++number) {
+    const KeyValueBuffer& buffer = arriving_[number % 2];
+    const int64_t tokens = layout_.TokensOf(SourceOf(number + 1));
+    const TensorView next_k = buffer.k.Dense(tokens), next_v = buffer.v.Dense(tokens);
+    const KeyValueShard next = {next_k, next_v, layout_.tokens[static_cast<size_t>(SourceOf(number + 1))]};
     RequestSet requests(*communicator_);
-    TensorView next_k, next_v;
-    if (!is_last) {
-      const KeyValueBuffer& buffer = arriving_[step % 2];
-      next_k = buffer.k.Dense(layout_.TokensOf(SourceOf(step + 1)));
-      next_v = buffer.v.Dense(layout_.TokensOf(SourceOf(step + 1)));
-    }
-    if (parts.exchange && !is_last) {
+    if (parts.exchange) {
       requests.Receive({next_k}, left);
       requests.Receive({next_v}, left);
-      requests.Send({current_k}, right);
-      requests.Send({current_v}, right);
+      requests.Send({step.key_value.k}, right);
+      requests.Send({step.key_value.v}, right);
     }
-    if (parts.compute) {
-      const TokenSegments& keys = layout_.tokens[static_cast<size_t>(SourceOf(step))];
-      kernel_.Accumulate(
-          {{q, layout_.own()}, {current_k, current_v, keys}, state_.view(), output, step == 0, is_last, {}},
-          {&requests});
+    const bool are_last_two = number + 2 == steps;
+    step.first = number == 0;
+    step.last = are_last_two;
+    if (are_last_two) step.next_key_value = next;
+    if (parts.compute && are_last_two) {
+      kernel_.AccumulateArriving(step, requests, "ring", number);
+    } else if (parts.compute) {
+      kernel_.Accumulate(step, {&requests});
     }
-    requests.Wait("ring", step);
-    current_k = next_k;
-    current_v = next_v;
+    requests.Wait("ring", number);
+    step.key_value = next;
   }
 }
 

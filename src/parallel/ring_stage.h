@@ -15,10 +15,12 @@ namespace attention {
 //   q1:kv1      q1:kv0      q1:kv2
 //   q2:kv2      q2:kv1      q2:kv0
 //
-// The order of steps is fixed, so the result does not depend on when messages arrive. Traffic per rank: K and
-// V of all ranks but the right neighbour, 2 * batch * KV heads * head_dim * (S - S_right) elements, hidden as
-// long as a step computes longer than its K/V travel: 2 * S_r * group FLOPs per element moved (half of it
-// causal and zigzag), so at 200 GFLOP/s on 1 Gbit (32 ns for a float) from S_r * group = 3200 on (6400).
+// The order of steps is fixed, so the result does not depend on when messages arrive. The last two are one
+// pass for all heads that begin after the last arrival (KernelRunner::AccumulateArriving). Traffic per rank:
+// K and V of all ranks but the right neighbour, 2 * batch * KV heads * head_dim * (S - S_right) elements,
+// hidden as long as a step computes longer than its K/V travel: 2 * S_r * group FLOPs per element moved (half
+// of it causal and zigzag), so at 200 GFLOP/s on 1 Gbit (32 ns for a float) from S_r * group = 3200 on
+// (6400).
 class RingStage : public SequenceStage {
  public:
   RingStage(const AttentionPlan& plan, const SequenceLayout& layout, const Communicator& communicator);
