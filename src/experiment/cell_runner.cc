@@ -26,6 +26,9 @@ constexpr uint64_t kOrderStream = 6;
 constexpr int kOrderOfMaking = std::numeric_limits<int>::min();  // among rounds
 // Bandwidth is measured over the footprint of the inputs; from here on more bytes change nothing.
 constexpr int64_t kMaximumReadBytes = int64_t{256} << 20;
+// Reads last as long as the samples they are the limit of, up to this. Clouds grant memory bandwidth like a
+// bucket that fills while nobody reads: for some ms after a pause twice of what lasts.
+constexpr double kMaximumReadSeconds = 50e-3;
 
 struct Timing {
   double max_s = 0;  // over ranks
@@ -133,6 +136,7 @@ class CellRun {
   bool fits_cache_ = true;
   bool last_round_ = false;
   double best_peak_gflops_ = 0;
+  double fastest_run_s_ = std::numeric_limits<double>::infinity();
 };
 
 void CellRun::SetUp() {
@@ -195,7 +199,8 @@ void CellRun::SetUp() {
 
 void CellRun::Check(VariantRun& run) {
   run.workload->PoisonOutput();
-  TimeOnce(communicator_, [&] { run.workload->Run(); });
+  const Timing timing = TimeOnce(communicator_, [&] { run.workload->Run(); });
+  fastest_run_s_ = std::min(fastest_run_s_, timing.max_s);
   CheckOutput(run);
 }
 
@@ -231,15 +236,21 @@ void CellRun::CheckAll() {
 Limits CellRun::MeasureLimits() {
   Limits limits;
   // The best of three bursts: a burst in which the machine was elsewhere says nothing about it.
-  for (int burst = 0; burst < 3; ++burst) {
+  constexpr int kBursts = 3;
+  for (int burst = 0; burst < kBursts; ++burst) {
     communicator_.Barrier("peak");
     const double peak =
         MeasurePeakGflops(cell_.isa, cell_.problem.data_type, cell_.threads, options_.peak_seconds);
+    limits.peak_gflops = std::max(limits.peak_gflops, SumOverRanks(communicator_, peak));
+  }
+  const double stretch = std::min(fastest_run_s_, kMaximumReadSeconds);
+  const double seconds = std::max(options_.peak_seconds, stretch);
+  for (int burst = 0; burst <= kBursts; ++burst) {
     communicator_.Barrier("read bandwidth");
     const double read = MeasureReadBandwidth(cell_.isa, cell_.threads, read_buffer_.data(),
-                                             read_buffer_.size_bytes(), options_.peak_seconds);
-    limits.peak_gflops = std::max(limits.peak_gflops, SumOverRanks(communicator_, peak));
-    limits.read_gb_per_s = std::max(limits.read_gb_per_s, SumOverRanks(communicator_, read));
+                                             read_buffer_.size_bytes(), seconds, stretch);
+    // The first one ends what the pause above has saved up.
+    if (burst > 0) limits.read_gb_per_s = std::max(limits.read_gb_per_s, SumOverRanks(communicator_, read));
   }
   best_peak_gflops_ = std::max(best_peak_gflops_, limits.peak_gflops);
   return limits;
@@ -305,6 +316,7 @@ SampleRow CellRun::TakeSample(VariantRun& run, int round, int position, const Li
   sample.time_s = timing.max_s;
   sample.time_min_rank_s = timing.min_s;
   sample.page_faults = timing.page_faults;
+  fastest_run_s_ = std::min(fastest_run_s_, timing.max_s);
   if (last_round_ && !fits_cache_) CheckOutput(run);
   if (run.workload != nullptr) MeasureParts(run, sample, waited);
   const double gflops = cell_.flops / timing.max_s * 1e-9;

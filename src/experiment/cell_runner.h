@@ -22,7 +22,7 @@ struct CellOptions {
   BackendFactory backend = nullptr;
   int nodes = 1;
   bool oversubscribed = false;
-  double peak_seconds = 2e-3;  // of one burst of the FMA and bandwidth measurements
+  double peak_seconds = 2e-3;  // of one burst of the FMA and bandwidth measurements, at least
   // Called on rank 0 for every sample, as soon as it is taken.
   std::function<void(const SampleRow&)> on_sample;
   // Told on every rank while a model's weights are loaded; may be empty.

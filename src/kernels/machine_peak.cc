@@ -170,7 +170,8 @@ double MeasurePeakGflops(Isa isa, DataType data_type, int threads, double second
   return sum * 1e-9;
 }
 
-double MeasureReadBandwidth(Isa isa, int threads, const void* memory, size_t bytes, double seconds) {
+double MeasureReadBandwidth(Isa isa, int threads, const void* memory, size_t bytes, double seconds,
+                            double stretch_seconds) {
   Require(threads >= 1, "threads: ", threads, "; at least 1");
   const PeakFunctions functions = FunctionsOf(isa);
   const size_t part = bytes / threads / 256 * 256;
@@ -182,15 +183,20 @@ double MeasureReadBandwidth(Isa isa, int threads, const void* memory, size_t byt
   {
     const std::byte* mine = static_cast<const std::byte*>(memory) + part * omp_get_thread_num();
     Clock::time_point before;
+    int64_t passes = 0;  // of the stretch; these two are the first thread's
     while (!done) {
 #pragma omp barrier
-      if (omp_get_thread_num() == 0) before = Clock::now();
+      if (omp_get_thread_num() == 0 && passes == 0) before = Clock::now();
       Keep(functions.read(mine, part));
 #pragma omp barrier
       if (omp_get_thread_num() == 0) {
         const Clock::time_point after = Clock::now();
-        best = std::max(best, static_cast<double>(part * threads) / Seconds(after - before));
-        done = Seconds(after - start) >= seconds;
+        ++passes;
+        if (Seconds(after - before) >= stretch_seconds) {
+          best = std::max(best, static_cast<double>(part * threads * passes) / Seconds(after - before));
+          done = Seconds(after - start) >= seconds;
+          passes = 0;
+        }
       }
 #pragma omp barrier
     }

@@ -16,8 +16,10 @@ namespace attention {
 double MeasurePeakGflops(Isa isa, DataType data_type, int threads, double seconds);
 
 // Streaming read rate over `bytes` of already touched memory per thread set (split among threads), GB/s
-// (1e9). Widest loads of the ISA, several independent streams.
-double MeasureReadBandwidth(Isa isa, int threads, const void* memory, size_t bytes, double seconds);
+// (1e9). Widest loads of the ISA, several independent streams. The best stretch of whole passes that take at
+// least `stretch_seconds` (0: of single passes) within about `seconds`.
+double MeasureReadBandwidth(Isa isa, int threads, const void* memory, size_t bytes, double seconds,
+                            double stretch_seconds = 0);
 
 // The core's clock as it is now, GHz, from a chain of dependent integer additions, which every x86 core does
 // one per cycle; the best of many slices within about `seconds`. 0 on processors where that is not known.

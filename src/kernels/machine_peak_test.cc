@@ -1,5 +1,6 @@
 #include "src/kernels/machine_peak.h"
 
+#include <chrono>
 #include <cmath>
 #include <vector>
 
@@ -30,6 +31,15 @@ TEST(MachinePeakTest, EveryIsaReads) {
       EXPECT_TRUE(std::isfinite(rate) && rate > 0) << Name(isa);
     }
   }
+}
+
+TEST(MachinePeakTest, AStretchIsOfManyPasses) {
+  const std::vector<float> memory(1 << 14, 1.0f);
+  const auto begin = std::chrono::steady_clock::now();
+  const double rate = MeasureReadBandwidth(Isa::kScalar, 2, memory.data(), memory.size() * sizeof(float),
+                                           /*seconds=*/0, /*stretch_seconds=*/0.01);
+  EXPECT_GE(std::chrono::steady_clock::now() - begin, std::chrono::milliseconds(10));
+  EXPECT_TRUE(std::isfinite(rate) && rate > 0);
 }
 
 TEST(MachinePeakTest, TheClockHasARate) { EXPECT_GT(MeasureClockGhz(1e-4), 0); }
