@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "src/base/aligned_buffer.h"
+#include "src/kernels/group_pipeline.h"
 #include "src/kernels/progress_meter.h"
 #include "src/kernels/score_panel.h"
 #include "src/kernels/step_layout.h"
@@ -41,8 +42,9 @@ class ExactSoftmax : public AttentionBackend {
         phases_(config_, kernels_, tiles_),
         scratch_(config.threads) {}
 
-  // Scratch of every thread, packed values, and `panels` panels.
-  void Allocate(int64_t panels) {
+  // Scratch of every thread, packed values of `kv_heads` KV heads, and `panels` panels.
+  void Allocate(int64_t kv_heads, int64_t panels) {
+    values_.resize(kv_heads);
     panels_.resize(panels);
     Workspace sizes;
     LayOut(sizes);
@@ -59,25 +61,6 @@ class ExactSoftmax : public AttentionBackend {
   // The team waits for its last thread.
   void Meet(ProgressMeter& meter) { barrier_.Wait(omp_get_num_threads(), meter); }
 
-  // Calls function(batch, group) with V packed, by all threads of a parallel region together.
-  template <typename Function>
-  void ForEachGroup(const AttentionStep& step, ProgressMeter& meter, Function function) {
-    phases_.values().CheckRoom(step);
-    const int64_t chunks = phases_.values().Chunks(step);
-    const int64_t last_position = LastPosition(step.query);
-    for (int64_t b = 0; b < config_.batch; ++b) {
-      for (const HeadGroup& group : groups_) {
-#pragma omp for schedule(dynamic) nowait
-        for (int64_t chunk = 0; chunk < chunks; ++chunk) {
-          meter.BeforeBytes(phases_.values().BytesPerChunk());
-          phases_.values().Pack(step, b, group.kv_head, chunk, last_position, values_);
-        }
-        Meet(meter);
-        function(b, group);
-      }
-    }
-  }
-
   BackendConfig config_;
   const TileKernels kernels_;
   std::vector<HeadGroup> groups_;
@@ -85,7 +68,7 @@ class ExactSoftmax : public AttentionBackend {
   PanelPhases phases_;
   std::vector<PanelScratch> scratch_;
   std::vector<ScorePanel> panels_;
-  std::byte* values_ = nullptr;
+  std::vector<std::byte*> values_;
   PollingBarrier barrier_;
 
  private:
@@ -98,7 +81,7 @@ class ExactSoftmax : public AttentionBackend {
       scratch.ones = workspace.Take<float>(width);
       scratch.flags = workspace.Take<float>(width);
     }
-    values_ = workspace.Take<std::byte>(phases_.values().size());
+    for (std::byte*& values : values_) values = workspace.Take<std::byte>(phases_.values().size());
     for (ScorePanel& panel : panels_) {
       panel.maximum = workspace.Take<float>(width);
       panel.sum = workspace.Take<float>(width);
@@ -113,35 +96,60 @@ class Standard : public ExactSoftmax {
  public:
   Standard(const BackendConfig& config, const TileKernels& kernels)
       : ExactSoftmax(config, kernels, StandardTiles(config, kernels)) {
-    Allocate(std::max<int64_t>(1, CeilDivide(config.max_query_tokens, rows_per_block())) +
-             (config.threads > 1 ? config.threads : 0));
+    Allocate(std::min<int64_t>(2, config.batch * static_cast<int64_t>(groups_.size())),
+             std::max<int64_t>(1, CeilDivide(config.max_query_tokens, rows_per_block())) +
+                 (config.threads > 1 ? config.threads : 0));
     own_panels_.resize(config.threads);
     for (std::vector<int64_t>& own : own_panels_) own.reserve(panels_.size());
   }
 
   void Accumulate(const AttentionStep& step) override {
     CheckStep(config_, step);
+    phases_.values().CheckRoom(step);
+    const int64_t groups = static_cast<int64_t>(groups_.size()), units = config_.batch * groups;
+    if (units == 0 || CountTokens(step.query.segments) == 0) return step.progress();
 #pragma omp parallel num_threads(config_.threads) if (config_.threads > 1)
     {
-      const int thread = omp_get_thread_num();
       ProgressMeter meter = Meter(step);
-      ForEachGroup(step, meter, [&](int64_t b, const HeadGroup& group) {
+      PackValues(step, 0, meter);
+      Meet(meter);
+      for (int64_t unit = 0; unit < units; ++unit) {
+        // Done by when the threads meet after this one's heads.
+        if (unit + 1 < units) PackValues(step, unit + 1, meter);
+        const HeadGroup& group = groups_[unit % groups];
         for (int64_t head = group.first_head; head < group.first_head + group.heads; ++head) {
-          RunHead(step, {b, head, 1, {}}, group.kv_head, meter, scratch_[thread]);
+          RunHead(step, {unit / groups, head, 1, {}}, group.kv_head, Values(unit), meter,
+                  scratch_[omp_get_thread_num()]);
         }
-      });
+      }
     }
     step.progress();
   }
 
  private:
+  // Of a (batch entry, KV head): two buffers in turn.
+  std::byte* Values(int64_t unit) const { return values_[unit % static_cast<int64_t>(values_.size())]; }
+
+  // All threads share it and go on without waiting for each other.
+  void PackValues(const AttentionStep& step, int64_t unit, ProgressMeter& meter) {
+    const int64_t groups = static_cast<int64_t>(groups_.size());
+    const int64_t chunks = phases_.values().Chunks(step);
+    const int64_t last_position = LastPosition(step.query);
+#pragma omp for schedule(dynamic) nowait
+    for (int64_t chunk = 0; chunk < chunks; ++chunk) {
+      meter.BeforeBytes(phases_.values().BytesPerChunk());
+      phases_.values().Pack(step, unit / groups, groups_[unit % groups].kv_head, chunk, last_position,
+                            Values(unit));
+    }
+  }
+
   // All threads together. A thread takes the blocks it is dealt through all three phases, its part of the
   // matrix after its part: no row needs another's scores, so threads meet once, before the next head
   // overwrites the matrix, and what fits a core's own cache stays there. Blocks are cut for all to end at the
   // same time (11 equal blocks for two threads would cost a twelfth). Short blocks of several query segments
   // may need more panels than one matrix has: then the head takes more than one pass.
-  void RunHead(const AttentionStep& step, ColumnTile tile, int64_t kv_head, ProgressMeter& meter,
-               const PanelScratch& scratch) {
+  void RunHead(const AttentionStep& step, ColumnTile tile, int64_t kv_head, std::byte* values,
+               ProgressMeter& meter, const PanelScratch& scratch) {
     std::vector<int64_t>& own = own_panels_[omp_get_thread_num()];
     const SharedRowBlocks blocks(step.query.segments, rows_per_block(), kernels_.lanes, config_.threads);
     const int64_t capacity = static_cast<int64_t>(panels_.size());
@@ -165,7 +173,7 @@ class Standard : public ExactSoftmax {
       for (auto panel = own.rbegin(); panel != own.rend(); ++panel) {
         phases_.Softmax(step, block_tile(*panel), meter, panels_[*panel]);
       }
-      for (int64_t i : own) phases_.Output(step, block_tile(i), values_, meter, scratch, panels_[i]);
+      for (int64_t i : own) phases_.Output(step, block_tile(i), values, meter, scratch, panels_[i]);
       Meet(meter);
     }
   }
@@ -176,31 +184,51 @@ class Standard : public ExactSoftmax {
 class RowBlocked : public ExactSoftmax {
  public:
   RowBlocked(const BackendConfig& config, const TileKernels& kernels)
-      : ExactSoftmax(config, kernels, RowBlockedTiles(config, kernels)) {
-    Allocate(config.threads);
+      : ExactSoftmax(config, kernels, RowBlockedTiles(config, kernels)),
+        largest_group_(LargestGroup(groups_)),
+        pipeline_(config.batch * static_cast<int64_t>(groups_.size())) {
+    Allocate(std::min(GroupPipeline::kBuffers, config.batch * static_cast<int64_t>(groups_.size())),
+             config.threads);
   }
 
   void Accumulate(const AttentionStep& step) override {
     CheckStep(config_, step);
+    const PackedValues& packed_values = phases_.values();
+    packed_values.CheckRoom(step);
     const int64_t blocks = CountRowBlocks(step.query.segments, tiles_.q_block);
+    const int64_t groups = static_cast<int64_t>(groups_.size());
+    const int64_t last_position = LastPosition(step.query);
+    pipeline_.Reset(config_.batch * groups, packed_values.Chunks(step), blocks * largest_group_);
 #pragma omp parallel num_threads(config_.threads) if (config_.threads > 1)
     {
       const int thread = omp_get_thread_num();
       ProgressMeter meter = Meter(step);
-      ForEachGroup(step, meter, [&](int64_t b, const HeadGroup& group) {
-#pragma omp for schedule(dynamic) nowait
-        for (int64_t i = blocks * group.heads - 1; i >= 0; --i) {
-          const ColumnTile tile{b, group.first_head + i % group.heads, 1,
-                                GetRowBlock(step.query.segments, tiles_.q_block, i / group.heads)};
-          phases_.Scores(step, tile, group.kv_head, meter, scratch_[thread], panels_[thread]);
-          phases_.Softmax(step, tile, meter, panels_[thread]);
-          phases_.Output(step, tile, values_, meter, scratch_[thread], panels_[thread]);
-        }
-        Meet(meter);
-      });
+      pipeline_.Run(
+          [&](int64_t unit, int64_t chunk, int64_t buffer) {
+            meter.BeforeBytes(packed_values.BytesPerChunk());
+            packed_values.Pack(step, unit / groups, groups_[unit % groups].kv_head, chunk, last_position,
+                               values_[buffer]);
+          },
+          [&](int64_t unit, int64_t index, int64_t buffer) {
+            const HeadGroup& group = groups_[unit % groups];
+            if (index % largest_group_ >= group.heads) return;
+            // Late rows, expensive under a causal mask, first.
+            const RowBlock rows =
+                GetRowBlock(step.query.segments, tiles_.q_block, blocks - 1 - index / largest_group_);
+            const ColumnTile tile{unit / groups, group.first_head + index % largest_group_, 1, rows};
+            phases_.Scores(step, tile, group.kv_head, meter, scratch_[thread], panels_[thread]);
+            phases_.Softmax(step, tile, meter, panels_[thread]);
+            phases_.Output(step, tile, values_[buffer], meter, scratch_[thread], panels_[thread]);
+          },
+          [&] { meter.Call(); });
+      Meet(meter);
     }
     step.progress();
   }
+
+ private:
+  int64_t largest_group_;
+  GroupPipeline pipeline_;
 };
 
 }  // namespace

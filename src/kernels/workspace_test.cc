@@ -61,8 +61,10 @@ int64_t ExactBytes(const BackendConfig& config, const TileKernels& kernels) {
           ? config.threads
           : (config.max_query_tokens + width - 1) / width + (config.threads > 1 ? config.threads : 0);
   const int64_t panel = Up(config.max_kv_tokens + kernels.tile_rows, kernels.tile_rows) * width;
+  const int64_t packed_heads = std::min<int64_t>(config.algorithm == AttentionAlgorithm::kRowBlocked ? 3 : 2,
+                                                 config.batch * config.kv_heads);
   return config.threads * (2 * Array(head_dim * width) + 3 * Array(width)) +
-         PackedValuesBytes(config, kernels) + panels * (Array(panel) + 2 * Array(width));
+         packed_heads * PackedValuesBytes(config, kernels) + panels * (Array(panel) + 2 * Array(width));
 }
 
 TEST(WorkspaceTest, EqualsItsFormula) {
