@@ -40,11 +40,13 @@ class ExactSoftmax : public AttentionBackend {
         groups_(MakeHeadGroups(config)),
         tiles_(tiles),
         phases_(config_, kernels_, tiles_),
-        scratch_(config.threads) {}
+        scratch_(config.threads),
+        largest_group_(LargestGroup(groups_)),
+        pipeline_(units()),
+        values_(std::min(GroupPipeline::kBuffers, units())) {}
 
-  // Scratch of every thread, packed values of `kv_heads` KV heads, and `panels` panels.
-  void Allocate(int64_t kv_heads, int64_t panels) {
-    values_.resize(kv_heads);
+  // Scratch of every thread, packed values, and `panels` panels.
+  void Allocate(int64_t panels) {
     panels_.resize(panels);
     Workspace sizes;
     LayOut(sizes);
@@ -55,11 +57,39 @@ class ExactSoftmax : public AttentionBackend {
 
   int64_t rows_per_block() const { return kernels_.block_columns(); }
 
-  ProgressMeter Meter(const AttentionStep& step) const {
-    return {omp_get_thread_num() == 0 ? step.progress : Progress{}, config_.isa};
+  // Deals blocks of rows of one head after the other to threads, late rows first (they are the expensive ones
+  // under a causal mask), V of the head's group packed before: compute(tile, KV head, packed V, thread,
+  // meter). finish(packed V, thread, meter): after a thread's last block in a row of a group.
+  template <typename Compute, typename Finish>
+  void RunTiles(const AttentionStep& step, const RowBlocks& blocks, Compute compute, Finish finish) {
+    CheckStep(config_, step);
+    const PackedValues& packed_values = phases_.values();
+    packed_values.CheckRoom(step);
+    const int64_t groups = static_cast<int64_t>(groups_.size());
+    const int64_t last_position = LastPosition(step.query);
+    pipeline_.Reset(units(), packed_values.Chunks(step), blocks.count() * largest_group_);
+#pragma omp parallel num_threads(config_.threads) if (config_.threads > 1)
+    {
+      const int thread = omp_get_thread_num();
+      ProgressMeter meter(thread == 0 ? step.progress : Progress{}, config_.isa);
+      pipeline_.Run(
+          [&](int64_t unit, int64_t chunk, int64_t buffer) {
+            meter.BeforeBytes(packed_values.BytesPerChunk());
+            packed_values.Pack(step, unit / groups, groups_[unit % groups].kv_head, chunk, last_position,
+                               values_[buffer]);
+          },
+          [&](int64_t unit, int64_t index, int64_t buffer) {
+            const HeadGroup& group = groups_[unit % groups];
+            const int64_t head = index / blocks.count(), block = blocks.count() - 1 - index % blocks.count();
+            if (head >= group.heads) return;
+            compute(ColumnTile{unit / groups, group.first_head + head, 1, blocks.Get(block)}, group.kv_head,
+                    values_[buffer], thread, meter);
+          },
+          [&](int64_t, int64_t buffer) { finish(values_[buffer], thread, meter); }, [&] { meter.Call(); });
+      barrier_.Wait(omp_get_num_threads(), meter);
+    }
+    step.progress();
   }
-  // The team waits for its last thread.
-  void Meet(ProgressMeter& meter) { barrier_.Wait(omp_get_num_threads(), meter); }
 
   BackendConfig config_;
   const TileKernels kernels_;
@@ -68,10 +98,9 @@ class ExactSoftmax : public AttentionBackend {
   PanelPhases phases_;
   std::vector<PanelScratch> scratch_;
   std::vector<ScorePanel> panels_;
-  std::vector<std::byte*> values_;
-  PollingBarrier barrier_;
 
  private:
+  int64_t units() const { return config_.batch * static_cast<int64_t>(groups_.size()); }
   void LayOut(Workspace& workspace) {
     const int64_t width = kernels_.block_columns();
     for (PanelScratch& scratch : scratch_) {
@@ -89,146 +118,99 @@ class ExactSoftmax : public AttentionBackend {
     }
   }
 
+  int64_t largest_group_;
+  GroupPipeline pipeline_;
+  std::vector<std::byte*> values_;  // buffers of the pipeline
+  PollingBarrier barrier_;
   AlignedBuffer workspace_;
 };
 
+// The score matrix of a head is shared out to threads by blocks of rows, to each into panels of its own. No
+// row needs another's scores: a thread takes the blocks it was dealt through all three phases, its part of
+// the matrix after its part, and goes on with the next head without waiting for anybody. A thread that was
+// dealt more than its share takes what its panels hold through the phases first.
 class Standard : public ExactSoftmax {
  public:
   Standard(const BackendConfig& config, const TileKernels& kernels)
-      : ExactSoftmax(config, kernels, StandardTiles(config, kernels)) {
-    Allocate(std::min<int64_t>(2, config.batch * static_cast<int64_t>(groups_.size())),
-             std::max<int64_t>(1, CeilDivide(config.max_query_tokens, rows_per_block())) +
-                 (config.threads > 1 ? config.threads : 0));
-    own_panels_.resize(config.threads);
-    for (std::vector<int64_t>& own : own_panels_) own.reserve(panels_.size());
+      : ExactSoftmax(config, kernels, StandardTiles(config, kernels)),
+        panels_per_thread_(CeilDivide(CeilDivide(config.max_query_tokens, rows_per_block()), config.threads) +
+                           (config.threads > 1 ? 1 : 0)) {
+    Allocate(panels_per_thread_ * config.threads);
+    shares_.resize(config.threads);
+    for (Share& share : shares_) share.tiles.reserve(panels_per_thread_);
   }
 
   void Accumulate(const AttentionStep& step) override {
-    CheckStep(config_, step);
-    phases_.values().CheckRoom(step);
-    const int64_t groups = static_cast<int64_t>(groups_.size()), units = config_.batch * groups;
-    if (units == 0 || CountTokens(step.query.segments) == 0) return step.progress();
-#pragma omp parallel num_threads(config_.threads) if (config_.threads > 1)
-    {
-      ProgressMeter meter = Meter(step);
-      PackValues(step, 0, meter);
-      Meet(meter);
-      for (int64_t unit = 0; unit < units; ++unit) {
-        // Done by when the threads meet after this one's heads.
-        if (unit + 1 < units) PackValues(step, unit + 1, meter);
-        const HeadGroup& group = groups_[unit % groups];
-        for (int64_t head = group.first_head; head < group.first_head + group.heads; ++head) {
-          RunHead(step, {unit / groups, head, 1, {}}, group.kv_head, Values(unit), meter,
-                  scratch_[omp_get_thread_num()]);
-        }
-      }
-    }
-    step.progress();
+    const RowBlocks blocks(step.query.segments, rows_per_block(), kernels_.lanes);
+    RunTiles(
+        step, blocks,
+        [&](const ColumnTile& tile, int64_t kv_head, std::byte* values, int thread, ProgressMeter& meter) {
+          Share& share = shares_[thread];
+          const bool is_other_head = share.tiles.empty() || share.tiles.back().head_begin != tile.head_begin;
+          if (is_other_head || share.tiles.size() == static_cast<size_t>(panels_per_thread_)) {
+            FinishShare(step, share, values, thread, meter);
+          }
+          share.tiles.push_back(tile);
+          phases_.Scores(step, tile, kv_head, meter, scratch_[thread], Panel(share, thread, Last(share)));
+        },
+        [&](std::byte* values, int thread, ProgressMeter& meter) {
+          FinishShare(step, shares_[thread], values, thread, meter);
+        });
   }
 
  private:
-  // Of a (batch entry, KV head): two buffers in turn.
-  std::byte* Values(int64_t unit) const { return values_[unit % static_cast<int64_t>(values_.size())]; }
+  struct Share {
+    std::vector<ColumnTile> tiles;  // of one head, in the order in which they were dealt
+    size_t used_before = 0;         // panels, by the share before it
+    bool backwards = false;
+  };
+  static size_t Last(const Share& share) { return share.tiles.size() - 1; }
 
-  // All threads share it and go on without waiting for each other.
-  void PackValues(const AttentionStep& step, int64_t unit, ProgressMeter& meter) {
-    const int64_t groups = static_cast<int64_t>(groups_.size());
-    const int64_t chunks = phases_.values().Chunks(step);
-    const int64_t last_position = LastPosition(step.query);
-#pragma omp for schedule(dynamic) nowait
-    for (int64_t chunk = 0; chunk < chunks; ++chunk) {
-      meter.BeforeBytes(phases_.values().BytesPerChunk());
-      phases_.values().Pack(step, unit / groups, groups_[unit % groups].kv_head, chunk, last_position,
-                            Values(unit));
-    }
+  // Every other share begins with the panel that was used last: it is still in a cache when the matrix is
+  // not.
+  const ScorePanel& Panel(const Share& share, int thread, size_t index) const {
+    const bool is_reversed = share.backwards && index < share.used_before;
+    const size_t place = is_reversed ? share.used_before - 1 - index : index;
+    return panels_[static_cast<size_t>(thread * panels_per_thread_) + place];
   }
 
-  // All threads together. A thread takes the blocks it is dealt through all three phases, its part of the
-  // matrix after its part: no row needs another's scores, so threads meet once, before the next head
-  // overwrites the matrix, and what fits a core's own cache stays there. Blocks are cut for all to end at the
-  // same time (11 equal blocks for two threads would cost a twelfth). Short blocks of several query segments
-  // may need more panels than one matrix has: then the head takes more than one pass.
-  void RunHead(const AttentionStep& step, ColumnTile tile, int64_t kv_head, std::byte* values,
-               ProgressMeter& meter, const PanelScratch& scratch) {
-    std::vector<int64_t>& own = own_panels_[omp_get_thread_num()];
-    const SharedRowBlocks blocks(step.query.segments, rows_per_block(), kernels_.lanes, config_.threads);
-    const int64_t capacity = static_cast<int64_t>(panels_.size());
-    for (int64_t first = 0; first < blocks.count(); first += capacity) {
-      const int64_t count = std::min(capacity, blocks.count() - first);
-      const auto block_tile = [&](int64_t panel) {
-        tile.rows = blocks.Get(first + panel);
-        return tile;
-      };
-      own.clear();
-      // Late rows, expensive under a causal mask, are dealt first; without one, every other head begins at
-      // the other end of the matrix, where the head before it ended.
-      const bool from_the_end = config_.causal || tile.head_begin % 2 == 0;
-#pragma omp for schedule(dynamic) nowait
-      for (int64_t dealt = 0; dealt < count; ++dealt) {
-        const int64_t i = from_the_end ? count - 1 - dealt : dealt;
-        own.push_back(i);
-        phases_.Scores(step, block_tile(i), kv_head, meter, scratch, panels_[i]);
-      }
-      // Backwards: what was written last is still in a cache when the matrix is not. And forwards again.
-      for (auto panel = own.rbegin(); panel != own.rend(); ++panel) {
-        phases_.Softmax(step, block_tile(*panel), meter, panels_[*panel]);
-      }
-      for (int64_t i : own) phases_.Output(step, block_tile(i), values, meter, scratch, panels_[i]);
-      Meet(meter);
+  // The softmax passes over the scores from the end where they were written last, the output forwards again.
+  void FinishShare(const AttentionStep& step, Share& share, std::byte* values, int thread,
+                   ProgressMeter& meter) {
+    if (share.tiles.empty()) return;
+    for (size_t i = share.tiles.size(); i-- > 0;) {
+      phases_.Softmax(step, share.tiles[i], meter, Panel(share, thread, i));
     }
+    for (size_t i = 0; i < share.tiles.size(); ++i) {
+      phases_.Output(step, share.tiles[i], values, meter, scratch_[thread], Panel(share, thread, i));
+    }
+    share.used_before = share.backwards ? 0 : share.tiles.size();
+    share.backwards = !share.backwards;
+    share.tiles.clear();
   }
 
-  std::vector<std::vector<int64_t>> own_panels_;  // by thread: those whose blocks it was dealt
+  int64_t panels_per_thread_;
+  std::vector<Share> shares_;  // by thread
 };
 
 class RowBlocked : public ExactSoftmax {
  public:
   RowBlocked(const BackendConfig& config, const TileKernels& kernels)
-      : ExactSoftmax(config, kernels, RowBlockedTiles(config, kernels)),
-        largest_group_(LargestGroup(groups_)),
-        pipeline_(config.batch * static_cast<int64_t>(groups_.size())) {
-    Allocate(std::min(GroupPipeline::kBuffers, config.batch * static_cast<int64_t>(groups_.size())),
-             config.threads);
+      : ExactSoftmax(config, kernels, RowBlockedTiles(config, kernels)) {
+    Allocate(config.threads);
   }
 
   void Accumulate(const AttentionStep& step) override {
-    CheckStep(config_, step);
-    const PackedValues& packed_values = phases_.values();
-    packed_values.CheckRoom(step);
-    const int64_t blocks = CountRowBlocks(step.query.segments, tiles_.q_block);
-    const int64_t groups = static_cast<int64_t>(groups_.size());
-    const int64_t last_position = LastPosition(step.query);
-    pipeline_.Reset(config_.batch * groups, packed_values.Chunks(step), blocks * largest_group_);
-#pragma omp parallel num_threads(config_.threads) if (config_.threads > 1)
-    {
-      const int thread = omp_get_thread_num();
-      ProgressMeter meter = Meter(step);
-      pipeline_.Run(
-          [&](int64_t unit, int64_t chunk, int64_t buffer) {
-            meter.BeforeBytes(packed_values.BytesPerChunk());
-            packed_values.Pack(step, unit / groups, groups_[unit % groups].kv_head, chunk, last_position,
-                               values_[buffer]);
-          },
-          [&](int64_t unit, int64_t index, int64_t buffer) {
-            const HeadGroup& group = groups_[unit % groups];
-            if (index % largest_group_ >= group.heads) return;
-            // Late rows, expensive under a causal mask, first.
-            const RowBlock rows =
-                GetRowBlock(step.query.segments, tiles_.q_block, blocks - 1 - index / largest_group_);
-            const ColumnTile tile{unit / groups, group.first_head + index % largest_group_, 1, rows};
-            phases_.Scores(step, tile, group.kv_head, meter, scratch_[thread], panels_[thread]);
-            phases_.Softmax(step, tile, meter, panels_[thread]);
-            phases_.Output(step, tile, values_[buffer], meter, scratch_[thread], panels_[thread]);
-          },
-          [&] { meter.Call(); });
-      Meet(meter);
-    }
-    step.progress();
+    const RowBlocks blocks(step.query.segments, tiles_.q_block, kernels_.lanes);
+    RunTiles(
+        step, blocks,
+        [&](const ColumnTile& tile, int64_t kv_head, std::byte* values, int thread, ProgressMeter& meter) {
+          phases_.Scores(step, tile, kv_head, meter, scratch_[thread], panels_[thread]);
+          phases_.Softmax(step, tile, meter, panels_[thread]);
+          phases_.Output(step, tile, values, meter, scratch_[thread], panels_[thread]);
+        },
+        [](std::byte*, int, ProgressMeter&) {});
   }
-
- private:
-  int64_t largest_group_;
-  GroupPipeline pipeline_;
 };
 
 }  // namespace

@@ -30,27 +30,44 @@ class GroupPipeline {
   }
 
   // Called by every thread: pack(unit, chunk, buffer), compute(unit, tile, buffer) until nothing is left;
-  // idle() again and again while it waits for others.
-  template <typename Pack, typename Compute, typename Idle>
-  void Run(Pack pack, Compute compute, Idle idle) {
+  // idle() again and again while it waits for others. compute may put off work until finish(unit, buffer),
+  // which follows a thread's last tile in a row of a unit.
+  template <typename Pack, typename Compute, typename Finish, typename Idle>
+  void Run(Pack pack, Compute compute, Finish finish, Idle idle) {
     const int64_t round = chunks_ + tiles_;
     const int64_t items = chunks_ + units_ * round;
+    int64_t open_unit = -1, open_tiles = 0;  // computed, not finished
+    const auto finish_open = [&] {
+      if (open_tiles == 0) return;
+      finish(open_unit, open_unit % kBuffers);
+      computed_[open_unit].fetch_add(open_tiles, std::memory_order_release);
+      open_tiles = 0;
+    };
     for (int64_t item = next_++; item < items; item = next_++) {
       // Chunks of unit 0, then rounds of (chunks of unit u+1, tiles of unit u).
       const int64_t unit = item < chunks_ ? -1 : (item - chunks_) / round;
       const int64_t index = item < chunks_ ? item : (item - chunks_) % round;
       if (index < chunks_) {
+        finish_open();  // others, or this thread itself, may wait for it
         const int64_t packed = unit + 1;
         if (packed == units_) continue;
         if (packed >= kBuffers) Wait(computed_[packed - kBuffers], tiles_, idle);
         pack(packed, index, packed % kBuffers);
         packed_[packed].fetch_add(1, std::memory_order_release);
       } else {
+        if (unit != open_unit) finish_open();
         Wait(packed_[unit], chunks_, idle);
         compute(unit, index - chunks_, unit % kBuffers);
-        computed_[unit].fetch_add(1, std::memory_order_release);
+        open_unit = unit;
+        ++open_tiles;
       }
     }
+    finish_open();
+  }
+  template <typename Pack, typename Compute, typename Idle>
+  void Run(Pack pack, Compute compute, Idle idle) {
+    Run(
+        pack, compute, [](int64_t, int64_t) {}, idle);
   }
 
  private:

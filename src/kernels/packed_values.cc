@@ -35,8 +35,8 @@ void PackedValues::CheckRoom(const AttentionStep& step) const {
 }
 
 int64_t PackedValues::Chunks(const AttentionStep& step) const {
-  return CountRowBlocks(step.key_value.segments, keys_per_chunk_) +
-         CountRowBlocks(step.next_key_value.segments, keys_per_chunk_);
+  return CountRuns(step.key_value.segments, keys_per_chunk_) +
+         CountRuns(step.next_key_value.segments, keys_per_chunk_);
 }
 
 void PackedValues::Pack(const AttentionStep& step, int64_t batch, int64_t kv_head, int64_t chunk,

@@ -117,28 +117,10 @@ float Base2Scale(const BackendConfig& config) {
   return static_cast<float>(scale * std::numbers::log2e);
 }
 
-int64_t CountRowBlocks(std::span<const TokenSegment> segments, int64_t rows_per_block) {
-  int64_t blocks = 0;
-  for (const TokenSegment& segment : segments) blocks += CeilDivide(segment.length, rows_per_block);
-  return blocks;
-}
-
-namespace {
-
-RowBlock BlockOfSegment(const TokenSegment& segment, int64_t rows, int64_t index) {
-  const int64_t begin = index * rows;
-  return {segment.local_begin + begin, segment.global_begin + begin, std::min(rows, segment.length - begin)};
-}
-
-}  // namespace
-
-RowBlock GetRowBlock(std::span<const TokenSegment> segments, int64_t rows_per_block, int64_t index) {
-  for (const TokenSegment& segment : segments) {
-    const int64_t blocks = CeilDivide(segment.length, rows_per_block);
-    if (index < blocks) return BlockOfSegment(segment, rows_per_block, index);
-    index -= blocks;
-  }
-  Fail("row block ", index, " is past the end");
+int64_t CountRuns(std::span<const TokenSegment> segments, int64_t tokens) {
+  int64_t runs = 0;
+  for (const TokenSegment& segment : segments) runs += CeilDivide(segment.length, tokens);
+  return runs;
 }
 
 int64_t RowBlocks::Rows(const TokenSegment& segment) const {
@@ -150,34 +132,12 @@ int64_t RowBlocks::Rows(const TokenSegment& segment) const {
 RowBlock RowBlocks::Get(int64_t index) const {
   for (const TokenSegment& segment : segments_) {
     const int64_t rows = Rows(segment), blocks = CeilDivide(segment.length, rows);
-    if (index < blocks) return BlockOfSegment(segment, rows, index);
-    index -= blocks;
-  }
-  Fail("row block ", index, " is past the end");
-}
-
-SharedRowBlocks::Cut SharedRowBlocks::CutOf(const TokenSegment& segment) const {
-  const int64_t granules = CeilDivide(segment.length, granule_), per_block = max_rows_ / granule_;
-  const int64_t full = granules / (per_block * threads_) * threads_;
-  const int64_t left = granules - full * per_block;
-  return {left, std::min(left, threads_), full};
-}
-
-RowBlock SharedRowBlocks::Get(int64_t index) const {
-  for (const TokenSegment& segment : segments_) {
-    const Cut cut = CutOf(segment);
-    if (index >= cut.small + cut.full) {
-      index -= cut.small + cut.full;
-      continue;
+    if (index < blocks) {
+      const int64_t begin = index * rows;
+      return {segment.local_begin + begin, segment.global_begin + begin,
+              std::min(rows, segment.length - begin)};
     }
-    // In granules, like the full blocks behind the small ones.
-    const auto begin_of = [&](int64_t block) {
-      return block < cut.small ? cut.left * block / cut.small
-                               : cut.left + (block - cut.small) * (max_rows_ / granule_);
-    };
-    const int64_t begin = begin_of(index) * granule_;
-    const int64_t end = std::min(begin_of(index + 1) * granule_, segment.length);
-    return {segment.local_begin + begin, segment.global_begin + begin, end - begin};
+    index -= blocks;
   }
   Fail("row block ", index, " is past the end");
 }

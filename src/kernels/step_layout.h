@@ -59,13 +59,11 @@ struct RowBlock {
   int64_t rows = 0;
 };
 
-// Segments cut into blocks of at most `rows_per_block` rows; blocks never cross segments.
-int64_t CountRowBlocks(std::span<const TokenSegment> segments, int64_t rows_per_block);
-// 0 <= index < CountRowBlocks(...), in segment order.
-RowBlock GetRowBlock(std::span<const TokenSegment> segments, int64_t rows_per_block, int64_t index);
+// Segments cut into runs of at most `tokens` tokens.
+int64_t CountRuns(std::span<const TokenSegment> segments, int64_t tokens);
 
-// The same with blocks of nearly equal size: each segment's number of blocks is the least that keeps them at
-// max_rows, their size a multiple of `granule` where max_rows allows.
+// Segments cut into blocks of nearly equal size; blocks never cross segments: each segment's number of blocks
+// is the least that keeps them at max_rows, their size a multiple of `granule` where max_rows allows.
 class RowBlocks {
  public:
   RowBlocks(std::span<const TokenSegment> segments, int64_t max_rows, int64_t granule)
@@ -82,38 +80,6 @@ class RowBlocks {
   std::span<const TokenSegment> segments_;
   int64_t max_rows_;
   int64_t granule_;
-  int64_t count_ = 0;
-};
-
-// The same for threads that meet when all blocks are done: as many blocks of max_rows as they can
-// share evenly, and what is left, less than one such block for each, in one smaller block per thread. Smaller
-// blocks come first: early rows, cheap under a causal mask. Sizes are multiples of `granule`, which divides
-// max_rows, but for a segment's last.
-class SharedRowBlocks {
- public:
-  SharedRowBlocks(std::span<const TokenSegment> segments, int64_t max_rows, int64_t granule, int64_t threads)
-      : segments_(segments), max_rows_(max_rows), granule_(granule), threads_(threads) {
-    for (const TokenSegment& segment : segments) {
-      const Cut cut = CutOf(segment);
-      count_ += cut.small + cut.full;
-    }
-  }
-  int64_t count() const { return count_; }
-  // 0 <= index < count(), in segment order.
-  RowBlock Get(int64_t index) const;
-
- private:
-  struct Cut {
-    int64_t left;   // granules of the small blocks
-    int64_t small;  // blocks
-    int64_t full;   // blocks
-  };
-  Cut CutOf(const TokenSegment& segment) const;
-
-  std::span<const TokenSegment> segments_;
-  int64_t max_rows_;
-  int64_t granule_;
-  int64_t threads_;
   int64_t count_ = 0;
 };
 
