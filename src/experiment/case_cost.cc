@@ -137,12 +137,13 @@ void EstimateCosts(Cell& cell, const MeasureOptions& measure) {
                            ? static_cast<double>(total.query) + total.key_value + total.output
                            : cache_bytes + weight_bytes;
   const double rate = AssumedCoreGflops(cell.isa) * 1e9 * cell.ranks * cell.threads;
-  // A sample is up to three runs (all, compute alone, exchange alone) and a warm-up; setting up costs a few.
   // A sample is up to three runs (all, compute alone, exchange alone) and a warm-up of what fits the caches.
   const double run_seconds = std::max(cell.flops / rate, 2e-5);
   const double warm_up = cell.minimum_bytes < (32 << 20) ? measure.warmup : 0;
   const double runs = 1 + warm_up + (cell.ranks > 1 && measure.measure_parts ? 1.2 : 0);
-  const double round_seconds = 15e-3 + run_seconds * runs * static_cast<double>(cell.cases.size());
+  // The limits beside it: some ms for the peak, four reads as long as a run.
+  const double limits = 7e-3 + 4 * std::clamp(run_seconds, 2e-3, 50e-3);
+  const double round_seconds = limits + run_seconds * runs * static_cast<double>(cell.cases.size());
   double seconds = round_seconds * (measure.rounds > 0 ? measure.rounds : measure.pilot_rounds + 30);
   if (measure.rounds == 0 && measure.seconds_per_cell > 0) {
     seconds = std::clamp(seconds, round_seconds * (measure.min_rounds + 1),

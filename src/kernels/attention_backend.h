@@ -52,9 +52,9 @@ struct KvHeadRange {
 //   they see whole rows or nothing (Error otherwise).
 // Shards may be empty (no segments, or of length 0); with last, output is written all the same.
 //
-// Two steps over the same queries can be taken as one (online_softmax only): with `next_key_value`, rows meet
-// its keys right after key_value's, to the bit what two steps would give, but queries and state pass once. It
-// needs a state all the same.
+// The last two steps over the same queries can be taken as one (online_softmax only): with `next_key_value`,
+// rows meet its keys right after key_value's, to the bit what two steps would give, but queries and state
+// pass once. It needs a state all the same: rows that come out non-finite take the two steps.
 struct AttentionStep {
   QueryShard query;
   KeyValueShard key_value;
@@ -67,6 +67,10 @@ struct AttentionStep {
   KvHeadRange kv_heads = {};  // the query heads of other KV heads stay untouched (online_softmax only)
 
   bool has_next() const { return !next_key_value.segments.empty(); }
+  // Not all of `rank_kv_heads` heads, or not one shard.
+  bool is_part_of(int64_t rank_kv_heads) const {
+    return has_next() || kv_heads.begin > 0 || kv_heads.end < rank_kv_heads;
+  }
   // In the order in which they are met.
   std::array<const KeyValueShard*, 2> key_values() const { return {&key_value, &next_key_value}; }
 };

@@ -61,8 +61,9 @@ class ExactSoftmax : public AttentionBackend {
   // under a causal mask), V of the head's group packed before: compute(tile, KV head, packed V, thread,
   // meter). finish(packed V, thread, meter): after a thread's last block in a row of a group.
   template <typename Compute, typename Finish>
-  void RunTiles(const AttentionStep& step, const RowBlocks& blocks, Compute compute, Finish finish) {
+  void RunTiles(const AttentionStep& step, Compute compute, Finish finish) {
     CheckStep(config_, step);
+    const RowBlocks blocks(step.query.segments, RowsPerTile(step), kernels_.lanes);
     const PackedValues& packed_values = phases_.values();
     packed_values.CheckRoom(step);
     const int64_t groups = static_cast<int64_t>(groups_.size());
@@ -100,6 +101,11 @@ class ExactSoftmax : public AttentionBackend {
   std::vector<ScorePanel> panels_;
 
  private:
+  int64_t RowsPerTile(const AttentionStep& step) const {
+    if (config_.tiles.q_block > 0) return tiles_.q_block;
+    return RowsPerBlock(CountTokens(step.query.segments), config_.batch * config_.query_heads,
+                        rows_per_block(), kernels_.lanes, config_.threads);
+  }
   int64_t units() const { return config_.batch * static_cast<int64_t>(groups_.size()); }
   void LayOut(Workspace& workspace) {
     const int64_t width = kernels_.block_columns();
@@ -133,17 +139,15 @@ class Standard : public ExactSoftmax {
  public:
   Standard(const BackendConfig& config, const TileKernels& kernels)
       : ExactSoftmax(config, kernels, StandardTiles(config, kernels)),
-        panels_per_thread_(CeilDivide(CeilDivide(config.max_query_tokens, rows_per_block()), config.threads) +
-                           (config.threads > 1 ? 1 : 0)) {
+        panels_per_thread_(PanelsPerThread(CeilDivide(config.max_query_tokens, rows_per_block()))) {
     Allocate(panels_per_thread_ * config.threads);
     shares_.resize(config.threads);
     for (Share& share : shares_) share.tiles.reserve(panels_per_thread_);
   }
 
   void Accumulate(const AttentionStep& step) override {
-    const RowBlocks blocks(step.query.segments, rows_per_block(), kernels_.lanes);
     RunTiles(
-        step, blocks,
+        step,
         [&](const ColumnTile& tile, int64_t kv_head, std::byte* values, int thread, ProgressMeter& meter) {
           Share& share = shares_[thread];
           const bool is_other_head = share.tiles.empty() || share.tiles.back().head_begin != tile.head_begin;
@@ -159,6 +163,12 @@ class Standard : public ExactSoftmax {
   }
 
  private:
+  // Its share, and one more, as threads are not always equally fast.
+  int64_t PanelsPerThread(int64_t blocks) const {
+    const int64_t threads = config_.threads, share = std::max<int64_t>(1, CeilDivide(blocks, threads));
+    return share + (threads > 1 && blocks > threads ? 1 : 0);
+  }
+
   struct Share {
     std::vector<ColumnTile> tiles;  // of one head, in the order in which they were dealt
     size_t used_before = 0;         // panels, by the share before it
@@ -184,7 +194,7 @@ class Standard : public ExactSoftmax {
     for (size_t i = 0; i < share.tiles.size(); ++i) {
       phases_.Output(step, share.tiles[i], values, meter, scratch_[thread], Panel(share, thread, i));
     }
-    share.used_before = share.backwards ? 0 : share.tiles.size();
+    share.used_before = share.tiles.size();
     share.backwards = !share.backwards;
     share.tiles.clear();
   }
@@ -201,9 +211,8 @@ class RowBlocked : public ExactSoftmax {
   }
 
   void Accumulate(const AttentionStep& step) override {
-    const RowBlocks blocks(step.query.segments, tiles_.q_block, kernels_.lanes);
     RunTiles(
-        step, blocks,
+        step,
         [&](const ColumnTile& tile, int64_t kv_head, std::byte* values, int thread, ProgressMeter& meter) {
           phases_.Scores(step, tile, kv_head, meter, scratch_[thread], panels_[thread]);
           phases_.Softmax(step, tile, meter, panels_[thread]);

@@ -1,7 +1,7 @@
 // Attention by exact softmax over whole rows, in two sizes of score matrix.
 //
-//   standard     one S x S score matrix per active head, reused from head to head; all threads share a head's
-//                rows; three phases over the whole matrix (scores, softmax, weighted sum)
+//   standard     one S x S score matrix, reused from head to head; all threads share a head's rows, and each
+//                takes its part of the matrix through three phases (scores, softmax, weighted sum)
 //   row_blocked  a score matrix of q_block rows per thread, the same phases on it (SlimAttention)
 #ifndef SRC_KERNELS_EXACT_SOFTMAX_H_
 #define SRC_KERNELS_EXACT_SOFTMAX_H_

@@ -94,9 +94,9 @@ class OnlineSoftmax : public AttentionBackend {
     CheckStep(config_, step);
     if (few_queries_.Fits(step)) return few_queries_.Run(step);
     packed_values_.CheckRoom(step);
-    const RowBlocks blocks(step.query.segments, tiles_.q_block, row_granule_);
     const std::span<const HeadGroup> step_groups = GroupsOfStep(groups_, step);
     const int64_t groups = static_cast<int64_t>(step_groups.size());
+    const RowBlocks blocks(step.query.segments, RowsPerTile(step), row_granule_);
     const int64_t last_position = LastPosition(step.query);
     pipeline_.Reset(config_.batch * groups, packed_values_.Chunks(step), blocks.count());
 #pragma omp parallel num_threads(config_.threads) if (config_.threads > 1)
@@ -113,7 +113,7 @@ class OnlineSoftmax : public AttentionBackend {
             const HeadGroup& group = step_groups[unit % groups];
             const ColumnTile tile{unit / groups, group.first_head, group.heads,
                                   blocks.Get(config_.causal ? blocks.count() - 1 - index : index)};
-            RunTile(step, tile, group.kv_head, values_[buffer], worker);
+            RunTile(step, tile, group.kv_head, values_[buffer], 0, worker);
           },
           [&] { worker.meter.Call(); });
       barrier_.Wait(omp_get_num_threads(), worker.meter);
@@ -122,6 +122,14 @@ class OnlineSoftmax : public AttentionBackend {
   }
 
  private:
+  // The same whether a step is of all heads or of some: results must not depend on how a strategy cuts it.
+  int64_t RowsPerTile(const AttentionStep& step) const {
+    if (config_.tiles.q_block > 0) return tiles_.q_block;
+    return RowsPerBlock(CountTokens(step.query.segments),
+                        config_.batch * static_cast<int64_t>(groups_.size()), tiles_.q_block, row_granule_,
+                        config_.threads);
+  }
+
   void LayOut(Workspace& workspace) {
     few_queries_.LayOut(workspace);
     if (few_queries_.AlwaysFits()) return;
@@ -167,25 +175,47 @@ class OnlineSoftmax : public AttentionBackend {
     }
   }
 
+  // first_key: where key_value's packed values begin.
   void RunTile(const AttentionStep& step, const ColumnTile& tile, int64_t kv_head, std::byte* values,
-               Worker& worker) {
+               int64_t first_key, Worker& worker) {
     // Under a causal mask a step of a ring shows some rows nothing: their state stays as it is.
-    const bool sees_next = SeesKeys(step.next_key_value, tile);
     const bool sees_keys = SeesKeys(step.key_value, tile);
-    if (!step.first && !step.last && !sees_keys && !sees_next) return;
+    if (!step.first && !step.last && !sees_keys) return;
     ForEachBlock(tile, [&](const Block& block) { LoadBlock(step, tile, block, worker); });
     bool fresh = step.first;  // no o yet
-    int64_t segment_key = 0;
+    int64_t segment_key = first_key;
     MeetShard(tile, step.key_value, kv_head, values, segment_key, fresh, worker);
     if (step.has_next()) {
-      // Where two steps would both have seen the state, its maximum would have been stored and loaded.
-      if ((step.first || sees_keys) && (step.last || sees_next)) {
+      const int64_t next_key = segment_key;
+      // Between two steps the maximum would have been stored and loaded.
+      if (step.first || sees_keys) {
         for (float& m : std::span(worker.m, tile_columns_)) m = FromStateMaximum(ToStateMaximum(m));
       }
       MeetShard(tile, step.next_key_value, kv_head, values, segment_key, fresh, worker);
+      // What is repaired depends on where a step ends.
+      if (!fresh && IsNonFinite(tile, worker)) {
+        AttentionStep half = step;
+        half.next_key_value = {};
+        half.last = false;
+        RunTile(half, tile, kv_head, values, first_key, worker);
+        half.key_value = step.next_key_value;
+        half.first = false;
+        half.last = true;
+        return RunTile(half, tile, kv_head, values, next_key, worker);
+      }
     }
     if (fresh) std::fill_n(worker.o, padded_head_dim_ * tile_columns_, 0.0f);
     ForEachBlock(tile, [&](const Block& block) { StoreBlock(step, tile, block, worker); });
+  }
+
+  bool IsNonFinite(const ColumnTile& tile, Worker& worker) {
+    bool found = false;
+    ForEachBlock(tile, [&](const Block& block) {
+      kernels_.flag_non_finite(worker.o + block.begin * padded_head_dim_, config_.head_dim, block.vectors,
+                               worker.l + block.begin, worker.flags);
+      for (int64_t i = 0; i < block.end - block.begin; ++i) found = found || std::isnan(worker.flags[i]);
+    });
+    return found;
   }
 
   // segment_key: where the shard's packed values begin; moves on to their end.

@@ -1,5 +1,5 @@
 // V of one KV head, packed for the weighted sum: panels of tile_rows head_dim elements, keys of all segments
-// one after another. Panel p, key k, element i lies at p * stride() + k * tile_rows + i.
+// of a step's shards one after another. Panel p, key k, element i lies at p * stride() + k * tile_rows + i.
 #ifndef SRC_KERNELS_PACKED_VALUES_H_
 #define SRC_KERNELS_PACKED_VALUES_H_
 

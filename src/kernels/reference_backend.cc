@@ -24,6 +24,8 @@ class ReferenceBackend : public AttentionBackend {
   void Accumulate(const AttentionStep& step) override {
     Require(config_.algorithm == AttentionAlgorithm::kOnlineSoftmax || (step.first && step.last),
             Name(config_.algorithm), " needs all keys in one step");
+    Require(config_.algorithm == AttentionAlgorithm::kOnlineSoftmax || !step.is_part_of(config_.kv_heads),
+            Name(config_.algorithm), " takes all heads and one shard of keys in a step");
     for (const TokenSegment& segment : step.query.segments) {
       for (int64_t b = 0; b < config_.batch; ++b) {
         for (int64_t h = 0; h < config_.query_heads; ++h) {

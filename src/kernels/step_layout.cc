@@ -59,11 +59,13 @@ void CheckStep(const BackendConfig& config, const AttentionStep& step) {
   const int64_t queries = CheckSegments(step.query.segments, q.tokens, config.max_query_tokens, "query");
   int64_t keys = 0;
   for (const KeyValueShard* shard : step.key_values()) {
-    keys += CheckSegments(shard->segments, shard->k.shape.tokens, config.max_kv_tokens - keys, "key");
+    keys += CheckSegments(shard->segments, shard->k.shape.tokens, config.max_kv_tokens, "key");
   }
-  const bool in_part = step.has_next() || step.kv_heads.begin > 0 || step.kv_heads.end < config.kv_heads;
-  Require(config.algorithm == AttentionAlgorithm::kOnlineSoftmax || !in_part, Name(config.algorithm),
-          " takes all heads and one shard of keys in a step");
+  Require(keys <= config.max_kv_tokens, keys,
+          " key tokens of two shards in a step; the workspace was sized for ", config.max_kv_tokens);
+  Require(step.last || !step.has_next(), "only a last step takes two shards of keys");
+  Require(config.algorithm == AttentionAlgorithm::kOnlineSoftmax || !step.is_part_of(config.kv_heads),
+          Name(config.algorithm), " takes all heads and one shard of keys in a step");
   if (queries == 0) return;
   Require(q.batch == config.batch && q.heads == config.query_heads && q.head_dim == config.head_dim,
           "q does not have the configured shape");
@@ -121,6 +123,14 @@ int64_t CountRuns(std::span<const TokenSegment> segments, int64_t tokens) {
   int64_t runs = 0;
   for (const TokenSegment& segment : segments) runs += CeilDivide(segment.length, tokens);
   return runs;
+}
+
+int64_t RowsPerBlock(int64_t rows, int64_t units, int64_t max_rows, int64_t granule, int64_t threads) {
+  // The last block of one thread is what the others may have to wait for, under a causal mask a short one.
+  constexpr int64_t kBlocksPerThread = 8;
+  if (threads == 1 || units == 0) return max_rows;
+  const int64_t blocks = CeilDivide(kBlocksPerThread * threads, units);
+  return std::min(max_rows, std::max(granule, rows / blocks / granule * granule));
 }
 
 int64_t RowBlocks::Rows(const TokenSegment& segment) const {

@@ -83,6 +83,11 @@ class RowBlocks {
   int64_t count_ = 0;
 };
 
+// The most rows per block, a multiple of `granule`, up to max_rows, that leave every thread some blocks of
+// its own: few heads per rank and many threads would otherwise have fewer blocks than threads. `units`: how
+// often the rows are gone through by different work (heads, groups, batch entries).
+int64_t RowsPerBlock(int64_t rows, int64_t units, int64_t max_rows, int64_t granule, int64_t threads);
+
 // Keys of `keys` (first one at global position key_begin) that position `position` sees: 0 to keys.
 inline int64_t VisibleKeys(bool causal, int64_t position, int64_t key_begin, int64_t keys) {
   if (!causal) return keys;

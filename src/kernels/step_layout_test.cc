@@ -49,6 +49,17 @@ TEST(RowBlocksTest, NoMoreThanItMustAndNearlyEqual) {
   EXPECT_EQ(blocks[1].rows, 32);
 }
 
+// Ten heads of 512 rows keep two threads busy in whole blocks; one head does not.
+TEST(RowsPerBlockTest, EveryThreadHasSomeBlocks) {
+  EXPECT_EQ(RowsPerBlock(512, 10, kMaxRows, kGranule, 2), kMaxRows);
+  EXPECT_EQ(RowsPerBlock(512, 1, kMaxRows, kGranule, 2), 32);
+  EXPECT_EQ(RowsPerBlock(512, 1, kMaxRows, kGranule, 64), kGranule);
+  EXPECT_EQ(RowsPerBlock(2048, 1, kMaxRows, kGranule, 8), 32);
+  EXPECT_EQ(RowsPerBlock(512, 1, kMaxRows, kGranule, 1), kMaxRows);
+  EXPECT_EQ(RowsPerBlock(512, 1, 10, kGranule, 64), 10);  // as many rows as were asked for
+  EXPECT_EQ(RowsPerBlock(0, 0, kMaxRows, kGranule, 2), kMaxRows);
+}
+
 TEST(RowBlocksTest, PastTheEnd) {
   const std::vector<TokenSegment> segments = {{0, 0, 10}};
   EXPECT_THROW(RowBlocks(segments, kMaxRows, kGranule).Get(1), Error);

@@ -58,9 +58,10 @@ int64_t ExactBytes(const BackendConfig& config, const TileKernels& kernels) {
   const int64_t width = kernels.block_columns(), head_dim = Up(config.head_dim, kernels.tile_rows);
   // A matrix of all rows, shared out to the threads, and for each a block more than its share.
   const int64_t blocks = (config.max_query_tokens + width - 1) / width, threads = config.threads;
-  const int64_t panels = config.algorithm == AttentionAlgorithm::kRowBlocked
-                             ? threads
-                             : threads * ((blocks + threads - 1) / threads + (threads > 1 ? 1 : 0));
+  const int64_t panels =
+      config.algorithm == AttentionAlgorithm::kRowBlocked
+          ? threads
+          : threads * ((blocks + threads - 1) / threads + (threads > 1 && blocks > threads ? 1 : 0));
   const int64_t panel = Up(config.max_kv_tokens + kernels.tile_rows, kernels.tile_rows) * width;
   const int64_t packed_heads = std::min<int64_t>(3, config.batch * config.kv_heads);
   return config.threads * (2 * Array(head_dim * width) + 3 * Array(width)) +

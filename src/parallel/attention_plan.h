@@ -18,8 +18,9 @@ struct ExecutionOptions {
   int threads = 1;
   BackendFactory backend = nullptr;
   bool poll_progress = true;  // poll MPI from the kernel's progress callback
-  // Work is cut so that blocks of one piece travel while the next is computed, but not below so many bytes
-  // per thread. Each cut ends in a barrier of the threads, of half a tile's time or so: 1 MiB is six tiles.
+  // Work is cut by heads, so that blocks of one piece travel while the next is computed, or that what has
+  // arrived meanwhile serves the pieces to come; but not below so many bytes per thread. Each cut ends in a
+  // barrier of the threads, of half a tile's time or so: 1 MiB is six tiles.
   int64_t least_block_bytes = int64_t{1} << 20;
 };
 

@@ -29,18 +29,19 @@ GatherStage::GatherStage(const AttentionPlan& plan, const SequenceLayout& layout
   }
 }
 
-void GatherStage::StartGather(const ConstTensorView& k, const ConstTensorView& v, RequestSet& requests) {
+void GatherStage::StartGather(const ConstTensorView& k, const ConstTensorView& v, RequestSet& arriving,
+                              RequestSet& leaving) {
   // Peers in staggered order: in each turn every rank receives from one rank and sends to one.
   for (int turn = 1; turn < layout_.size(); ++turn) {
     const int source = (layout_.rank - turn + layout_.size()) % layout_.size();
     const int destination = (layout_.rank + turn) % layout_.size();
     for (const TokenSegment& segment : layout_.tokens[static_cast<size_t>(source)]) {
-      requests.Receive({Place(gathered_.k.view(), segment)}, source);
-      requests.Receive({Place(gathered_.v.view(), segment)}, source);
+      arriving.Receive({Place(gathered_.k.view(), segment)}, source);
+      arriving.Receive({Place(gathered_.v.view(), segment)}, source);
     }
     for (const TokenSegment& segment : layout_.own()) {
-      requests.Send({k.SliceTokens(segment.local_begin, segment.length)}, destination);
-      requests.Send({v.SliceTokens(segment.local_begin, segment.length)}, destination);
+      leaving.Send({k.SliceTokens(segment.local_begin, segment.length)}, destination);
+      leaving.Send({v.SliceTokens(segment.local_begin, segment.length)}, destination);
     }
   }
 }
@@ -54,9 +55,9 @@ void GatherStage::CopyOwn(const ConstTensorView& k, const ConstTensorView& v) {
 
 void GatherStage::Run(const ConstTensorView& q, const ConstTensorView& k, const ConstTensorView& v,
                       const TensorView& output, RunParts parts) {
-  RequestSet arriving(*communicator_);
+  RequestSet arriving(*communicator_), leaving(*communicator_);
   if (parts.exchange) {
-    StartGather(k, v, arriving);
+    StartGather(k, v, arriving, leaving);
     if (!own_first_) CopyOwn(k, v);
   }
   AttentionStep step;
@@ -67,12 +68,14 @@ void GatherStage::Run(const ConstTensorView& q, const ConstTensorView& k, const 
     step.key_value = {k, v, layout_.own()};
     step.next_key_value = gathered;
     step.state = state_.view();
-    kernel_.AccumulateArriving(step, arriving, "allgather of K/V", 0);
-    return;
+    kernel_.AccumulateArriving(step, arriving, leaving, "allgather of K/V", 0);
   }
   arriving.Wait("allgather of K/V", 0);
-  step.key_value = gathered;
-  if (parts.compute) kernel_.Accumulate(step, {});
+  if (parts.compute && !own_first_) {
+    step.key_value = gathered;
+    kernel_.Accumulate(step, {&leaving});
+  }
+  leaving.Wait("allgather of K/V", 0);
 }
 
 int64_t GatherStage::comm_bytes() const {

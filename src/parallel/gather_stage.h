@@ -30,7 +30,8 @@ class GatherStage : public SequenceStage {
   TileSizes tiles() const override { return kernel_.tiles(); }
 
  private:
-  void StartGather(const ConstTensorView& k, const ConstTensorView& v, RequestSet& requests);
+  void StartGather(const ConstTensorView& k, const ConstTensorView& v, RequestSet& arriving,
+                   RequestSet& leaving);
   void CopyOwn(const ConstTensorView& k, const ConstTensorView& v);
   template <typename View>
   View Place(const View& gathered, const TokenSegment& segment) const {

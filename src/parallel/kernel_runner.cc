@@ -72,8 +72,8 @@ void KernelRunner::Accumulate(AttentionStep step, const std::vector<RequestSet*>
   backend_->Accumulate(step);
 }
 
-void KernelRunner::AccumulateArriving(const AttentionStep& step, RequestSet& arriving, const char* operation,
-                                      int64_t number) {
+void KernelRunner::AccumulateArriving(const AttentionStep& step, RequestSet& arriving, RequestSet& leaving,
+                                      const char* operation, int64_t number) {
   AttentionStep here = step, next = step;
   here.next_key_value = {};
   here.last = false;
@@ -82,7 +82,7 @@ void KernelRunner::AccumulateArriving(const AttentionStep& step, RequestSet& arr
   next.first = false;
   const auto accumulate = [&](AttentionStep part, const IndexRange& kv_heads) {
     part.kv_heads = {kv_heads.begin, kv_heads.end};
-    Accumulate(part, {&arriving});
+    Accumulate(part, {&arriving, &leaving});
   };
   const auto has_arrived = [&] { return poll_progress_ ? arriving.Poll() : arriving.is_empty(); };
   size_t alone = 0;

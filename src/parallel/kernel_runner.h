@@ -29,13 +29,13 @@ class KernelRunner {
   void Accumulate(AttentionStep step, const std::vector<RequestSet*>& under_way);
 
   // The last two steps of a strategy whose keys come in turns, online_softmax: `step` meets key_value's keys,
-  // which are there, and next_key_value's, which `arriving` brings. KV heads are taken in pieces. Those
-  // before the arrival meet key_value's keys alone, and the others at the end; the rest meet both in one
-  // pass, which spares their queries and state a second one (8 D bytes of each row written and read, 1 to 1.5
-  // % of the time at 2048 rows and keys a rank). When which piece is taken changes no bit of the result. Ends
-  // with nothing arriving. `operation` and `number`: as in RequestSet::Wait.
-  void AccumulateArriving(const AttentionStep& step, RequestSet& arriving, const char* operation,
-                          int64_t number);
+  // which are there, and next_key_value's, which `arriving` brings. KV heads are taken in pieces. A piece
+  // that is begun before they are there meets key_value's keys alone, and at the end the next ones; the rest
+  // meet both in one pass, which spares their queries and state a second one (1 to 1.5 % of the time at 2048
+  // rows and keys a rank). Which piece is taken when changes no bit of the result. Waits for `arriving`, and
+  // polls `leaving`, the rank's own sends, too. `operation` and `number`: as in RequestSet::Wait.
+  void AccumulateArriving(const AttentionStep& step, RequestSet& arriving, RequestSet& leaving,
+                          const char* operation, int64_t number);
 
   size_t workspace_bytes() const { return backend_ ? backend_->workspace_bytes() : 0; }
   TileSizes tiles() const { return backend_ ? backend_->tiles() : requested_tiles_; }

@@ -5,12 +5,15 @@
 namespace attention {
 namespace {
 
+int SourceOf(const SequenceLayout& layout, int step) {
+  return (layout.rank - step + layout.size()) % layout.size();
+}
+
 // The last two steps may be one.
 int64_t MostKeysOfAStep(const SequenceLayout& layout) {
   const int last = layout.size() - 1;
-  const auto source = [&](int step) { return (layout.rank - step + layout.size()) % layout.size(); };
-  return std::max(layout.max_tokens(),
-                  layout.TokensOf(source(last)) + (last > 0 ? layout.TokensOf(source(last - 1)) : 0));
+  const int64_t before = last > 0 ? layout.TokensOf(SourceOf(layout, last - 1)) : 0;
+  return std::max(layout.max_tokens(), before + layout.TokensOf(SourceOf(layout, last)));
 }
 
 }  // namespace
@@ -35,7 +38,7 @@ RingStage::RingStage(const AttentionPlan& plan, const SequenceLayout& layout,
 void RingStage::Run(const ConstTensorView& q, const ConstTensorView& k, const ConstTensorView& v,
                     const TensorView& output, RunParts parts) {
   const int steps = layout_.size();
-  const int right = (layout_.rank + 1) % steps, left = SourceOf(1);
+  const int right = (layout_.rank + 1) % steps, left = SourceOf(layout_, 1);
   AttentionStep step;
   step.query = {q, layout_.own()};
   step.key_value = {k, v, layout_.own()};
@@ -44,26 +47,28 @@ void RingStage::Run(const ConstTensorView& q, const ConstTensorView& k, const Co
   if (steps == 1 && parts.compute) kernel_.Accumulate(step, {});
   for (int number = 0; number + 1 < steps; ++number) {
     const KeyValueBuffer& buffer = arriving_[number % 2];
-    const int64_t tokens = layout_.TokensOf(SourceOf(number + 1));
+    const int64_t tokens = layout_.TokensOf(SourceOf(layout_, number + 1));
     const TensorView next_k = buffer.k.Dense(tokens), next_v = buffer.v.Dense(tokens);
-    const KeyValueShard next = {next_k, next_v, layout_.tokens[static_cast<size_t>(SourceOf(number + 1))]};
-    RequestSet requests(*communicator_);
+    const KeyValueShard next = {next_k, next_v,
+                                layout_.tokens[static_cast<size_t>(SourceOf(layout_, number + 1))]};
+    RequestSet arriving(*communicator_), leaving(*communicator_);
     if (parts.exchange) {
-      requests.Receive({next_k}, left);
-      requests.Receive({next_v}, left);
-      requests.Send({step.key_value.k}, right);
-      requests.Send({step.key_value.v}, right);
+      arriving.Receive({next_k}, left);
+      arriving.Receive({next_v}, left);
+      leaving.Send({step.key_value.k}, right);
+      leaving.Send({step.key_value.v}, right);
     }
     const bool are_last_two = number + 2 == steps;
     step.first = number == 0;
     step.last = are_last_two;
     if (are_last_two) step.next_key_value = next;
     if (parts.compute && are_last_two) {
-      kernel_.AccumulateArriving(step, requests, "ring", number);
+      kernel_.AccumulateArriving(step, arriving, leaving, "ring", number);
     } else if (parts.compute) {
-      kernel_.Accumulate(step, {&requests});
+      kernel_.Accumulate(step, {&arriving, &leaving});
     }
-    requests.Wait("ring", number);
+    arriving.Wait("ring", number);
+    leaving.Wait("ring", number);
     step.key_value = next;
   }
 }

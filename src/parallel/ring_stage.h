@@ -32,8 +32,6 @@ class RingStage : public SequenceStage {
   TileSizes tiles() const override { return kernel_.tiles(); }
 
  private:
-  int SourceOf(int step) const { return (layout_.rank - step + layout_.size()) % layout_.size(); }
-
   AttentionProblem problem_;
   SequenceLayout layout_;
   const Communicator* communicator_;
