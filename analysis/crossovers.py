@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).absolute().parent.parent))
 
 from analysis.merge import LAUNCH_ID_STEP  # noqa: E402
 from analysis.read_run import Case, UnusableInput, read_cases  # noqa: E402
-from analysis.text_table import markdown_table  # noqa: E402
+from analysis.text_table import markdown_table, print_quietly  # noqa: E402
 
 # What tells cells apart in a table; those that are the same everywhere are left out.
 _FACTORS = ("model", "phase", "contract", "causal", "batch", "seq_len", "ranks", "threads", "isa", "dtype")
@@ -114,17 +114,15 @@ def traffic_table(runs: dict[str, Cells]) -> list[str]:
 def main(arguments: Sequence[str]) -> int:
     """Prints the tables; returns the exit status."""
     if not arguments or arguments[0] in ("-h", "--help"):
-        print(__doc__)
+        print_quietly(__doc__ or "")
         return 0 if arguments else 2
     try:
         runs = {Path(argument).name: read_cells(Path(argument)) for argument in arguments}
     except UnusableInput as problem:
         print(f"crossovers.py: {problem}", file=sys.stderr)
         return 2
-    print("\n".join(crossover_table(runs)))
     traffic = traffic_table(runs)
-    if traffic:
-        print("\n" + "\n".join(traffic))
+    print_quietly("\n".join([*crossover_table(runs), *([""] if traffic else []), *traffic]))
     return 0
 
 

@@ -35,7 +35,7 @@ from analysis.kernel_measurements import (
 )
 from analysis.paired_statistics import Interval
 from analysis.read_run import UnusableInput, read_run
-from analysis.verify_ordering import print_quietly
+from analysis.text_table import print_quietly
 
 SLACK = 0.01
 LAUNCHES = 3

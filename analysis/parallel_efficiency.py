@@ -37,7 +37,7 @@ sys.path.insert(0, str(Path(__file__).absolute().parent.parent))
 from analysis import paired_statistics as stats  # noqa: E402
 from analysis.paired_statistics import Interval  # noqa: E402
 from analysis.read_run import CELL_FACTORS, Case, Run, Sample, UnusableInput, read_run  # noqa: E402
-from analysis.text_table import markdown_table  # noqa: E402
+from analysis.text_table import markdown_table, print_quietly  # noqa: E402
 
 # What must agree between a case and its one-rank counterpart.
 _WORK = tuple(name for name in CELL_FACTORS if name not in ("ranks", "nodes", "placement", "contract"))
@@ -211,7 +211,7 @@ def table(runs: Mapping[str, Sequence[Efficiency]]) -> list[str]:
 def main(arguments: Sequence[str]) -> int:
     """Prints the table; returns the exit status."""
     if not arguments or arguments[0] in ("-h", "--help"):
-        print(__doc__)
+        print_quietly(__doc__ or "")
         return 0 if arguments else 2
     try:
         runs = {Path(argument).name: efficiencies(read_run(Path(argument))) for argument in arguments}
@@ -221,7 +221,7 @@ def main(arguments: Sequence[str]) -> int:
     if not any(runs.values()):
         print("No case on several ranks has a counterpart on one rank.")
         return 0
-    print("\n".join(table(runs)))
+    print_quietly("\n".join(table(runs)))
     return 0
 
 

@@ -27,7 +27,7 @@ from typing import Mapping, Sequence
 sys.path.insert(0, str(Path(__file__).absolute().parent.parent))
 
 from analysis.read_run import Case, UnusableInput, read_cases
-from analysis.text_table import format_columns, markdown_table
+from analysis.text_table import format_columns, markdown_table, print_quietly
 
 # Distributed Streaming Attention: Qwen3-0.6B, a prompt of 128 tokens, tokens/s.
 ORIGINAL_TOKENS = 128
@@ -184,7 +184,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--markdown", action="store_true", help="a Markdown table")
     options = parser.parse_args(arguments)
     try:
-        print(report(read_rooflines(options.run_dir), options.markdown), end="")
+        print_quietly(report(read_rooflines(options.run_dir), options.markdown).rstrip("\n"))
     except UnusableInput as problem:
         print(f"roofline: {problem}", file=sys.stderr)
         return 2

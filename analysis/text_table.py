@@ -1,7 +1,9 @@
-"""Tables as lines of text: aligned for a terminal, or Markdown."""
+"""Tables as lines of text, aligned for a terminal or Markdown, and how they are printed."""
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import Sequence
 
 
@@ -18,3 +20,12 @@ def format_columns(header: Sequence[str], rows: Sequence[Sequence[str]], left: i
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """A Markdown table."""
     return ["| " + " | ".join(row) + " |" for row in [header, ["---"] * len(header), *rows]]
+
+
+def print_quietly(text: str) -> None:
+    """Prints; a reader that stops early (head, a closed pager) is no error."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        # Python flushes stdout once more at exit and would complain again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -9,7 +9,6 @@ Exit status: 0 every claim holds; 1 not every claim holds; 2 bad usage or unusab
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 from typing import Sequence
@@ -20,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).absolute().parent.parent))
 from analysis.json_report import report_as_json
 from analysis.read_run import FACTOR_COLUMNS, UnusableInput, read_run
 from analysis.tables import format_report
+from analysis.text_table import print_quietly
 from analysis.verdicts import EXIT_UNUSABLE, exit_code, judge_run
 
 # What --write writes beside the data: what is printed, with and without --json.
@@ -92,15 +92,6 @@ def main(arguments: Sequence[str]) -> int:
         return EXIT_UNUSABLE
     print_quietly(as_json if options.json else text)
     return exit_code(results)
-
-
-def print_quietly(text: str) -> None:
-    """Prints; a reader that stops early (head, a closed pager) is no error."""
-    try:
-        print(text, flush=True)
-    except BrokenPipeError:
-        # Python flushes stdout once more at exit and would complain again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

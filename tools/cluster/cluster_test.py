@@ -103,6 +103,10 @@ class Links(BoxTestCase):
         self.assertLess(speed, 25.2)
         self.assertGreater(speed, 6.0)
 
+    def test_congestion_control_is_not_the_machines(self) -> None:
+        routes = self.succeed("exec", "--nodes", "2", "--", "ip", "route", "show", "dev", "eth0")
+        self.assertRegex(routes, r"(?m)^10\.77\.0\.0/16 .*congctl (cubic|reno)\b")
+
     def test_unshaped_link_is_not_limited(self) -> None:
         speed = bandwidth(self.succeed("run", "--nodes", "2", "--", str(_PROBE)))
         self.assertGreater(speed, 130.0)

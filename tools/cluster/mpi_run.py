@@ -21,7 +21,7 @@ def open_mpi_settings(link: str, several_per_node: bool, ranks: int, cores: int)
         "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
     }
     if link != "unshaped":
-        # Send only, no emulated put/get: on a slow link twice the two-way bandwidth, on an unshaped one slower.
+        # Send only, no emulated put/get. Of an exchange on 1 Gbit 2 to 4 % more is hidden; unshaped it is slower.
         settings["OMPI_MCA_btl_tcp_flags"] = "1"
     if ranks > cores:
         settings["OMPI_MCA_mpi_yield_when_idle"] = "1"
