@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Sequence
 
-# Continuation n of launch K has the id K + 1000 n (src/experiment/run_directory.h).
+# Continuation n of launch K has the id K + 1000 n (src/experiment/record/run_directory.h).
 LAUNCH_ID_STEP = 1000
 
 _REVISION_KEYS = ("git_revision", "git_dirty", "compiler", "flags")

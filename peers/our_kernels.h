@@ -4,7 +4,7 @@
 
 #include "peers/contestant.h"
 #include "peers/workload.h"
-#include "src/kernels/attention_types.h"
+#include "src/attention/attention_types.h"
 
 namespace attention::peers {
 

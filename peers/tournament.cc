@@ -14,7 +14,7 @@
 
 #include "src/base/aligned_buffer.h"
 #include "src/base/error.h"
-#include "src/kernels/machine_peak.h"
+#include "src/machine/machine_peak.h"
 
 namespace attention::peers {
 namespace {

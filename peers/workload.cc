@@ -7,7 +7,7 @@
 
 #include "src/base/counter_random.h"
 #include "src/base/error.h"
-#include "src/kernels/reference_attention.h"
+#include "src/attention/reference_attention.h"
 
 namespace attention::peers {
 namespace {

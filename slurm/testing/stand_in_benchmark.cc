@@ -19,7 +19,7 @@
 #include <sstream>
 #include <string>
 
-#include "src/experiment/results.h"
+#include "src/experiment/record/results.h"
 
 namespace {
 

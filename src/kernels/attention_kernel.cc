@@ -4,21 +4,11 @@
 
 #include "src/base/error.h"
 #include "src/kernels/exact_softmax.h"
+#include "src/kernels/layout/step_layout.h"
 #include "src/kernels/online_softmax.h"
-#include "src/kernels/step_layout.h"
-#include "src/kernels/tile_kernels.h"
+#include "src/kernels/simd/tile_kernels.h"
 
 namespace attention {
-
-std::vector<Isa> SupportedIsas() {
-  std::vector<Isa> isas;
-  for (Isa isa : kAllIsas) {
-    if (IsSupported(isa)) isas.push_back(isa);
-  }
-  return isas;
-}
-
-Isa BestIsa() { return SupportedIsas().back(); }
 
 std::unique_ptr<AttentionBackend> MakeAttentionKernel(const BackendConfig& config) {
   CheckConfig(config);

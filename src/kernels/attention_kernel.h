@@ -5,15 +5,10 @@
 #include <memory>
 #include <vector>
 
-#include "src/kernels/attention_backend.h"
-#include "src/kernels/tile_kernels.h"
+#include "src/attention/attention_backend.h"
+#include "src/kernels/simd/tile_kernels.h"
 
 namespace attention {
-
-// ISAs this binary holds and this CPU runs, narrowest first; kScalar always.
-std::vector<Isa> SupportedIsas();
-// The widest of them.
-Isa BestIsa();
 
 // Throws Error (bad usage) if the CPU lacks config.isa or the shape is out of range, naming what is allowed.
 // The ISA is a value: backends of different ISAs may live and run side by side in one process.

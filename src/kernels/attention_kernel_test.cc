@@ -12,9 +12,9 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "src/attention/attention_state.h"
 #include "src/base/error.h"
-#include "src/kernels/attention_state.h"
-#include "src/kernels/kernel_test_support.h"
+#include "src/kernels/testing/kernel_test_support.h"
 
 namespace attention {
 namespace {

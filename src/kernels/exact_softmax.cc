@@ -16,13 +16,13 @@
 #include <vector>
 
 #include "src/base/aligned_buffer.h"
-#include "src/kernels/group_pipeline.h"
-#include "src/kernels/progress_meter.h"
+#include "src/kernels/layout/step_layout.h"
+#include "src/kernels/layout/tile_sizes.h"
+#include "src/kernels/layout/workspace.h"
 #include "src/kernels/score_panel.h"
-#include "src/kernels/step_layout.h"
-#include "src/kernels/tile_kernels.h"
-#include "src/kernels/tile_sizes.h"
-#include "src/kernels/workspace.h"
+#include "src/kernels/simd/tile_kernels.h"
+#include "src/kernels/threads/group_pipeline.h"
+#include "src/kernels/threads/progress_meter.h"
 
 namespace attention {
 namespace {

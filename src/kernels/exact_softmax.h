@@ -8,8 +8,8 @@
 
 #include <memory>
 
-#include "src/kernels/attention_backend.h"
-#include "src/kernels/tile_kernels.h"
+#include "src/attention/attention_backend.h"
+#include "src/kernels/simd/tile_kernels.h"
 
 namespace attention {
 

@@ -10,11 +10,11 @@
 #include <span>
 #include <vector>
 
-#include "src/kernels/attention_backend.h"
-#include "src/kernels/progress_meter.h"
-#include "src/kernels/step_layout.h"
-#include "src/kernels/tile_kernels.h"
-#include "src/kernels/workspace.h"
+#include "src/attention/attention_backend.h"
+#include "src/kernels/layout/step_layout.h"
+#include "src/kernels/layout/workspace.h"
+#include "src/kernels/simd/tile_kernels.h"
+#include "src/kernels/threads/progress_meter.h"
 
 namespace attention {
 

@@ -21,7 +21,7 @@
 #include "src/base/aligned_buffer.h"
 #include "src/base/counter_random.h"
 #include "src/kernels/attention_kernel.h"
-#include "src/kernels/machine_peak.h"
+#include "src/machine/machine_peak.h"
 
 namespace attention {
 namespace {

@@ -31,16 +31,16 @@
 #include <vector>
 
 #include "src/base/aligned_buffer.h"
-#include "src/kernels/column_tile.h"
 #include "src/kernels/few_queries.h"
-#include "src/kernels/group_pipeline.h"
-#include "src/kernels/packed_values.h"
-#include "src/kernels/progress_meter.h"
+#include "src/kernels/layout/column_tile.h"
+#include "src/kernels/layout/packed_values.h"
+#include "src/kernels/layout/step_layout.h"
+#include "src/kernels/layout/tile_sizes.h"
+#include "src/kernels/layout/workspace.h"
 #include "src/kernels/row_repair.h"
-#include "src/kernels/step_layout.h"
-#include "src/kernels/tile_kernels.h"
-#include "src/kernels/tile_sizes.h"
-#include "src/kernels/workspace.h"
+#include "src/kernels/simd/tile_kernels.h"
+#include "src/kernels/threads/group_pipeline.h"
+#include "src/kernels/threads/progress_meter.h"
 
 namespace attention {
 namespace {

@@ -9,7 +9,7 @@
 #include <string>
 
 #include "gtest/gtest.h"
-#include "src/kernels/kernel_test_support.h"
+#include "src/kernels/testing/kernel_test_support.h"
 
 namespace attention {
 namespace {

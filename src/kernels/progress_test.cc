@@ -9,10 +9,10 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "src/attention/attention_state.h"
 #include "src/base/aligned_buffer.h"
 #include "src/kernels/attention_kernel.h"
-#include "src/kernels/attention_state.h"
-#include "src/kernels/tile_kernels.h"
+#include "src/kernels/simd/tile_kernels.h"
 
 namespace attention {
 namespace {

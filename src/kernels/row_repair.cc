@@ -5,7 +5,7 @@
 #include <limits>
 #include <numbers>
 
-#include "src/kernels/step_layout.h"
+#include "src/kernels/layout/step_layout.h"
 
 namespace attention {
 namespace {

@@ -10,8 +10,8 @@
 
 #include <cstdint>
 
-#include "src/kernels/attention_backend.h"
-#include "src/kernels/progress_meter.h"
+#include "src/attention/attention_backend.h"
+#include "src/kernels/threads/progress_meter.h"
 
 namespace attention {
 

@@ -5,9 +5,9 @@
 #include <cmath>
 #include <limits>
 
+#include "src/kernels/layout/step_layout.h"
+#include "src/kernels/layout/tile_sizes.h"
 #include "src/kernels/row_repair.h"
-#include "src/kernels/step_layout.h"
-#include "src/kernels/tile_sizes.h"
 
 namespace attention {
 

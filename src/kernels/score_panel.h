@@ -5,11 +5,11 @@
 
 #include <cstdint>
 
-#include "src/kernels/attention_backend.h"
-#include "src/kernels/column_tile.h"
-#include "src/kernels/packed_values.h"
-#include "src/kernels/progress_meter.h"
-#include "src/kernels/tile_kernels.h"
+#include "src/attention/attention_backend.h"
+#include "src/kernels/layout/column_tile.h"
+#include "src/kernels/layout/packed_values.h"
+#include "src/kernels/simd/tile_kernels.h"
+#include "src/kernels/threads/progress_meter.h"
 
 namespace attention {
 

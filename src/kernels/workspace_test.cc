@@ -4,7 +4,7 @@
 
 #include "gtest/gtest.h"
 #include "src/kernels/attention_kernel.h"
-#include "src/kernels/tile_kernels.h"
+#include "src/kernels/simd/tile_kernels.h"
 
 namespace attention {
 namespace {

@@ -2,8 +2,9 @@
 
 #include "src/kernels/attention_kernel.h"
 #include "src/mpi/communicator.h"
-#include "src/parallel/distributed_attention.h"
-#include "src/parallel/partition.h"
+#include "src/parallel/contracts/distributed_attention.h"
+#include "src/parallel/make_distributed_attention.h"
+#include "src/parallel/partition/partition.h"
 
 namespace attention {
 namespace {
@@ -25,7 +26,7 @@ void RunOnce(ParallelStrategy strategy, AttentionAlgorithm algorithm, const floa
   if (strategy == ParallelStrategy::kSequence) variant.sharding = options.sharding;
 
   Communicator ranks(communicator);
-  const std::unique_ptr<DistributedAttention> attention = DistributedAttention::Create(
+  const std::unique_ptr<DistributedAttention> attention = MakeDistributedAttention(
       ranks, problem, variant, Contract::kNative,
       {options.isa.value_or(BestIsa()), options.threads, &MakeAttentionKernel, /*poll_progress=*/true});
   const auto shape_of = [&](const TensorShard& shard) {

@@ -14,8 +14,8 @@
 // All are collective over the communicator, which must have been given the same shape and options on every
 // rank. MPI must be initialised (MPI_THREAD_FUNNELED or more) and the calling thread be the one that did it.
 // On bad arguments every rank throws the same attention::Error. Each call plans and allocates anew; to call
-// often, keep a DistributedAttention (src/parallel/distributed_attention.h), which also offers every other
-// exchange and layout.
+// often, keep a DistributedAttention (src/parallel/contracts/distributed_attention.h), which also offers
+// every other exchange and layout.
 #ifndef SRC_PARALLEL_ATTENTION_API_H_
 #define SRC_PARALLEL_ATTENTION_API_H_
 
@@ -25,8 +25,8 @@
 #include <optional>
 #include <vector>
 
-#include "src/kernels/attention_types.h"
-#include "src/parallel/strategy.h"
+#include "src/attention/attention_types.h"
+#include "src/parallel/strategy/strategy.h"
 
 namespace attention {
 

@@ -5,10 +5,9 @@
 #include <cmath>
 #include <vector>
 
+#include "src/attention/reference_attention.h"
 #include "src/base/counter_random.h"
 #include "src/base/error.h"
-#include "src/kernels/reference_attention.h"
-#include "src/parallel/compatibility.h"
 
 namespace attention {
 namespace {
@@ -90,15 +89,6 @@ TEST_F(AttentionApiTest, SequenceOnlineSoftmax) {
   CheckSequence(&attention_sequence_online_softmax, Sharding::kContiguous);
   CheckSequence(&attention_sequence_online_softmax, Sharding::kZigzag);
 }
-
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
-TEST_F(AttentionApiTest, OlderNamesForward) {
-  CheckHeadwise(&self_attention_mpi_omp);
-  CheckHeadwise(&self_attention_mpi_streaming_omp);
-  EXPECT_NE(MPIAttentionType::STANDARD, MPIAttentionType::STREAMING);
-}
-#pragma GCC diagnostic pop
 
 TEST_F(AttentionApiTest, BadShapeIsAnErrorOnEveryRank) {
   AttentionShape bad = kShape;

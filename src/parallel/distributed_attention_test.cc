@@ -1,7 +1,7 @@
 // Every valid strategy x exchange x sharding x contract x algorithm x ISA against float64, at up to 8 ranks:
 // all pairs of factors by default; with ATTENTION_FULL_MATRIX_LENGTH=S in the environment the full product at
 // that sequence length and the started number of ranks.
-#include "src/parallel/distributed_attention.h"
+#include "src/parallel/contracts/distributed_attention.h"
 
 #include <gtest/gtest.h>
 
@@ -19,12 +19,13 @@
 #include <utility>
 #include <vector>
 
+#include "src/attention/reference_backend.h"
 #include "src/base/counter_random.h"
 #include "src/base/error.h"
 #include "src/kernels/attention_kernel.h"
-#include "src/kernels/reference_backend.h"
-#include "src/parallel/attention_test_case.h"
-#include "src/parallel/covering_array.h"
+#include "src/parallel/make_distributed_attention.h"
+#include "src/parallel/testing/attention_test_case.h"
+#include "src/parallel/testing/covering_array.h"
 
 namespace attention {
 namespace {
@@ -340,7 +341,7 @@ TEST_F(StrategyTest, SmallMessagesChangeNothing) {
 std::string CreateError(Communicator& ranks, const AttentionProblem& problem, const Variant& variant,
                         Contract contract, BackendFactory factory = &MakeReferenceBackend) {
   try {
-    DistributedAttention::Create(ranks, problem, variant, contract, {Isa::kScalar, 1, factory, true});
+    MakeDistributedAttention(ranks, problem, variant, contract, {Isa::kScalar, 1, factory, true});
   } catch (const Error& error) {
     return error.what();
   }
@@ -410,9 +411,9 @@ TEST_F(StrategyTest, AGrowingCacheGivesTheBitsOfAFreshOne) {
                          {}};
   for (const Variant& variant : {headwise, sequence}) {
     const auto make = [&](int64_t keys) {
-      return DistributedAttention::Create(
-          world_, MakeProblem(Phase::kDecode, keys, {6, 2}, kHeadDim, 2, true), variant, Contract::kNative,
-          {SupportedIsas().back(), 1, &MakeAttentionKernel, true});
+      return MakeDistributedAttention(world_, MakeProblem(Phase::kDecode, keys, {6, 2}, kHeadDim, 2, true),
+                                      variant, Contract::kNative,
+                                      {SupportedIsas().back(), 1, &MakeAttentionKernel, true});
     };
     const auto run = [&](DistributedAttention& attention) {
       std::vector<std::vector<float>> tensors;
@@ -438,9 +439,9 @@ TEST_F(StrategyTest, AGrowingCacheGivesTheBitsOfAFreshOne) {
     EXPECT_THROW(growing->SetKvTokens(kMostKeys + 1), Error);
     EXPECT_THROW(growing->SetKvTokens(0), Error);
   }
-  const auto prefill = DistributedAttention::Create(
-      world_, MakeProblem(Phase::kPrefill, 8, {6, 2}, kHeadDim, 2, true), headwise, Contract::kNative,
-      {Isa::kScalar, 1, &MakeReferenceBackend, true});
+  const auto prefill =
+      MakeDistributedAttention(world_, MakeProblem(Phase::kPrefill, 8, {6, 2}, kHeadDim, 2, true), headwise,
+                               Contract::kNative, {Isa::kScalar, 1, &MakeReferenceBackend, true});
   EXPECT_THROW(prefill->SetKvTokens(8), Error);
 }
 
@@ -448,8 +449,8 @@ TEST_F(StrategyTest, ViewsThatDoNotFitAreRefused) {
   Communicator* ranks = FirstRanks(1);
   if (ranks == nullptr) return;
   const std::unique_ptr<DistributedAttention> attention =
-      DistributedAttention::Create(*ranks, MakeProblem(Phase::kPrefill, 2, {1, 1}, 4, 1, false), Variant(),
-                                   Contract::kNative, {Isa::kScalar, 1, &MakeReferenceBackend, true});
+      MakeDistributedAttention(*ranks, MakeProblem(Phase::kPrefill, 2, {1, 1}, 4, 1, false), Variant(),
+                               Contract::kNative, {Isa::kScalar, 1, &MakeReferenceBackend, true});
   std::vector<float> values(8);
   const TensorView right = HeadMajorView(values.data(), DataType::kFloat32, {1, 1, 2, 4});
   const TensorView wrong = HeadMajorView(values.data(), DataType::kFloat32, {1, 2, 1, 4});

@@ -1,7 +1,7 @@
 // What each strategy can hide behind computing, it does, on two ranks.
 #include <gtest/gtest.h>
 
-#include "src/parallel/overlap_test_case.h"
+#include "src/parallel/testing/overlap_test_case.h"
 
 namespace attention {
 namespace {

@@ -2,7 +2,7 @@
 // the last two, which are one pass (overlap_test).
 #include <gtest/gtest.h>
 
-#include "src/parallel/overlap_test_case.h"
+#include "src/parallel/testing/overlap_test_case.h"
 
 namespace attention {
 namespace {

@@ -8,14 +8,14 @@
 
 #include "src/base/error.h"
 #include "src/mpi/agreement.h"
-#include "src/qwen3/config.h"
-#include "src/qwen3/decoder_step.h"
-#include "src/qwen3/key_value_cache.h"
-#include "src/qwen3/rank_collectives.h"
-#include "src/qwen3/rotary.h"
-#include "src/qwen3/safetensors.h"
-#include "src/qwen3/tensor_source.h"
-#include "src/qwen3/weights.h"
+#include "src/qwen3/checkpoint/config.h"
+#include "src/qwen3/checkpoint/safetensors.h"
+#include "src/qwen3/checkpoint/tensor_source.h"
+#include "src/qwen3/decoder/decoder_step.h"
+#include "src/qwen3/decoder/key_value_cache.h"
+#include "src/qwen3/decoder/rank_collectives.h"
+#include "src/qwen3/decoder/weights.h"
+#include "src/qwen3/linear/rotary.h"
 
 namespace attention {
 namespace {

@@ -15,8 +15,8 @@
 #include <vector>
 
 #include "src/mpi/communicator.h"
-#include "src/parallel/attention_plan.h"
-#include "src/parallel/strategy.h"
+#include "src/parallel/partition/attention_plan.h"
+#include "src/parallel/strategy/strategy.h"
 
 namespace attention {
 

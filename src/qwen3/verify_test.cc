@@ -9,7 +9,7 @@
 
 #include "src/base/error.h"
 #include "src/kernels/attention_kernel.h"
-#include "src/qwen3/safetensors_writer.h"
+#include "src/qwen3/testing/safetensors_writer.h"
 
 namespace attention {
 namespace {

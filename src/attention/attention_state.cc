@@ -1,0 +1,77 @@
+#include "src/attention/attention_state.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "src/base/error.h"
+
+namespace attention {
+namespace {
+
+constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
+
+template <typename Function>
+void ForEachRow(const TensorShape& shape, Function function) {
+  for (int64_t b = 0; b < shape.batch; ++b) {
+    for (int64_t h = 0; h < shape.heads; ++h) {
+      for (int64_t t = 0; t < shape.tokens; ++t) function(b, h, t);
+    }
+  }
+}
+
+}  // namespace
+
+AttentionStateBuffer::AttentionStateBuffer(int64_t batch, int64_t heads, int64_t tokens, int64_t head_dim) {
+  const int64_t rows = CheckedProduct(CheckedProduct(batch, heads, "state rows"), tokens, "state rows");
+  const int64_t floats = CheckedProduct(rows, head_dim + 2, "state elements");
+  buffer_ = AlignedBuffer(static_cast<size_t>(CheckedProduct(floats, sizeof(float), "state bytes")));
+  float* data = reinterpret_cast<float*>(buffer_.data());
+  view_.o = HeadMajorView(data, DataType::kFloat32, {batch, heads, tokens, head_dim});
+  view_.m = data + rows * head_dim;
+  view_.l = view_.m + rows;
+  ResetState(view_);
+}
+
+void ResetState(const AttentionStateView& state) {
+  ForEachRow(state.o.shape, [&](int64_t b, int64_t h, int64_t t) {
+    std::fill_n(state.o.Row<float>(b, h, t), state.o.shape.head_dim, 0.0f);
+    state.m[state.RowIndex(b, h, t)] = kMinusInfinity;
+    state.l[state.RowIndex(b, h, t)] = 0.0f;
+  });
+}
+
+void MergeState(const AttentionStateView& into, const AttentionStateView& other) {
+  Require(into.o.shape == other.o.shape, "MergeState: states of different shape");
+  ForEachRow(into.o.shape, [&](int64_t b, int64_t h, int64_t t) {
+    const int64_t row = into.RowIndex(b, h, t);
+    const float m_a = into.m[row], m_b = other.m[row];
+    // (-inf) - (-inf) is NaN: the empty state is handled by itself, which also makes it exactly neutral.
+    if (m_b == kMinusInfinity) return;
+    float* o = into.o.Row<float>(b, h, t);
+    const float* o_other = other.o.Row<float>(b, h, t);
+    if (m_a == kMinusInfinity) {
+      std::copy_n(o_other, into.o.shape.head_dim, o);
+      into.m[row] = m_b;
+      into.l[row] = other.l[row];
+      return;
+    }
+    const float m = std::max(m_a, m_b);
+    const float scale_a = std::exp(m_a - m), scale_b = std::exp(m_b - m);
+    for (int64_t d = 0; d < into.o.shape.head_dim; ++d) o[d] = o[d] * scale_a + o_other[d] * scale_b;
+    into.m[row] = m;
+    into.l[row] = into.l[row] * scale_a + other.l[row] * scale_b;
+  });
+}
+
+void FinishState(const AttentionStateView& state, const TensorView& output) {
+  Require(output.shape == state.o.shape, "FinishState: output of another shape");
+  ForEachRow(state.o.shape, [&](int64_t b, int64_t h, int64_t t) {
+    const float l = state.l[state.RowIndex(b, h, t)];
+    const float* o = state.o.Row<float>(b, h, t);
+    float* out = output.Row<float>(b, h, t);
+    for (int64_t d = 0; d < state.o.shape.head_dim; ++d) out[d] = l == 0.0f ? 0.0f : o[d] / l;
+  });
+}
+
+}  // namespace attention

@@ -1,0 +1,221 @@
+#include "src/experiment/ask/experiment_file.h"
+
+#include <algorithm>
+#include <set>
+
+#include "src/base/error.h"
+#include "src/experiment/ask/axes.h"
+#include "src/experiment/ask/claims.h"
+#include "src/experiment/ask/yaml_reader.h"
+#include "src/experiment/text/spelling.h"
+
+namespace attention {
+namespace {
+
+const std::vector<std::string> kTopLevelAxes = {"model", "scope", "phase", "dtype", "batch"};
+const std::vector<std::string> kMeasureAxes = {"cache", "data"};
+
+// Runs a conversion whose complaint lacks a position, and adds the reader's.
+template <typename Function>
+auto WithPosition(const YamlReader& reader, Function function) {
+  try {
+    return function();
+  } catch (const Error& error) {
+    reader.Fail(error.what());
+  }
+}
+
+ModelShape ReadModel(const YamlReader& reader) {
+  if (!reader.is_map()) {
+    return *FindQwen3Shape(
+        WithPosition(reader, [&] { return CanonicalAxisValue(*FindAxis("model"), reader.Text()); }));
+  }
+  const std::vector<std::string> keys = {"name", "heads", "kv_heads", "head_dim"};
+  reader.AllowKeys(keys);
+  ModelShape shape;
+  shape.query_heads = reader.Get("heads").Integer(1, 4096);
+  const YamlReader kv_heads = reader.Get("kv_heads");
+  shape.kv_heads = kv_heads.Integer(1, 4096);
+  shape.head_dim = reader.Get("head_dim").Integer(1, 256);
+  if (shape.query_heads % shape.kv_heads != 0) {
+    kv_heads.Fail(internal::Concatenate(shape.kv_heads, " KV heads do not divide ", shape.query_heads,
+                                        " heads; every KV head serves the same number of query heads"));
+  }
+  const std::optional<YamlReader> name = reader.Find("name");
+  shape.name = name
+                   ? name->Text()
+                   : internal::Concatenate("h", shape.query_heads, "kv", shape.kv_heads, "d", shape.head_dim);
+  if (name && FindQwen3Shape(shape.name))
+    name->Fail("'" + shape.name + "' is a known model; take another name");
+  return shape;
+}
+
+VariantSpec ReadVariant(const YamlReader& reader) {
+  if (!reader.is_map()) {
+    const std::string text = reader.Text();
+    return WithPosition(reader, [&] { return ParseVariantSpec(text); });
+  }
+  const std::vector<std::string> keys = {"name",      "strategy", "exchange", "sharding",
+                                         "algorithm", "q_block",  "kv_block"};
+  reader.AllowKeys(keys);
+  VariantSpec spec;
+  const auto read = [&](const char* key, auto convert) {
+    const YamlReader value = reader.Get(key);
+    return WithPosition(value, [&] { return convert(value.Text()); });
+  };
+  spec.strategy = read("strategy", StrategyFromText);
+  spec.algorithm = read("algorithm", AlgorithmFromText);
+  if (reader.Find("exchange")) spec.exchange = read("exchange", ExchangeFromText);
+  if (reader.Find("sharding")) spec.sharding = read("sharding", ShardingFromText);
+  for (const char* key : {"q_block", "kv_block"}) {
+    const std::optional<YamlReader> value = reader.Find(key);
+    if (!value) continue;
+    const std::string text =
+        WithPosition(*value, [&] { return CanonicalAxisValue(*FindAxis(key), value->Text()); });
+    (std::string_view(key) == "q_block" ? spec.tiles.q_block : spec.tiles.kv_block) =
+        ParseInteger(text).value_or(0);
+  }
+  spec.label = reader.Get("name").Text();
+  if (spec.label.find_first_of("\"\n\r/") != std::string::npos) {
+    reader.Get("name").Fail("a name may not hold quotes, slashes or line breaks");
+  }
+  return spec;
+}
+
+// One value of any axis, in canonical spelling; models and variants are kept in `spec` under it.
+std::string ReadAxisValue(const Axis& axis, const YamlReader& reader, ExperimentSpec& spec) {
+  if (axis.kind == AxisKind::kModel) {
+    const ModelShape shape = ReadModel(reader);
+    const auto [entry, inserted] = spec.models.emplace(shape.name, shape);
+    if (!inserted && !(entry->second == shape)) reader.Fail("two shapes are called '" + shape.name + "'");
+    return shape.name;
+  }
+  if (axis.kind == AxisKind::kVariant) {
+    const VariantSpec variant = ReadVariant(reader);
+    spec.variants.emplace(variant.label, variant);
+    return variant.label;
+  }
+  if (!reader.is_scalar()) reader.Fail("a single value is expected, as in " + axis.example);
+  return WithPosition(reader, [&] { return CanonicalAxisValue(axis, reader.Text()); });
+}
+
+void AddAxis(const std::string& name, const std::vector<YamlReader>& items, ExperimentSpec& spec) {
+  const Axis& axis = *FindAxis(name);
+  std::vector<AxisValue>& values = spec.axes[name];
+  if (!values.empty())
+    items.front().Fail("axis " + name + " is given twice (here and at " + values[0].where + ")");
+  for (const YamlReader& item : items) {
+    const std::string text = ReadAxisValue(axis, item, spec);
+    for (const AxisValue& earlier : values) {
+      if (earlier.text == text) item.Fail("'" + text + "' is in the list twice");
+    }
+    values.push_back({text, item.where()});
+  }
+}
+
+void ReadGrid(const YamlReader& reader, ExperimentSpec& spec) {
+  const std::vector<std::string> names = AxisNames();
+  reader.AllowKeys(names);
+  if (reader.Keys().empty())
+    reader.Fail("the grid is empty; it needs at least variant: " + FindAxis("variant")->example);
+  for (const std::string& name : reader.Keys()) {
+    AddAxis(name, reader.Get(name).Items(FindAxis(name)->example), spec);
+  }
+  if (!reader.Find("variant")) {
+    reader.Fail("axis 'variant' is missing; it says what is compared, such as variant: " +
+                FindAxis("variant")->example);
+  }
+}
+
+void ReadMeasure(const YamlReader& reader, ExperimentSpec& spec) {
+  const std::vector<std::string> keys = {
+      "warmup",           "rounds", "pilot_rounds", "min_rounds", "max_rounds",           "seconds_per_cell",
+      "detectable_ratio", "seed",   "cache",        "data",       "max_seconds_per_cell", "parts"};
+  reader.AllowKeys(keys);
+  MeasureOptions& measure = spec.measure;
+  if (const auto value = reader.Find("warmup")) measure.warmup = value->Integer(0, 1000);
+  if (const auto value = reader.Find("rounds")) {
+    measure.rounds = value->is_scalar() && value->Text() == "auto" ? 0 : value->Integer(1, 100000);
+  }
+  if (const auto value = reader.Find("pilot_rounds")) measure.pilot_rounds = value->Integer(10, 1000);
+  if (const auto value = reader.Find("max_rounds")) measure.max_rounds = value->Integer(6, 100000);
+  if (const auto value = reader.Find("min_rounds")) {
+    measure.min_rounds = value->Integer(1, 100000);
+    if (measure.min_rounds > measure.max_rounds) {
+      value->Fail(internal::Concatenate("min_rounds ", measure.min_rounds, " is above max_rounds ",
+                                        measure.max_rounds));
+    }
+  }
+  if (const auto value = reader.Find("seconds_per_cell")) measure.seconds_per_cell = value->Number(0.01, 1e6);
+  if (const auto value = reader.Find("detectable_ratio"))
+    measure.detectable_ratio = value->Number(1.011, 100);
+  if (const auto value = reader.Find("seed")) measure.seed = value->Integer(0, INT64_MAX);
+  if (const auto value = reader.Find("max_seconds_per_cell"))
+    measure.max_seconds_per_cell = value->Number(0.01, 1e6);
+  if (const auto value = reader.Find("parts")) measure.measure_parts = value->Boolean();
+  for (const std::string& axis : kMeasureAxes) {
+    if (const auto value = reader.Find(axis)) AddAxis(axis, {*value}, spec);
+  }
+}
+
+void ReadExclude(const YamlReader& reader, ExperimentSpec& spec) {
+  for (const YamlReader& item : reader.Items("[{model: [qwen3-8b], seq_len: [8192]}]")) {
+    spec.exclude.push_back(ReadWhere(item, spec));
+  }
+}
+
+std::string ReadName(const YamlReader& reader) {
+  const std::string name = reader.Text();
+  const bool plain = name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_-") == std::string::npos;
+  if (!plain || name.size() > 64) {
+    reader.Fail("'" + name.substr(0, 40) +
+                "' is not a plain name (a-z, 0-9, _ and -, at most 64 of them): "
+                "it names the directory of the results");
+  }
+  return name;
+}
+
+}  // namespace
+
+void FillDefaultAxes(ExperimentSpec& spec) {
+  for (const Axis& axis : Axes()) {
+    if (spec.axes.count(axis.name) > 0) continue;
+    if (axis.kind == AxisKind::kModel && !spec.weights_path.empty()) continue;
+    spec.axes[axis.name] = {{axis.default_value, axis.name}};
+    if (axis.kind == AxisKind::kModel) spec.models[axis.default_value] = *FindQwen3Shape(axis.default_value);
+  }
+}
+
+ExperimentSpec ParseExperiment(const std::string& text, const std::string& file_name) {
+  const YamlReader root = YamlReader::Parse(text, file_name);
+  std::vector<std::string> keys = {"name",     "title",  "grid",     "exclude", "measure",
+                                   "accuracy", "expect", "launches", "weights"};
+  keys.insert(keys.end(), kTopLevelAxes.begin(), kTopLevelAxes.end());
+  root.AllowKeys(keys);
+  ExperimentSpec spec;
+  spec.config_text = text;
+  spec.name = ReadName(root.Get("name"));
+  const auto title = root.Find("title");
+  spec.title = title ? title->Text() : spec.name;
+  if (const auto value = root.Find("launches")) spec.launches = value->Integer(1, 1000);
+  if (const auto value = root.Find("weights")) {
+    spec.weights_path = value->Text();
+    if (spec.weights_path.empty()) value->Fail("a path is expected");
+  }
+  for (const std::string& axis : kTopLevelAxes) {
+    if (const auto value = root.Find(axis)) AddAxis(axis, {*value}, spec);
+  }
+  ReadGrid(root.Get("grid"), spec);
+  if (const auto value = root.Find("measure")) ReadMeasure(*value, spec);
+  if (const auto accuracy = root.Find("accuracy")) {
+    const std::vector<std::string> accuracy_keys = {"reference_rows"};
+    accuracy->AllowKeys(accuracy_keys);
+    if (const auto rows = accuracy->Find("reference_rows")) spec.reference_rows = rows->Integer(1, 1 << 20);
+  }
+  FillDefaultAxes(spec);
+  if (const auto value = root.Find("exclude")) ReadExclude(*value, spec);
+  if (const auto value = root.Find("expect")) spec.claims = ReadClaims(*value, spec);
+  return spec;
+}
+
+}  // namespace attention

@@ -1,0 +1,251 @@
+#include "src/experiment/ask/experiment_file.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "src/base/error.h"
+#include "src/experiment/ask/claims.h"
+#include "src/experiment/plan/plan.h"
+
+namespace attention {
+namespace {
+
+using testing::HasSubstr;
+
+// Reads and plans, as the binary does; the message of the Error, which must be bad usage.
+std::string Complaint(const std::string& text) {
+  try {
+    MakePlan(ParseExperiment(text, "x.yaml"), {Isa::kAvx2});
+  } catch (const Error& error) {
+    EXPECT_EQ(error.status(), ExitStatus::kBadUsage);
+    EXPECT_EQ(std::string(error.what()).find('\n'), std::string::npos)
+        << "more than a line: " << error.what();
+    return error.what();
+  }
+  return "nothing is wrong";
+}
+
+constexpr const char* kGood = R"(name: good
+title: A title
+model: qwen3-8b
+grid:
+  variant: [sequence+online_softmax, "sequence(ring, contiguous)+online_softmax[q=64,kv=256]", {name: mine, strategy: headwise, algorithm: standard, kv_block: 128}]
+  contract: [native, token_sharded]
+  seq_len: [512, 1024]
+  causal: [on, false]
+  ranks: [1, 2]
+measure: {warmup: 2, rounds: auto, pilot_rounds: 12, cache: cold, data: peaked, seed: 7, max_seconds_per_cell: 12.5}
+accuracy: {reference_rows: 16}
+launches: 5
+expect:
+  - claim: ordering
+    over: variant
+    order: [sequence+online_softmax, mine]
+    where: {ranks: 2, causal: [true]}
+  - {claim: lengths, metric: gflops, over: seq_len, ratio: {slow: 1024, fast: 512, min: 1.5, max: 9}}
+)";
+
+TEST(ExperimentFileTest, ReadsEveryPart) {
+  const ExperimentSpec spec = ParseExperiment(kGood, "x.yaml");
+  EXPECT_EQ(spec.name, "good");
+  EXPECT_EQ(spec.title, "A title");
+  EXPECT_EQ(spec.launches, 5);
+  EXPECT_EQ(spec.measure.warmup, 2);
+  EXPECT_EQ(spec.measure.rounds, 0);
+  EXPECT_EQ(spec.measure.pilot_rounds, 12);
+  EXPECT_EQ(spec.measure.seed, 7u);
+  EXPECT_EQ(spec.measure.max_seconds_per_cell, 12.5);
+  EXPECT_EQ(spec.reference_rows, 16);
+  EXPECT_EQ(spec.axes.at("cache").front().text, "cold");
+  EXPECT_EQ(spec.axes.at("data").front().text, "peaked");
+  EXPECT_EQ(spec.axes.at("causal").front().text, "true");
+  EXPECT_EQ(spec.axes.at("isa").front().text, "auto");
+  EXPECT_EQ(spec.models.at("qwen3-8b").query_heads, 32);
+  const VariantSpec& spelled = spec.variants.at("sequence(ring,contiguous)+online_softmax[q=64,kv=256]");
+  EXPECT_EQ(spelled.exchange, Exchange::kRing);
+  EXPECT_EQ(spelled.sharding, Sharding::kContiguous);
+  EXPECT_EQ(spelled.tiles, (TileSizes{64, 256}));
+  const VariantSpec& mine = spec.variants.at("mine");
+  EXPECT_EQ(mine.strategy, ParallelStrategy::kHeadwise);
+  EXPECT_EQ(mine.algorithm, AttentionAlgorithm::kStandard);
+  EXPECT_EQ(mine.tiles, (TileSizes{0, 128}));
+  EXPECT_FALSE(mine.exchange);
+}
+
+TEST(ExperimentFileTest, ClaimsKeepTheTypesOfTheirAxis) {
+  const nlohmann::json claims = ClaimsToJson(ParseExperiment(kGood, "x.yaml").claims);
+  const nlohmann::json expected = nlohmann::json::parse(R"([
+    {"claim": "ordering", "metric": "time_s", "over": "variant",
+     "order": ["sequence+online_softmax", "mine"], "where": {"ranks": [2], "causal": [true]}},
+    {"claim": "lengths", "metric": "gflops", "over": "seq_len",
+     "ratio": {"slow": 1024, "fast": 512, "min": 1.5, "max": 9.0}, "where": {}}])");
+  EXPECT_EQ(claims, expected);
+}
+
+// A file that is right but for one line.
+std::string WithGrid(const std::string& grid) { return "name: x\ngrid:\n" + grid; }
+std::string WithLine(const std::string& line) {
+  return "name: x\ngrid:\n  variant: [sequence+online_softmax, headwise+standard]\n  ranks: [1, 2]\n" + line;
+}
+
+struct BadFile {
+  std::string text;
+  std::string complaint;  // all of it, or its beginning where it ends in "..."
+};
+
+const BadFile kBadFiles[] = {
+    {"name: [x\n", "x.yaml:2:1: not valid YAML: ..."},
+    {"", "x.yaml: a map is expected, with the keys name, ..."},
+    {"- a\n", "x.yaml:1:1: a map is expected, with the keys name, ..."},
+    {"grid: {}\n", "x.yaml:1:1: key 'name' is missing"},
+    {"name: x\n", "x.yaml:1:1: key 'grid' is missing"},
+    {"name: \n", "x.yaml:1:1: name: a text is expected; found nothing"},
+    {"name: A b\ngrid: {}\n", "x.yaml:1:7: name: 'A b' is not a plain name..."},
+    {"name: x\nname: y\ngrid: {}\n", "x.yaml:2:1: key 'name' is given twice"},
+    {"name: x\ngird: {}\n",
+     "x.yaml:2:1: unknown key 'gird', allowed are name, title, grid, exclude, measure, accuracy, expect, "
+     "launches, weights, model, scope, phase, dtype, batch; did you mean grid?"},
+    {WithGrid("  {}\n"), "x.yaml:3:3: grid: the grid is empty; it needs at least variant: ..."},
+    {WithGrid("  seq_len: [1]\n"), "x.yaml:3:3: grid: axis 'variant' is missing; ..."},
+    {WithGrid("  variant: []\n"),
+     "x.yaml:3:12: grid.variant: the list is empty; it needs at least one value, ..."},
+    {WithGrid("  variant: headwise+standard\n"),
+     "x.yaml:3:12: grid.variant: a list is expected, such as ..."},
+    {WithGrid("  variant: [headwise+standart]\n"),
+     "x.yaml:3:13: grid.variant: unknown algorithm 'standart', allowed are standard, row_blocked, "
+     "online_softmax; did you mean standard?"},
+    {WithGrid("  variant: [sequense+standard]\n"),
+     "x.yaml:3:13: grid.variant: unknown strategy 'sequense', allowed are headwise, sequence; did you mean "
+     "sequence?"},
+    {WithGrid("  variant: [sequence(rng)+online_softmax]\n"),
+     "x.yaml:3:13: grid.variant: unknown exchange 'rng', allowed are none, allgather, all_to_all, ring, "
+     "merge; "
+     "did you mean ring?"},
+    {WithGrid("  variant: [headwise]\n"),
+     "x.yaml:3:13: grid.variant: 'headwise' has no '+'; a variant is ..."},
+    {WithGrid("  variant: [\"headwise(allgather+standard\"]\n"),
+     "x.yaml:3:13: grid.variant: '(' must be closed by ')'; ..."},
+    {WithGrid("  variant: [\"headwise+standard[q=0]\"]\n"),
+     "x.yaml:3:13: grid.variant: tile sizes are written [q=64,kv=256], whole numbers from 1; found 'q=0'"},
+    {WithGrid("  variant: [headwise+standard, headwise+standard]\n"),
+     "x.yaml:3:32: grid.variant: 'headwise+standard' is in the list twice"},
+    {WithGrid("  variant: [{name: a, strategy: headwise}]\n"),
+     "x.yaml:3:13: grid.variant: key 'algorithm' is missing"},
+    {WithGrid("  variant: [{name: a, strategy: headwise, algorthm: standard}]\n"),
+     "x.yaml:3:43: grid.variant: unknown key 'algorthm', allowed are name, strategy, exchange, sharding, "
+     "algorithm, q_block, kv_block; did you mean algorithm?"},
+    {WithLine("  seq_len: [0]\n"),
+     "x.yaml:5:13: grid.seq_len: 0 is out of range, allowed is a whole number from 1 to 16777216"},
+    {WithLine("  seq_len: [99999999999999999999]\n"),
+     "x.yaml:5:13: grid.seq_len: 99999999999999999999 is out of range, allowed is a whole number from 1 to "
+     "16777216"},
+    {WithLine("  seq_len: [many]\n"),
+     "x.yaml:5:13: grid.seq_len: a whole number from 1 to 16777216 is expected; found 'many'"},
+    {WithLine("  seq_len: [1.5]\n"),
+     "x.yaml:5:13: grid.seq_len: a whole number from 1 to 16777216 is expected; ..."},
+    {WithLine("  seq_len: [[1]]\n"),
+     "x.yaml:5:13: grid.seq_len: a single value is expected, as in [512, 1024]"},
+    {WithLine("  seq_len: \n"),
+     "x.yaml:5:3: grid.seq_len: a list is expected, such as [512, 1024]; found nothing"},
+    {WithLine("  seqlen: [4]\n"),
+     "x.yaml:5:3: grid: unknown key 'seqlen', allowed are model, scope, phase, contract, dtype, isa, batch, "
+     "seq_len, causal, ranks, threads, placement, cache, data, q_block, kv_block, variant; did you mean "
+     "seq_len?"},
+    {WithLine("  causal: [maybe]\n"), "x.yaml:5:12: grid.causal: true or false is expected; found 'maybe'"},
+    {WithLine("  isa: [avx51]\n"),
+     "x.yaml:5:9: grid.isa: unknown value 'avx51', allowed are auto, scalar, sse4, avx2, avx512; did you "
+     "mean avx512?"},
+    {WithLine("  model: [qwen3-06b]\n"),
+     "x.yaml:5:11: grid.model: unknown value 'qwen3-06b', allowed are qwen3-0.6b, qwen3-1.7b, qwen3-4b, "
+     "qwen3-8b, "
+     "qwen3-14b, qwen3-32b; did you mean qwen3-0.6b?"},
+    {WithLine("  model: [{heads: 6, kv_heads: 4, head_dim: 64}]\n"),
+     "x.yaml:5:32: grid.model.kv_heads: 4 KV heads do not divide 6 heads; every KV head serves the same "
+     "number of "
+     "query heads"},
+    {WithLine("  model: [{heads: 6, kv_heads: 2, head_dim: 257}]\n"),
+     "x.yaml:5:45: grid.model.head_dim: 257 is out of range, allowed is a whole number from 1 to 256"},
+    {WithLine("model: qwen3-8b\n  \nmeasure: 3\n"),
+     "x.yaml:7:10: measure: a map is expected, with the keys warmup, ..."},
+    {"name: x\nmodel: qwen3-8b\ngrid: {variant: [headwise+standard], model: [qwen3-8b]}\n",
+     "x.yaml:3:46: grid.model: axis model is given twice (here and at x.yaml:2:8: model)"},
+    {WithLine("measure: {rounds: 0}\n"),
+     "x.yaml:5:19: measure.rounds: 0 is out of range, allowed is a whole number from 1 to 100000"},
+    {WithLine("measure: {min_rounds: 30, max_rounds: 20}\n"),
+     "x.yaml:5:23: measure.min_rounds: min_rounds 30 is above max_rounds 20"},
+    {WithLine("measure: {max_seconds_per_cell: -1}\n"),
+     "x.yaml:5:33: measure.max_seconds_per_cell: -1 is out of range, allowed is a number from 0.01 to 1e+06"},
+    {WithLine("measure: {cache: wram}\n"),
+     "x.yaml:5:18: measure.cache: unknown value 'wram', allowed are warm, cold; did you mean warm?"},
+    {WithLine("accuracy: {rows: 3}\n"),
+     "x.yaml:5:12: accuracy: unknown key 'rows', allowed are reference_rows"},
+    {WithLine("launches: 0\n"),
+     "x.yaml:5:11: launches: 0 is out of range, allowed is a whole number from 1 to 1000"},
+    // Claims.
+    {WithLine("expect: {}\n"), "x.yaml:5:9: expect: a list is expected, such as ..."},
+    {WithLine("expect: [{over: variant}]\n"), "x.yaml:5:10: expect: key 'claim' is missing"},
+    {WithLine("expect: [{claim: c, over: variants}]\n"),
+     "x.yaml:5:27: expect.over: unknown value 'variants', allowed are model, ..."},
+    {WithLine("expect: [{claim: c, over: variant}]\n"),
+     "x.yaml:5:10: expect: claim 'c' needs either order or ratio"},
+    {WithLine("expect: [{claim: c, over: variant, metric: time, order: [a, b]}]\n"),
+     "x.yaml:5:44: expect.metric: unknown value 'time', allowed are time_s, ..."},
+    {WithLine("expect: [{claim: c, over: variant, order: [headwise+standard, headwise+standrd]}]\n"),
+     "x.yaml:5:63: expect.order: 'headwise+standrd' is not in the grid, whose variant values are "
+     "sequence+online_softmax, headwise+standard; did you mean headwise+standard?"},
+    {WithLine("expect: [{claim: c, over: variant, order: [headwise+standard]}]\n"),
+     "x.yaml:5:43: expect.order: an order needs at least two values"},
+    {WithLine("expect: [{claim: c, over: ranks, order: [1, 1]}]\n"),
+     "x.yaml:5:45: expect.order: '1' is in the order twice"},
+    {WithLine("expect: [{claim: c, over: ranks, ratio: {slow: 1, fast: 2}}]\n"),
+     "x.yaml:5:41: expect.ratio: a ratio needs min, max or both"},
+    {WithLine("expect: [{claim: c, over: ranks, ratio: {slow: 1, fast: 2, min: 3, max: 2}}]\n"),
+     "x.yaml:5:41: expect.ratio: min 3 is above max 2"},
+    {WithLine("expect: [{claim: c, over: ranks, ratio: {slow: 1, fast: 1, min: 3}}]\n"),
+     "x.yaml:5:41: expect.ratio: slow and fast are the same value, '1'"},
+    {WithLine("expect: [{claim: c, over: ranks, order: [1, 2], where: {ranks: 1}}]\n"),
+     "x.yaml:5:56: expect.where: where may not restrict 'ranks', the axis of over"},
+    {WithLine("expect: [{claim: c, over: ranks, order: [1, 2], where: {seq_len: 7}}]\n"),
+     "x.yaml:5:66: expect.where.seq_len: '7' is not in the grid, whose seq_len values are 1024"},
+    {WithLine("expect: [{claim: c, over: ranks, order: [1, 2]}, {claim: c, over: ranks, order: [1, 2]}]\n"),
+     "x.yaml:5:50: expect: two claims are called 'c'"},
+    // Combinations.
+    {WithGrid("  variant: [sequence(ring)+standard]\n"), "x.yaml:3:13: grid.variant: ..."},
+    {WithGrid("  variant: [headwise(ring)+online_softmax]\n"), "x.yaml:3:13: grid.variant: ..."},
+    {WithGrid("  variant: [\"headwise+standard[q=4]\"]\n  q_block: [8]\n"),
+     "x.yaml:4:13: grid.q_block: variant 'headwise+standard[q=4]' has tile sizes of its own; ..."},
+    {WithLine("exclude: [{ranks: [1, 2]}]\n"), "exclude: it leaves out every point of the grid"},
+    {WithLine("exclude: [{ranks: 3}]\n"),
+     "x.yaml:5:19: exclude.ranks: '3' is not in the grid, whose ranks values are 1, 2"},
+    {WithLine("exclude: [{}]\n"), "x.yaml:5:11: exclude: no axis is given, such as {ranks: [2]}"},
+};
+
+TEST(ExperimentFileTest, EveryComplaintSaysWhereWhatAndWhatElse) {
+  for (const BadFile& bad : kBadFiles) {
+    std::string expected = bad.complaint;
+    std::string complaint = Complaint(bad.text);
+    if (expected.size() > 3 && expected.substr(expected.size() - 3) == "...") {
+      expected.resize(expected.size() - 3);
+      complaint = complaint.substr(0, expected.size());
+    }
+    EXPECT_EQ(complaint, expected) << bad.text;
+  }
+}
+
+TEST(ExperimentFileTest, TheWrongSplitSaysWhatIsValidInstead) {
+  EXPECT_THAT(Complaint(WithGrid("  variant: [sequence(ring)+standard]\n")), HasSubstr("allgather"));
+}
+
+TEST(ExperimentFileTest, HostileTextIsRefusedNotSwallowed) {
+  EXPECT_NE(Complaint(std::string(100000, '[')), "nothing is wrong");
+  EXPECT_NE(Complaint(std::string("\0\x01\xff\xfe", 4)), "nothing is wrong");
+  const std::string long_word(100000, 'a');
+  EXPECT_LT(Complaint("name: " + long_word + "\ngrid: {}\n").size(), 500u);
+  EXPECT_LT(Complaint(WithLine("  isa: [" + long_word + "]\n")).size(), 500u);
+}
+
+}  // namespace
+}  // namespace attention

@@ -1,0 +1,41 @@
+// Weights that the user gives: a Hugging Face checkpoint with its config.json, checked before anything runs.
+#ifndef SRC_EXPERIMENT_ASK_GIVEN_WEIGHTS_H_
+#define SRC_EXPERIMENT_ASK_GIVEN_WEIGHTS_H_
+
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "src/qwen3/checkpoint/config.h"
+#include "src/qwen3/checkpoint/model_shapes.h"
+#include "src/qwen3/checkpoint/safetensors.h"
+#include "src/qwen3/checkpoint/tensor_source.h"
+
+namespace attention {
+
+struct GivenWeights {
+  std::string path;  // as the user wrote it
+  Qwen3Config config;
+  // Of the published model that has these sizes, or called after its own numbers ("h4kv2d16n48l2").
+  ModelShape shape;
+  std::shared_ptr<const Checkpoint> checkpoint;
+  std::shared_ptr<const TensorSource> source;
+  // SHA-256 over every tensor's name, type, shape and first 4096 bytes: tells models of one shape apart
+  // without reading gigabytes.
+  std::string fingerprint;
+};
+
+// Opens and maps the weights; config.json lies beside them. Throws Error (bad usage), one line naming file,
+// tensor and expectation, if something is not as it should be. Tensors are checked by CheckTensors.
+std::shared_ptr<const GivenWeights> OpenWeights(const std::string& path);
+
+// Throws Error (bad usage) naming the first number that differs unless `asked`, the model that the user named
+// as well, is the one in the weights.
+void RequireShape(const GivenWeights& weights, const ModelShape& asked);
+
+// For the manifest: path, fingerprint, sizes, tensors, types.
+nlohmann::json DescribeWeights(const GivenWeights& weights);
+
+}  // namespace attention
+
+#endif  // SRC_EXPERIMENT_ASK_GIVEN_WEIGHTS_H_

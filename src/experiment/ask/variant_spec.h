@@ -1,0 +1,38 @@
+// A variant as the user wrote it, before the cell's defaults are filled in.
+#ifndef SRC_EXPERIMENT_ASK_VARIANT_SPEC_H_
+#define SRC_EXPERIMENT_ASK_VARIANT_SPEC_H_
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "src/parallel/strategy/strategy.h"
+
+namespace attention {
+
+struct VariantSpec {
+  std::string label;  // as spelled; names the variant in tables, CSV and claims
+  ParallelStrategy strategy = ParallelStrategy::kHeadwise;
+  std::optional<Exchange> exchange;  // empty: the default of the cell's contract and phase
+  std::optional<Sharding> sharding;  // empty: the default of the cell's mask and phase
+  AttentionAlgorithm algorithm = AttentionAlgorithm::kOnlineSoftmax;
+  TileSizes tiles;
+};
+
+// "strategy+algorithm", "strategy(exchange)+algorithm", "strategy(exchange,sharding)+algorithm", each
+// optionally followed by "[q=64,kv=256]"; spaces do not matter. Throws Error (what is wrong, what is allowed,
+// did you mean).
+VariantSpec ParseVariantSpec(std::string_view text);
+
+// One field of a variant by its spelling; the same complaints.
+ParallelStrategy StrategyFromText(std::string_view text);
+Exchange ExchangeFromText(std::string_view text);
+Sharding ShardingFromText(std::string_view text);
+AttentionAlgorithm AlgorithmFromText(std::string_view text);
+
+// With the defaults of a cell.
+Variant ResolveVariant(const VariantSpec& spec, Contract contract, Phase phase, bool causal);
+
+}  // namespace attention
+
+#endif  // SRC_EXPERIMENT_ASK_VARIANT_SPEC_H_

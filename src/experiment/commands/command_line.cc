@@ -1,0 +1,424 @@
+#include "src/experiment/commands/command_line.h"
+
+#include <algorithm>
+#include <boost/program_options.hpp>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "src/base/error.h"
+#include "src/experiment/ask/axes.h"
+#include "src/experiment/ask/experiment_file.h"
+#include "src/experiment/ask/yaml_reader.h"
+#include "src/experiment/text/spelling.h"
+#include "src/kernels/attention_kernel.h"
+
+namespace attention {
+namespace {
+
+namespace po = boost::program_options;
+using Values = std::map<std::string, std::string>;
+
+// Options that are axes of a one-off run, with the axis they set.
+struct AxisOption {
+  const char* option;
+  const char* axis;
+  const char* help;
+};
+constexpr AxisOption kAxisOptions[] = {
+    {"model", "model", "shape: qwen3-0.6b, -1.7b, -4b, -8b, -14b or -32b (default qwen3-0.6b)"},
+    {"contract", "contract",
+     "native (default), replicated or token_sharded: where inputs start and outputs end"},
+    {"scope", "scope", "what is run: attention (default), block, layer or model"},
+    {"phase", "phase", "prefill (default) or decode (one new token, --seq-len keys)"},
+    {"isa", "isa", "auto (default), scalar, sse4, avx2 or avx512"},
+    {"dtype", "dtype", "fp32 (default) or bf16"},
+    {"batch", "batch", "sequences at once (default 1)"},
+    {"seq-len", "seq_len", "tokens (default 1024)"},
+    {"causal", "causal", "on (default) or off"},
+    {"threads", "threads", "OpenMP threads per rank (default: cores of the node / its ranks)"},
+    {"placement", "placement", "packed (default) or spread: how ranks and threads lie on nodes and cores"},
+    {"cache", "cache", "warm (default) or cold: caches evicted before each sample"},
+    {"data", "data", "gaussian (default) or peaked (softmax nearly one-hot, attention sink)"},
+    {"q-block", "q_block", "query rows per tile (default auto)"},
+    {"kv-block", "kv_block", "keys per tile (default auto)"},
+};
+
+po::options_description ExperimentOptions() {
+  po::options_description options("An experiment file");
+  options.add_options()("experiment", po::value<std::string>(), "YAML file; see experiments/ and README")(
+      "output", po::value<std::string>(), "run directory, made new (default results/NAME/TIME)")(
+      "resume", po::value<std::string>(), "go on with an interrupted run directory")(
+      "launch", po::value<std::string>(), "which launch this is, from 0 (several go into one directory)")(
+      "dry-run", "print the plan: cells, FLOPs, bytes, memory, estimated time; run nothing")(
+      "print-geometry",
+      "print name, ranks, threads and launches the file asks for, a line each; run nothing");
+  return options;
+}
+
+po::options_description OneOffOptions() {
+  po::options_description options("A one-off run");
+  options.add_options()("parallel-strategy", po::value<std::string>(),
+                        "headwise (a rank owns heads; default) or sequence (a rank owns tokens)")(
+      "attention-algo", po::value<std::string>(), "standard, row_blocked or online_softmax (default)")(
+      "exchange", po::value<std::string>(),
+      "headwise: allgather, none, all_to_all; sequence: ring, allgather, merge (default: by strategy)")(
+      "sharding", po::value<std::string>(), "contiguous or zigzag (default: zigzag if causal prefill)");
+  for (const AxisOption& option : kAxisOptions) {
+    options.add_options()(option.option, po::value<std::string>(), option.help);
+  }
+  options.add_options()("heads", po::value<std::string>(),
+                        "query heads, with --kv-heads and --head-dim instead of --model")(
+      "kv-heads", po::value<std::string>(), "key/value heads; divides --heads")(
+      "head-dim", po::value<std::string>(), "1 to 256")("rounds", po::value<std::string>(),
+                                                        "samples (default 10), or auto: chosen by a pilot")(
+      "warmup", po::value<std::string>(), "runs before each sample (default 1)")(
+      "seed", po::value<std::string>(), "of the data and of the order of runs (default 1)")(
+      "attention", po::value<std::string>(), "deprecated: streaming or standard; use the two options above")(
+      "weights", po::value<std::string>(),
+      "Hugging Face safetensors, a file or a directory, with config.json, which gives the shape; for --scope "
+      "block, layer or model (default: seeded weights)");
+  return options;
+}
+
+po::options_description GenerationOptions() {
+  po::options_description options("Generation");
+  options.add_options()(
+      "generate", po::value<std::string>(),
+      "this many greedy tokens of the model after a prompt, with tokens/s; with --weights or "
+      "--model, --parallel-strategy, --attention-algo, --exchange, --sharding, --isa, --dtype, "
+      "--threads, --placement")("prompt-ids", po::value<std::string>(),
+                                "token ids of the prompt, 1,2,3 (default: --seq-len seeded ones)");
+  return options;
+}
+
+po::options_description OtherOptions() {
+  po::options_description options("Other");
+  options.add_options()("verify", po::value<std::string>(),
+                        "check an attention block or layer against a safetensors file made elsewhere: every "
+                        "variant and ISA, or those named by --parallel-strategy, --exchange, --sharding, "
+                        "--attention-algo, --isa; with --threads")(
+      "list", "ISAs of this machine, models, valid combinations")("version", "")("help", "");
+  return options;
+}
+
+std::vector<std::string> OptionNames(const po::options_description& options) {
+  std::vector<std::string> names;
+  for (const auto& option : options.options()) names.push_back("--" + option->long_name());
+  return names;
+}
+
+Values ParseOptions(const std::vector<std::string>& arguments) {
+  po::options_description all;
+  all.add(ExperimentOptions()).add(OneOffOptions()).add(GenerationOptions()).add(OtherOptions());
+  // Said here, because the library's own complaints about these are less of a help.
+  const std::vector<std::string> names = OptionNames(all);
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    const std::string name = arguments[i].substr(0, arguments[i].find('='));
+    if (name.rfind("--", 0) == 0 && std::find(names.begin(), names.end(), name) == names.end()) {
+      FailUsage("unknown option '", name.substr(0, 60), "'", DidYouMean(name, names), " (see --help)");
+    }
+  }
+  namespace style = po::command_line_style;
+  const int kStyle = style::allow_long | style::long_allow_adjacent | style::long_allow_next;
+  Values values;
+  try {
+    const po::parsed_options parsed = po::command_line_parser(arguments)
+                                          .options(all)
+                                          .positional(po::positional_options_description())
+                                          .style(kStyle)
+                                          .run();
+    for (const auto& option : parsed.options) {
+      if (values.count(option.string_key) > 0) FailUsage("--", option.string_key, " is given twice");
+      values[option.string_key] = option.value.empty() ? "" : option.value.front();
+    }
+  } catch (const po::too_many_positional_options_error&) {
+    FailUsage("every argument is an option, such as --experiment FILE; found one without '--' (see --help)");
+  } catch (const po::error& error) {
+    FailUsage(error.what(), " (see --help)");
+  }
+  return values;
+}
+
+// Runs a conversion and puts the option's name in front of its complaint.
+template <typename Function>
+auto ForOption(const std::string& option, Function function) {
+  try {
+    return function();
+  } catch (const Error& error) {
+    throw error.WithContext("--" + option);
+  }
+}
+
+int64_t IntegerOption(const Values& values, const std::string& option, int64_t minimum, int64_t maximum,
+                      int64_t default_value) {
+  const auto found = values.find(option);
+  if (found == values.end()) return default_value;
+  const std::optional<int64_t> value = ParseInteger(found->second);
+  if (!value || *value < minimum || *value > maximum) {
+    FailUsage("--", option, ": a whole number from ", minimum, " to ", maximum, " is expected; found '",
+              found->second.substr(0, 60), "'");
+  }
+  return *value;
+}
+
+std::string PathOption(const Values& values, const std::string& option) {
+  const auto found = values.find(option);
+  if (found == values.end()) return "";
+  if (found->second.empty()) FailUsage("--", option, " needs a path");
+  return found->second;
+}
+
+ModelShape HeadsOption(const Values& values) {
+  if (values.count("model") > 0)
+    FailUsage("--model and --heads are two ways to say the same; give one of them");
+  for (const char* option : {"heads", "kv-heads", "head-dim"}) {
+    if (values.count(option) == 0)
+      FailUsage("--", option, " is missing; --heads, --kv-heads and --head-dim go together");
+  }
+  ModelShape shape;
+  shape.query_heads = IntegerOption(values, "heads", 1, 4096, 0);
+  shape.kv_heads = IntegerOption(values, "kv-heads", 1, 4096, 0);
+  shape.head_dim = IntegerOption(values, "head-dim", 1, 256, 0);
+  if (shape.query_heads % shape.kv_heads != 0) {
+    FailUsage("--kv-heads: ", shape.kv_heads, " does not divide --heads ", shape.query_heads);
+  }
+  shape.name = internal::Concatenate("h", shape.query_heads, "kv", shape.kv_heads, "d", shape.head_dim);
+  return shape;
+}
+
+VariantSpec VariantOption(Values& values, std::vector<std::string>& notes) {
+  VariantSpec variant;
+  const auto deprecated = values.find("attention");
+  if (deprecated != values.end()) {
+    if (values.count("parallel-strategy") > 0 || values.count("attention-algo") > 0) {
+      FailUsage(
+          "--attention is the old spelling of --parallel-strategy and --attention-algo; give only the new "
+          "ones");
+    }
+    const std::string& kind = deprecated->second;
+    const std::vector<std::string> kinds = {"streaming", "standard"};
+    if (std::find(kinds.begin(), kinds.end(), kind) == kinds.end()) {
+      FailUsage("--attention: unknown value '", kind.substr(0, 60), "', allowed are ", Join(kinds),
+                DidYouMean(kind, kinds));
+    }
+    values["parallel-strategy"] = "headwise";
+    values["attention-algo"] = kind == "streaming" ? "online_softmax" : "standard";
+    notes.push_back("note: --attention " + kind +
+                    " is deprecated; it means --parallel-strategy headwise --attention-algo " +
+                    values["attention-algo"]);
+  }
+  const auto read = [&](const char* option, auto convert, auto& target) {
+    const auto found = values.find(option);
+    if (found != values.end()) target = ForOption(option, [&] { return convert(found->second); });
+  };
+  read("parallel-strategy", StrategyFromText, variant.strategy);
+  read("attention-algo", AlgorithmFromText, variant.algorithm);
+  read("exchange", ExchangeFromText, variant.exchange);
+  read("sharding", ShardingFromText, variant.sharding);
+  variant.label = internal::Concatenate(Name(variant.strategy), "+", Name(variant.algorithm));
+  return variant;
+}
+
+// The file that would do the same: so that one-off runs, too, say in their manifest what they were.
+std::string ToYaml(const ExperimentSpec& spec, const VariantSpec& variant) {
+  std::string text = "name: one_off\n";
+  if (!spec.weights_path.empty()) text += "weights: " + nlohmann::json(spec.weights_path).dump() + "\n";
+  if (const auto model = spec.axes.find("model"); model != spec.axes.end()) {
+    const ModelShape& shape = spec.models.at(model->second.front().text);
+    text += shape.hidden_size > 0
+                ? "model: " + shape.name + "\n"
+                : internal::Concatenate("model: {heads: ", shape.query_heads, ", kv_heads: ", shape.kv_heads,
+                                        ", head_dim: ", shape.head_dim, "}\n");
+  }
+  text +=
+      internal::Concatenate("grid:\n  variant: [{name: ", variant.label,
+                            ", strategy: ", Name(variant.strategy), ", algorithm: ", Name(variant.algorithm));
+  if (variant.exchange) text += internal::Concatenate(", exchange: ", Name(*variant.exchange));
+  if (variant.sharding) text += internal::Concatenate(", sharding: ", Name(*variant.sharding));
+  text += "}]\n";
+  for (const auto& [axis, axis_values] : spec.axes) {
+    if (axis != "variant" && axis != "model") text += "  " + axis + ": [" + axis_values.front().text + "]\n";
+  }
+  text += "measure: {warmup: " + std::to_string(spec.measure.warmup) + ", rounds: " +
+          (spec.measure.rounds > 0 ? std::to_string(spec.measure.rounds) : std::string("auto")) +
+          ", seed: " + std::to_string(spec.measure.seed) + "}\n";
+  return text;
+}
+
+ExperimentSpec OneOff(Values& values, int default_threads, int ranks, std::vector<std::string>& notes) {
+  ExperimentSpec spec;
+  spec.name = "one_off";
+  spec.title = "one-off run";
+  const VariantSpec variant = VariantOption(values, notes);
+  spec.variants[variant.label] = variant;
+  spec.axes["variant"] = {{variant.label, "--parallel-strategy, --exchange, --attention-algo"}};
+  spec.weights_path = PathOption(values, "weights");
+  if (values.count("heads") + values.count("kv-heads") + values.count("head-dim") > 0) {
+    if (!spec.weights_path.empty())
+      FailUsage("--heads and --weights: the weights give the shape; leave --heads out");
+    const ModelShape shape = HeadsOption(values);
+    spec.models[shape.name] = shape;
+    spec.axes["model"] = {{shape.name, "--heads"}};
+  }
+  for (const AxisOption& option : kAxisOptions) {
+    const auto found = values.find(option.option);
+    if (found == values.end()) continue;
+    const std::string text =
+        ForOption(option.option, [&] { return CanonicalAxisValue(*FindAxis(option.axis), found->second); });
+    spec.axes[option.axis] = {{text, std::string("--") + option.option}};
+    if (std::string_view(option.axis) == "model") spec.models[text] = *FindQwen3Shape(text);
+  }
+  spec.axes["ranks"] = {{std::to_string(ranks), "mpirun -np"}};
+  if (spec.axes.count("threads") == 0)
+    spec.axes["threads"] = {{std::to_string(default_threads), "--threads"}};
+  spec.measure.rounds = values.count("rounds") > 0 && values["rounds"] == "auto"
+                            ? 0
+                            : static_cast<int>(IntegerOption(values, "rounds", 1, 100000, 10));
+  spec.measure.warmup = static_cast<int>(IntegerOption(values, "warmup", 0, 1000, 1));
+  spec.measure.seed = static_cast<uint64_t>(IntegerOption(values, "seed", 0, INT64_MAX, 1));
+  FillDefaultAxes(spec);
+  spec.config_text = ToYaml(spec, variant);
+  return spec;
+}
+
+// What --verify runs: whatever is not named runs in every valid form.
+VerifyRequest VerifyOptions(const Values& values, int default_threads) {
+  static constexpr std::string_view kAllowed[] = {
+      "verify", "parallel-strategy", "exchange", "sharding", "attention-algo", "isa", "threads"};
+  for (const auto& [option, value] : values) {
+    if (std::find(std::begin(kAllowed), std::end(kAllowed), option) == std::end(kAllowed)) {
+      FailUsage("--", option, " means nothing with --verify");
+    }
+  }
+  VerifyRequest request;
+  const auto read = [&](const char* option, auto convert, auto& target) {
+    const auto found = values.find(option);
+    if (found != values.end()) target = ForOption(option, [&] { return convert(found->second); });
+  };
+  read("parallel-strategy", StrategyFromText, request.strategy);
+  read("exchange", ExchangeFromText, request.exchange);
+  read("sharding", ShardingFromText, request.sharding);
+  read("attention-algo", AlgorithmFromText, request.algorithm);
+  const auto isa = values.find("isa");
+  if (isa != values.end()) {
+    const std::string text =
+        ForOption("isa", [&] { return CanonicalAxisValue(*FindAxis("isa"), isa->second); });
+    request.isas = {text == "auto" ? BestIsa() : *ParseIsa(text)};
+  }
+  request.threads = static_cast<int>(IntegerOption(values, "threads", 1, 4096, default_threads));
+  return request;
+}
+
+std::vector<int64_t> PromptOption(const std::string& text) {
+  constexpr size_t kMaximumPrompt = 1 << 20;
+  std::vector<int64_t> ids;
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t end = std::min(text.find(',', begin), text.size());
+    const std::optional<int64_t> id = ParseInteger(text.substr(begin, end - begin));
+    if (!id || *id < 0 || ids.size() == kMaximumPrompt) {
+      FailUsage("--prompt-ids: token ids with commas between them are expected, as in 1,2,3; found '",
+                text.substr(begin, end - begin).substr(0, 60), "'");
+    }
+    ids.push_back(*id);
+    begin = end + 1;
+  }
+  return ids;
+}
+
+GenerateRequest GenerateOptions(Values& values, int default_threads, int ranks,
+                                std::vector<std::string>& notes) {
+  static constexpr std::string_view kAllowed[] = {
+      "generate",  "prompt-ids", "parallel-strategy", "exchange", "sharding", "attention-algo",
+      "attention", "isa",        "threads",           "model",    "weights",  "dtype",
+      "seq-len",   "seed",       "placement"};
+  for (const auto& [option, value] : values) {
+    if (std::find(std::begin(kAllowed), std::end(kAllowed), option) == std::end(kAllowed)) {
+      FailUsage("--", option, " means nothing with --generate");
+    }
+  }
+  GenerateRequest request;
+  request.count = IntegerOption(values, "generate", 1, 1 << 20, 1);
+  int64_t prompt = IntegerOption(values, "seq-len", 1, 1 << 20, 128);
+  if (values.count("prompt-ids") > 0) {
+    if (values.count("seq-len") > 0) FailUsage("--prompt-ids and --seq-len exclude each other");
+    request.prompt = PromptOption(values["prompt-ids"]);
+    prompt = static_cast<int64_t>(request.prompt.size());
+  }
+  values["scope"] = "model";
+  values["seq-len"] = std::to_string(prompt);
+  request.spec = OneOff(values, default_threads, ranks, notes);
+  return request;
+}
+
+void RefuseWithFile(const Values& values) {
+  const std::vector<std::string> names = OptionNames(OneOffOptions());
+  for (const auto& [option, value] : values) {
+    if (std::find(names.begin(), names.end(), "--" + option) != names.end()) {
+      FailUsage("--", option, " is for one-off runs; with --experiment or --resume the file says it");
+    }
+  }
+}
+
+}  // namespace
+
+CommandLine ParseCommandLine(const std::vector<std::string>& arguments, int default_threads, int ranks) {
+  Values values = ParseOptions(arguments);
+  const auto given = [&](const char* option) { return values.count(option) > 0; };
+  const auto path = [&](const char* option) { return PathOption(values, option); };
+  CommandLine line;
+  if (given("help") || given("version") || given("list")) {
+    line.mode = given("help")      ? CommandLine::Mode::kHelp
+                : given("version") ? CommandLine::Mode::kVersion
+                                   : CommandLine::Mode::kList;
+    return line;
+  }
+  if (given("verify")) {
+    line.mode = CommandLine::Mode::kVerify;
+    line.verify = path("verify");
+    line.verify_request = VerifyOptions(values, default_threads);
+    return line;
+  }
+  if (given("generate")) {
+    line.mode = CommandLine::Mode::kGenerate;
+    line.generate = GenerateOptions(values, default_threads, ranks, line.notes);
+    return line;
+  }
+  if (given("prompt-ids")) FailUsage("--prompt-ids is for --generate");
+  line.experiment = path("experiment");
+  line.output = path("output");
+  line.resume = path("resume");
+  line.launch = static_cast<int>(IntegerOption(values, "launch", 0, 999, 0));
+  if (given("dry-run")) line.mode = CommandLine::Mode::kDryRun;
+  if (given("print-geometry")) line.mode = CommandLine::Mode::kPrintGeometry;
+  if (!line.output.empty() && !line.resume.empty()) {
+    FailUsage("--output and --resume exclude each other; --resume names the directory already");
+  }
+  if (!line.experiment.empty() || !line.resume.empty()) {
+    RefuseWithFile(values);
+  } else {
+    line.one_off = OneOff(values, default_threads, ranks, line.notes);
+  }
+  return line;
+}
+
+std::string HelpText() {
+  std::ostringstream text;
+  text << "Measures attention on CPUs, distributed over MPI ranks, and checks every result against "
+          "float64.\n\n"
+          "  mpirun -np 2 benchmark_qwen3 --parallel-strategy sequence --attention-algo online_softmax\n"
+          "  mpirun -np 2 benchmark_qwen3 --experiment experiments/smoke.yaml\n"
+          "  benchmark_qwen3 --experiment experiments/ordering.yaml --dry-run\n"
+          "  mpirun -np 2 benchmark_qwen3 --verify block.safetensors\n"
+          "  mpirun -np 2 benchmark_qwen3 --generate 64 --weights Qwen3-0.6B --prompt-ids 151644,872,198\n"
+          "  benchmark_qwen3 --list\n\n"
+       << ExperimentOptions() << "\n"
+       << OneOffOptions() << "\n"
+       << GenerationOptions() << "\n"
+       << OtherOptions()
+       << "\nExit status: 0 every case ran and is accurate; 1 some case failed; 2 bad usage or bad file, "
+          "nothing\n"
+          "was run; 3 interrupted, --resume goes on.\n";
+  return text.str();
+}
+
+}  // namespace attention

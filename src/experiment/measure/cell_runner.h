@@ -1,0 +1,48 @@
+// Measures one cell: rounds over its variants in random order, with the hardware's limits and the parts of
+// the time beside every sample, and the accuracy of every variant (design, sections 7 and 9).
+#ifndef SRC_EXPERIMENT_MEASURE_CELL_RUNNER_H_
+#define SRC_EXPERIMENT_MEASURE_CELL_RUNNER_H_
+
+#include <functional>
+#include <vector>
+
+#include "src/experiment/measure/stop_signal.h"
+#include "src/experiment/plan/plan.h"
+#include "src/experiment/record/results.h"
+#include "src/experiment/workload/decoder_workload.h"
+#include "src/mpi/communicator.h"
+#include "src/parallel/contracts/distributed_attention.h"
+
+namespace attention {
+
+struct CellOptions {
+  MeasureOptions measure;
+  int reference_rows = 64;
+  int launch = 0;  // the order of variants differs between launches
+  BackendFactory backend = nullptr;
+  int nodes = 1;
+  bool oversubscribed = false;
+  double peak_seconds = 2e-3;  // of one burst of the FMA and bandwidth measurements, at least
+  // Called on rank 0 for every sample, as soon as it is taken.
+  std::function<void(const SampleRow&)> on_sample;
+  // Told on every rank while a model's weights are loaded; may be empty.
+  CellWeights::LoadingProgress on_loading;
+  // Polled on every rank; the ranks act on the strongest answer.
+  std::function<StopRequest()> stop = RequestedStop;
+};
+
+struct CellResult {
+  std::vector<CaseRow> cases;  // one per variant; rank 0's are complete
+  bool stopped = false;        // by a signal, before all rounds: not to be recorded as complete
+};
+
+// Collective over `communicator`, whose size is cell.ranks; threads are already pinned. A variant that cannot
+// be set up, is wrong or breaks while running becomes a failed row; the others go on.
+CellResult RunCell(Communicator& communicator, const Cell& cell, const CellOptions& options);
+
+// Order of `count` variants in a round: the same on every rank.
+std::vector<int> RoundOrder(int count, uint64_t seed, int launch, const std::string& cell, int round);
+
+}  // namespace attention
+
+#endif  // SRC_EXPERIMENT_MEASURE_CELL_RUNNER_H_

@@ -1,0 +1,417 @@
+// The runner on tiny shapes with the float64 backend, and with backends that are wrong on purpose.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <mpi.h>
+#include <sys/mman.h>
+
+#include <atomic>
+#include <cmath>
+#include <filesystem>
+#include <limits>
+#include <map>
+#include <set>
+
+#include "src/attention/reference_backend.h"
+#include "src/base/error.h"
+#include "src/experiment/ask/experiment_file.h"
+#include "src/experiment/measure/experiment_runner.h"
+#include "src/experiment/workload/accuracy.h"
+#include "src/kernels/attention_kernel.h"
+#include "src/machine/machine_info.h"
+
+namespace attention {
+namespace {
+
+using testing::HasSubstr;
+
+// Passes everything on to the float64 backend and then spoils one element of one row.
+template <typename Spoil>
+class SpoiltBackend : public AttentionBackend {
+ public:
+  explicit SpoiltBackend(const BackendConfig& config) : inner_(MakeReferenceBackend(config)) {}
+  std::string name() const override { return "spoilt"; }
+  size_t workspace_bytes() const override { return 0; }
+  TileSizes tiles() const override { return inner_->tiles(); }
+  void Accumulate(const AttentionStep& step) override {
+    inner_->Accumulate(step);
+    if (step.last && step.output.shape.tokens > 0 && step.output.shape.heads > 0) {
+      Spoil()(*step.output.Row<float>(0, step.output.shape.heads - 1, 0));
+    }
+  }
+
+ private:
+  std::unique_ptr<AttentionBackend> inner_;
+};
+
+struct SlightlyOff {
+  void operator()(float& value) const { value += 1e-3f; }
+};
+struct NotANumber {
+  void operator()(float& value) const { value = std::numeric_limits<float>::quiet_NaN(); }
+};
+struct Throws {
+  void operator()(float&) const { Fail("the backend broke"); }
+};
+template <typename Spoil>
+std::unique_ptr<AttentionBackend> MakeSpoilt(const BackendConfig& config) {
+  return std::make_unique<SpoiltBackend<Spoil>>(config);
+}
+
+constexpr int64_t kFreshPages = 40;
+
+// Touches memory for the first time where it is timed.
+struct TouchesFreshPages {
+  void operator()(float&) const {
+    constexpr size_t kPage = 4096;
+    void* memory =
+        mmap(nullptr, kFreshPages * kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    ASSERT_NE(memory, MAP_FAILED);
+    for (int64_t page = 0; page < kFreshPages; ++page) static_cast<volatile char*>(memory)[page * kPage] = 1;
+    munmap(memory, kFreshPages * kPage);
+  }
+};
+
+class RunnerTest : public testing::Test {
+ protected:
+  RunnerTest() : world_(MPI_COMM_WORLD) {}
+
+  ExperimentSpec Spec(const std::string& grid, const std::string& measure = "rounds: 3") const {
+    return ParseExperiment("name: x\ngrid:\n  model: [{heads: 4, kv_heads: 2, head_dim: 16}]\n" + grid +
+                               "measure: {" + measure + "}\naccuracy: {reference_rows: 8}\n",
+                           "x.yaml");
+  }
+  RunOptions Options(BackendFactory backend = MakeReferenceBackend) const {
+    RunOptions options;
+    options.cell.backend = backend;
+    options.cell.peak_seconds = 1e-4;
+    options.cell.stop = [] { return StopRequest::kNone; };
+    return options;
+  }
+  // The summary's rows point into the plan: until the next Run.
+  RunSummary Run(const ExperimentSpec& spec, const RunOptions& options) {
+    plan_ = MakePlan(spec, {Isa::kScalar});
+    return RunExperiment(world_, spec, plan_, options);
+  }
+  std::string EveryRankCount() const {
+    std::string text = "  ranks: [";
+    for (int ranks = 1; ranks <= world_.size(); ++ranks)
+      text += (ranks > 1 ? ", " : "") + std::to_string(ranks);
+    return text + "]\n";
+  }
+
+  Communicator world_;
+  Plan plan_;
+};
+
+constexpr const char* kAllFour =
+    "  variant: [sequence+online_softmax, sequence+standard, headwise+online_softmax, headwise+standard]\n";
+
+TEST_F(RunnerTest, EveryCombinationIsRightOnEveryRankCount) {
+  const ExperimentSpec spec =
+      Spec(std::string(kAllFour) + "  contract: [native, replicated, token_sharded]\n" +
+               "  seq_len: [1, 37]\n  causal: [true, false]\n  batch: [3]\n" + EveryRankCount(),
+           "rounds: 1, warmup: 0");
+  const RunSummary summary = Run(spec, Options());
+  EXPECT_EQ(summary.exit_status(), ExitStatus::kOk);
+  if (world_.rank() != 0) return;
+  EXPECT_EQ(summary.rows.size(), 4u * 3 * 2 * 2 * world_.size());
+  for (const CaseRow& row : summary.rows) {
+    EXPECT_EQ(row.status, CaseStatus::kOk) << row.made->id << ": " << row.message;
+    EXPECT_LE(row.rel_l2_err, row.tolerance_rel_l2) << row.made->id;
+    EXPECT_EQ(row.nonfinite, 0);
+    EXPECT_GT(row.time_median_s, 0);
+  }
+}
+
+TEST_F(RunnerTest, PeakedDataAndColdCachesToo) {
+  const ExperimentSpec spec =
+      Spec(std::string(kAllFour) + "  seq_len: [37]\n  data: [peaked]\n  cache: [cold]\n" + EveryRankCount(),
+           "rounds: 1");
+  const RunSummary summary = Run(spec, Options());
+  for (const CaseRow& row : summary.rows)
+    EXPECT_EQ(row.status, CaseStatus::kOk) << row.made->id << row.message;
+  EXPECT_EQ(summary.exit_status(), ExitStatus::kOk);
+}
+
+TEST_F(RunnerTest, DecodeIsRightToo) {
+  const ExperimentSpec spec = Spec(
+      "  variant: [sequence+online_softmax, headwise+online_softmax, headwise+standard]\n  phase: [decode]\n"
+      "  seq_len: [1, 37]\n" +
+          EveryRankCount(),
+      "rounds: 1");
+  const RunSummary summary = Run(spec, Options());
+  for (const CaseRow& row : summary.rows)
+    EXPECT_EQ(row.status, CaseStatus::kOk) << row.made->id << ": " << row.message;
+  EXPECT_EQ(summary.exit_status(), ExitStatus::kOk);
+}
+
+TEST_F(RunnerTest, AWrongResultIsAFailedRowAndExitOne) {
+  const std::map<BackendFactory, std::string> backends = {
+      {MakeSpoilt<SlightlyOff>, "wrong result: rel_l2_err"},
+      {MakeSpoilt<NotANumber>, "values of the output are not finite"},
+      {MakeSpoilt<Throws>, "the backend broke"}};
+  const ExperimentSpec spec =
+      Spec("  variant: [sequence+online_softmax]\n  seq_len: [9]\n" + EveryRankCount());
+  for (const auto& [backend, message] : backends) {
+    const RunSummary summary = Run(spec, Options(backend));
+    EXPECT_EQ(summary.exit_status(), ExitStatus::kCaseFailed);
+    if (world_.rank() != 0) continue;
+    ASSERT_EQ(summary.rows.size(), static_cast<size_t>(world_.size()));
+    for (const CaseRow& row : summary.rows) {
+      EXPECT_EQ(row.status, CaseStatus::kFailed);
+      EXPECT_THAT(row.message, HasSubstr(message));
+    }
+  }
+}
+
+TEST_F(RunnerTest, ASampleAboveThePeakIsAFailureNotARecord) {
+  const ExperimentSpec spec = Spec("  variant: [sequence+online_softmax]\n  seq_len: [9]\n");
+  Plan plan = MakePlan(spec, {Isa::kScalar});
+  plan.cells.front().flops = 1e18;
+  const RunSummary summary = RunExperiment(world_, spec, plan, Options());
+  EXPECT_EQ(summary.exit_status(), ExitStatus::kCaseFailed);
+  if (world_.rank() != 0) return;
+  EXPECT_THAT(summary.rows.at(0).message, HasSubstr("is above the measured peak"));
+}
+
+TEST_F(RunnerTest, RoundsArePairedAndRandomAndTheSameEverywhere) {
+  std::set<std::vector<int>> seen;
+  for (int round = -5; round < 40; ++round) {
+    const std::vector<int> order = RoundOrder(3, 1, 0, "abc", round);
+    EXPECT_EQ(std::set<int>(order.begin(), order.end()), (std::set<int>{0, 1, 2}));
+    seen.insert(order);
+  }
+  EXPECT_EQ(seen.size(), 6u);
+  bool launches_differ = false;
+  for (int round = 0; round < 10; ++round) {
+    launches_differ |= RoundOrder(3, 1, 0, "abc", round) != RoundOrder(3, 1, 1, "abc", round);
+  }
+  EXPECT_TRUE(launches_differ);
+}
+
+TEST_F(RunnerTest, SamplesAddUp) {
+  const ExperimentSpec spec =
+      Spec(std::string(kAllFour) + "  seq_len: [24]\n  ranks: [" + std::to_string(world_.size()) + "]\n",
+           "rounds: 5, warmup: 2");
+  std::vector<SampleRow> samples;
+  const Plan plan = MakePlan(spec, {Isa::kScalar});
+  CellOptions options = Options().cell;
+  options.measure = spec.measure;
+  options.on_sample = [&](const SampleRow& row) { samples.push_back(row); };
+  Communicator group(MPI_COMM_WORLD);
+  const CellResult result = RunCell(group, plan.cells.front(), options);
+  EXPECT_FALSE(result.stopped);
+  if (world_.rank() != 0) {
+    EXPECT_TRUE(samples.empty());
+    return;
+  }
+  ASSERT_EQ(samples.size(), 20u);
+  std::map<std::pair<int, int>, int> places;
+  for (const SampleRow& row : samples) {
+    EXPECT_EQ(++places[std::make_pair(row.round, row.order_in_round)], 1);
+    EXPECT_GE(row.time_s, row.time_min_rank_s);
+    EXPECT_NEAR(row.comm_exposed_s, row.time_s - row.compute_s, 1e-12);
+    EXPECT_GT(row.peak_gflops, 0);
+    EXPECT_GT(row.read_gb_per_s, 0);
+    if (world_.size() == 1) {
+      EXPECT_EQ(row.comm_total_s, 0);
+    } else {
+      EXPECT_GT(row.comm_total_s, 0);
+    }
+  }
+  for (const CaseRow& row : result.cases) {
+    EXPECT_EQ(row.rounds, 5);
+    EXPECT_LE(row.time_low_s, row.time_median_s);
+    EXPECT_LE(row.time_median_s, row.time_high_s);
+  }
+}
+
+TEST_F(RunnerTest, PageFaultsInTheTimedPartAreSeen) {
+  const ExperimentSpec spec =
+      Spec("  variant: [sequence+online_softmax, headwise+standard]\n  seq_len: [24]\n  ranks: [" +
+               std::to_string(world_.size()) + "]\n",
+           "rounds: 5, warmup: 1");
+  for (const CaseRow& row : Run(spec, Options(MakeAttentionKernel)).rows) {
+    EXPECT_EQ(row.page_faults, 0) << row.made->id;
+    EXPECT_EQ(row.backend, "highway");
+  }
+  for (const CaseRow& row : Run(spec, Options(MakeSpoilt<TouchesFreshPages>)).rows) {
+    EXPECT_GE(row.page_faults, kFreshPages * world_.size()) << row.made->id;
+    EXPECT_EQ(row.backend, "spoilt");
+  }
+}
+
+TEST_F(RunnerTest, ThePilotChoosesAndIsNotUsed) {
+  const ExperimentSpec spec =
+      Spec("  variant: [sequence+online_softmax, headwise+online_softmax]\n  seq_len: [8]\n",
+           "rounds: auto, max_rounds: 17");
+  CellOptions options = Options().cell;
+  options.measure = spec.measure;
+  std::map<int, int> rounds;
+  options.on_sample = [&](const SampleRow& row) { ++rounds[row.round]; };
+  if (world_.rank() != 0) return;
+  Communicator self(MPI_COMM_SELF);
+  const Plan plan = MakePlan(spec, {Isa::kScalar});
+  const CellResult result = RunCell(self, plan.cells.front(), options);
+  EXPECT_EQ(rounds.begin()->first, -10);
+  const int measured = result.cases[0].rounds;
+  EXPECT_GE(measured, 15);
+  EXPECT_LE(measured, 17);
+  EXPECT_EQ(rounds.rbegin()->first, measured - 1);
+  EXPECT_EQ(static_cast<int>(rounds.size()), measured + 10);
+}
+
+// A cell whose budget is too small for the pilot still has a number of rounds fixed before the test.
+TEST_F(RunnerTest, TheBudgetCapsTheRounds) {
+  const ExperimentSpec spec =
+      Spec("  variant: [sequence+online_softmax, headwise+online_softmax]\n  seq_len: [64]\n",
+           "rounds: auto, min_rounds: 3, seconds_per_cell: 0.01");
+  const RunSummary summary = Run(spec, Options());
+  EXPECT_EQ(summary.exit_status(), ExitStatus::kOk);
+  for (const CaseRow& row : summary.rows) {
+    EXPECT_EQ(row.status, CaseStatus::kOk) << row.message;
+    EXPECT_GE(row.rounds, 3);
+    EXPECT_LT(row.rounds, 200);
+  }
+}
+
+TEST_F(RunnerTest, TheTimeLimitIsSaid) {
+  const ExperimentSpec spec = Spec("  variant: [sequence+online_softmax]\n  seq_len: [64]\n",
+                                   "rounds: 100000, max_seconds_per_cell: 0.05");
+  const RunSummary summary = Run(spec, Options());
+  EXPECT_EQ(summary.exit_status(), ExitStatus::kOk);
+  if (world_.rank() != 0) return;
+  EXPECT_EQ(summary.rows.at(0).status, CaseStatus::kTimeLimited);
+  EXPECT_THAT(summary.rows.at(0).message, HasSubstr("max_seconds_per_cell (0.05) came after"));
+  EXPECT_GE(summary.rows.at(0).rounds, 1);
+}
+
+// The signal reaches one rank, perhaps one that idles; all stop, and the cell is not complete.
+TEST_F(RunnerTest, AStopRequestOfAnyRankStopsAll) {
+  const ExperimentSpec spec = Spec("  variant: [sequence+online_softmax]\n  seq_len: [8, 9, 10]\n");
+  RunOptions options = Options();
+  const bool last_rank = world_.rank() + 1 == world_.size();
+  options.cell.stop = [=] { return last_rank ? StopRequest::kNow : StopRequest::kNone; };
+  const RunSummary summary = Run(spec, options);
+  EXPECT_EQ(summary.exit_status(), ExitStatus::kInterrupted);
+  EXPECT_LE(summary.rows.size(), 1u);
+}
+
+TEST_F(RunnerTest, MoreRanksThanStartedIsBadUsageOnEveryRank) {
+  const ExperimentSpec spec =
+      Spec("  variant: [sequence+online_softmax]\n  ranks: [" + std::to_string(world_.size() + 1) + "]\n");
+  try {
+    Run(spec, Options());
+    ADD_FAILURE() << "it ran";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.status(), ExitStatus::kBadUsage);
+    EXPECT_THAT(error.what(), HasSubstr("ranks asked, but " + std::to_string(world_.size()) + " started"));
+    EXPECT_THAT(error.what(), HasSubstr("x.yaml:5:11: grid.ranks"));
+  }
+}
+
+TEST_F(RunnerTest, AnIsaTheCpuLacksIsRefused) {
+  const ExperimentSpec spec = Spec("  variant: [sequence+online_softmax]\n  isa: [avx512]\n");
+  const Topology topology{{{"host", {0}, {0}}}, {"0"}};
+  try {
+    CheckPlanAgainstMachine(MakePlan(spec, {Isa::kScalar}), topology, 1, {Isa::kScalar, Isa::kSse4});
+    ADD_FAILURE() << "it was let through";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.status(), ExitStatus::kBadUsage);
+    EXPECT_STREQ(error.what(), "isa: this CPU lacks avx512, it has scalar, sse4");
+  }
+}
+
+TEST_F(RunnerTest, TooMuchMemoryIsRefusedBeforeAnythingRuns) {
+  const ExperimentSpec spec = Spec("  variant: [headwise+standard]\n  seq_len: [16777216]\n");
+  try {
+    Run(spec, Options());
+    ADD_FAILURE() << "it ran";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.status(), ExitStatus::kBadUsage);
+    EXPECT_THAT(error.what(), HasSubstr("of memory on a node"));
+  }
+}
+
+// Ranks that are not in a case must leave the cores to those that are.
+TEST_F(RunnerTest, IdleRanksSleep) {
+  if (world_.size() == 1) return;
+  const ExperimentSpec spec = Spec("  variant: [sequence+online_softmax]\n  seq_len: [192]\n  ranks: [1]\n",
+                                   "rounds: 100000, max_seconds_per_cell: 2");
+  const double cpu_begin = ProcessCpuSeconds(), begin = NowSeconds();
+  Run(spec, Options());
+  const double share = (ProcessCpuSeconds() - cpu_begin) / (NowSeconds() - begin);
+  double busiest = 0;
+  MPI_Allreduce(&share, &busiest, 1, MPI_DOUBLE, MPI_MAX, world_.handle());
+  if (world_.rank() > 0) {
+    // It looks 2000 times a second, some microseconds each. A spinning rank would get as much of the cores as
+    // the rank that works, whatever else the machine does.
+    EXPECT_LT(share, 0.5 * busiest);
+  }
+}
+
+TEST_F(RunnerTest, AFullDiskStopsEveryRank) {
+  // /dev/full takes no byte: the first sample cannot be kept.
+  const ExperimentSpec spec = Spec("  variant: [sequence+online_softmax]\n  seq_len: [8]\n  ranks: [" +
+                                   std::to_string(world_.size()) + "]\n");
+  CellOptions options = Options().cell;
+  options.measure = spec.measure;
+  options.on_sample = [](const SampleRow&) { Fail("cannot write samples.csv: No space left on device"); };
+  Communicator group(MPI_COMM_WORLD);
+  const Plan plan = MakePlan(spec, {Isa::kScalar});
+  EXPECT_THROW(RunCell(group, plan.cells.front(), options), Error);
+}
+
+TEST(AccuracyTest, RowsIncludeEveryBorder) {
+  const std::vector<int64_t> rows = BorderRows(130, 2, {{32, 64}});
+  const std::set<int64_t> found(rows.begin(), rows.end());
+  for (int64_t row : {0, 129, 64, 65, 31, 32, 63, 127, 128}) EXPECT_EQ(found.count(row), 1u) << row;
+  const std::vector<int64_t> first = SampleRows(rows, 130, 64, 1, 0),
+                             second = SampleRows(rows, 130, 64, 1, 1);
+  EXPECT_EQ(first.size(), 64u);
+  EXPECT_NE(first, second) << "heads look at different rows";
+  for (int64_t row : rows) EXPECT_TRUE(std::binary_search(first.begin(), first.end(), row));
+  EXPECT_EQ(SampleRows({0, 5, 99}, 3, 64, 1, 0), (std::vector<int64_t>{0, 1, 2}));
+}
+
+TEST(AccuracyTest, ToleranceIsCapped) {
+  AttentionProblem problem;
+  problem.kv_tokens = 8192;
+  EXPECT_EQ(RelativeTolerance(problem, InputDataKind::kGaussian), 5e-6);
+  EXPECT_EQ(RelativeTolerance(problem, InputDataKind::kPeaked), 5e-6);
+  problem.kv_tokens = 4 * 8192;
+  EXPECT_LE(RelativeTolerance(problem, InputDataKind::kPeaked), 1e-5);
+  problem.kv_tokens = 16;
+  EXPECT_LT(RelativeTolerance(problem, InputDataKind::kGaussian), 2.5e-6);
+}
+
+TEST(PlacementTest, PackedFillsNodesAndSpreadAlternates) {
+  Topology topology;
+  topology.nodes = {{"a", {0, 1, 2, 3}, {0, 1, 2, 3, 4, 5, 6, 7}},
+                    {"b", {4, 5, 6, 7}, {0, 1, 2, 3, 4, 5, 6, 7}}};
+  const auto describe = [&](int ranks, int threads, Placement placement) {
+    const Assignment assignment = AssignRanks(topology, ranks, threads, placement);
+    std::string text = std::to_string(assignment.nodes) + (assignment.oversubscribed ? "!" : "") + ":";
+    for (const auto& member : assignment.members) {
+      text += " " + std::to_string(member.world_rank) + "@" + FormatCpuList(member.cpus);
+    }
+    return text;
+  };
+  EXPECT_EQ(describe(2, 1, Placement::kPacked), "1: 0@0 1@1");
+  EXPECT_EQ(describe(2, 2, Placement::kPacked), "1: 0@0-1 1@2-3");
+  EXPECT_EQ(describe(2, 2, Placement::kSpread), "2: 0@0,4 4@0,4");
+  EXPECT_EQ(describe(5, 1, Placement::kPacked), "2: 0@0 1@1 2@2 3@3 4@0");
+  EXPECT_EQ(describe(3, 1, Placement::kSpread), "2: 0@0 4@0 1@4");
+  EXPECT_EQ(describe(4, 3, Placement::kPacked), "1!: 0@0-2 1@3-5 2@6-7,0 3@1-3");
+}
+
+TEST(PlacementTest, PinningIsReadBack) {
+  const std::vector<int> before = CurrentCpus();
+  ASSERT_FALSE(before.empty());
+  EXPECT_EQ(PinThreads({before.front()}), std::to_string(before.front()));
+  const std::string both = PinThreads({before.front(), before.back()});
+  EXPECT_EQ(both, std::to_string(before.front()) + ";" + std::to_string(before.back()));
+}
+
+}  // namespace
+}  // namespace attention

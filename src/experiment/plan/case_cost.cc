@@ -1,0 +1,154 @@
+#include "src/experiment/plan/case_cost.h"
+
+#include <algorithm>
+
+#include "src/base/aligned_buffer.h"
+#include "src/qwen3/checkpoint/config.h"
+
+namespace attention {
+namespace {
+
+int64_t TensorBytes(int64_t batch, int64_t heads, int64_t tokens, int64_t head_dim, size_t element) {
+  const int64_t rows =
+      CheckedProduct(CheckedProduct(batch, heads, "batch x heads"), tokens, "batch x heads x tokens");
+  return CheckedProduct(rows, CheckedProduct(head_dim, static_cast<int64_t>(element), "row bytes"),
+                        "tensor bytes");
+}
+
+int64_t CeilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// Sizes of the whole tensors.
+struct Bytes {
+  int64_t query = 0;
+  int64_t key_value = 0;  // both
+  int64_t output = 0;
+  int64_t states = 0;  // float32 o, m, l of every query row
+};
+
+Bytes TotalBytes(const AttentionProblem& p) {
+  const size_t element = SizeOf(p.data_type);
+  Bytes bytes;
+  bytes.query = TensorBytes(p.batch, p.query_heads, p.query_tokens, p.head_dim, element);
+  bytes.key_value =
+      CheckedProduct(2, TensorBytes(p.batch, p.kv_heads, p.kv_tokens, p.head_dim, element), "K and V");
+  bytes.output = TensorBytes(p.batch, p.query_heads, p.query_tokens, p.head_dim, sizeof(float));
+  bytes.states = TensorBytes(p.batch, p.query_heads, p.query_tokens, p.head_dim + 2, sizeof(float));
+  return bytes;
+}
+
+// Mean payload a rank sends; (P-1)/P of what it holds goes to each of the others, or once round the ring.
+double CommBytesPerRank(const Cell& cell, const Variant& variant, const Bytes& total) {
+  const double ranks = cell.ranks;
+  if (cell.ranks == 1) return 0;
+  const double to_all_others = (ranks - 1) / ranks;
+  if (cell.phase == Phase::kDecode && variant.exchange == Exchange::kMerge) return total.states * (ranks - 1);
+  // K and V are everywhere; only outputs travel.
+  if (cell.contract == Contract::kReplicated) return total.output * to_all_others;
+  switch (variant.exchange) {
+    case Exchange::kNone:
+      return 0;
+    case Exchange::kAllgather:
+      return variant.strategy == ParallelStrategy::kHeadwise ? total.output * to_all_others
+                                                             : total.key_value * to_all_others;
+    case Exchange::kRing:
+      return total.key_value * to_all_others;
+    case Exchange::kAllToAll:
+      return (total.query + static_cast<double>(total.key_value) + total.output) / ranks * to_all_others;
+    case Exchange::kMerge:
+      return (total.query + static_cast<double>(total.states)) * to_all_others;
+  }
+  return 0;
+}
+
+int64_t MemoryBytesPerRank(const Cell& cell, const Variant& variant, const Bytes& total) {
+  const AttentionProblem& p = cell.problem;
+  const bool everywhere =
+      cell.contract == Contract::kReplicated || variant.strategy == ParallelStrategy::kHeadwise;
+  const int64_t share = cell.ranks;
+  int64_t bytes = everywhere ? total.query + total.key_value + total.output
+                             : CeilDivide(total.query + total.key_value + total.output, share);
+  // Buffers of the exchange: two K/V blocks in flight, or everything gathered.
+  if (cell.ranks > 1) {
+    bytes += variant.exchange == Exchange::kAllgather || variant.exchange == Exchange::kAllToAll
+                 ? total.key_value + CeilDivide(total.output, share)
+                 : CeilDivide(2 * total.key_value + total.states, share);
+  }
+  if (variant.algorithm == AttentionAlgorithm::kStandard) {
+    const int64_t rows =
+        variant.strategy == ParallelStrategy::kSequence ? CeilDivide(p.query_tokens, share) : p.query_tokens;
+    bytes += CheckedProduct(CheckedProduct(rows, p.kv_tokens, "scores"), sizeof(float), "score bytes");
+  }
+  return bytes;
+}
+
+// Matrices of the decoder scopes beside attention itself.
+struct DecoderCost {
+  double layers = 1;            // how often attention runs
+  double row_weights = 0;       // weights that every row meets
+  double sequence_weights = 0;  // weights that the last row of every sequence meets (LM head)
+  double weights() const { return row_weights + sequence_weights; }
+};
+
+DecoderCost CostOfDecoder(const Cell& cell) {
+  DecoderCost cost;
+  if (cell.scope == Scope::kAttention) return cost;
+  Qwen3Config config = Qwen3Config::FromShape(cell.model);
+  if (cell.scope == Scope::kBlock) config.intermediate_size = 0;
+  cost.row_weights = static_cast<double>(config.layer_parameters());
+  if (cell.scope == Scope::kModel) {
+    cost.layers = static_cast<double>(config.layers);
+    cost.row_weights *= cost.layers;
+    cost.sequence_weights = static_cast<double>(config.vocabulary_size * config.hidden_size);
+  }
+  return cost;
+}
+
+// The reference in float64, once per cell: as many operations, at a rate seen on AVX-512 and AVX2.
+constexpr double kReferenceCoreGflops = 10;
+
+}  // namespace
+
+void EstimateCosts(Cell& cell, const MeasureOptions& measure) {
+  const AttentionProblem& p = cell.problem;
+  const Bytes total = TotalBytes(p);
+  const DecoderCost decoder = CostOfDecoder(cell);
+  const double rows = static_cast<double>(p.batch) * p.query_tokens;
+  cell.flops = decoder.layers * 4.0 * p.batch * p.query_heads * p.head_dim * VisiblePairs(p) +
+               2 * (rows * decoder.row_weights + p.batch * decoder.sequence_weights);
+  const double weight_bytes = decoder.weights() * static_cast<double>(SizeOf(p.data_type));
+  // Inside a decoder, activations stay in caches; the K/V cache is float32 whatever the weights are.
+  const double cache_bytes =
+      decoder.layers * 2.0 * p.batch * p.kv_heads * p.kv_tokens * p.head_dim * sizeof(float);
+  cell.minimum_bytes = cell.scope == Scope::kAttention
+                           ? static_cast<double>(total.query) + total.key_value + total.output
+                           : cache_bytes + weight_bytes;
+  const double rate = RowOf(cell.isa).expected_core_gflops * 1e9 * cell.ranks * cell.threads;
+  // A sample is up to three runs (all, compute alone, exchange alone) and a warm-up of what fits the caches.
+  const double run_seconds = std::max(cell.flops / rate, 2e-5);
+  const double warm_up = cell.minimum_bytes < (32 << 20) ? measure.warmup : 0;
+  const double runs = 1 + warm_up + (cell.ranks > 1 && measure.measure_parts ? 1.2 : 0);
+  // The limits beside it: some ms for the peak, four reads as long as a run.
+  const double limits = 7e-3 + 4 * std::clamp(run_seconds, 2e-3, 50e-3);
+  const double round_seconds = limits + run_seconds * runs * static_cast<double>(cell.cases.size());
+  double seconds = round_seconds * (measure.rounds > 0 ? measure.rounds : measure.pilot_rounds + 30);
+  if (measure.rounds == 0 && measure.seconds_per_cell > 0) {
+    seconds = std::clamp(seconds, round_seconds * (measure.min_rounds + 1),
+                         std::max(measure.seconds_per_cell, round_seconds * (measure.min_rounds + 1)));
+  }
+  for (Case& made : cell.cases) {
+    made.comm_bytes_per_rank = static_cast<int64_t>(CommBytesPerRank(cell, made.variant, total));
+    made.memory_bytes_per_rank =
+        MemoryBytesPerRank(cell, made.variant, total) +
+        static_cast<int64_t>(made.variant.strategy == ParallelStrategy::kHeadwise ? weight_bytes / cell.ranks
+                                                                                  : weight_bytes);
+    seconds += run_seconds;  // checked before
+  }
+  const double set_up = cell.minimum_bytes / sizeof(float) * 20e-9 * cell.cases.size() + 0.05;
+  const double reference = decoder.weights() > 0
+                               ? 2 * decoder.weights() * p.batch * cell.seq_len /
+                                     (kReferenceCoreGflops * 1e9 * cell.ranks * cell.threads)
+                               : 0;
+  cell.seconds_estimate = std::min(seconds, measure.max_seconds_per_cell) + set_up + reference;
+}
+
+}  // namespace attention

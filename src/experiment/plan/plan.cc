@@ -1,0 +1,228 @@
+#include "src/experiment/plan/plan.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <functional>
+#include <set>
+
+#include "src/base/aligned_buffer.h"
+#include "src/base/error.h"
+#include "src/experiment/ask/axes.h"
+#include "src/experiment/ask/yaml_reader.h"
+#include "src/experiment/plan/case_cost.h"
+#include "src/qwen3/decoder/decoder_step.h"
+
+namespace attention {
+namespace {
+
+constexpr size_t kMaximumCases = 1000000;
+
+using Point = std::map<std::string, AxisValue>;
+
+// FNV-1a, 64 bits: stable across machines and runs, and short enough to read aloud.
+std::string ShortHash(const std::string& text) {
+  uint64_t hash = 0xCBF29CE484222325ull;
+  for (unsigned char c : text) hash = (hash ^ c) * 0x100000001B3ull;
+  char digits[17];
+  std::snprintf(digits, sizeof(digits), "%010llx", static_cast<unsigned long long>(hash & 0xFFFFFFFFFFull));
+  return digits;
+}
+
+int64_t Number(const Point& point, const char* axis) { return *ParseInteger(point.at(axis).text); }
+
+template <typename Value, size_t count>
+Value ByName(const std::string& text, const std::array<Value, count>& values) {
+  for (Value value : values) {
+    if (Name(value) == text) return value;
+  }
+  Fail("unknown value ", text);
+}
+
+// What the decoder scopes cannot do.
+void CheckDecoderCell(const Cell& cell, const Point& point) {
+  if (cell.scope == Scope::kAttention) return;
+  const auto refuse = [&](const char* axis, const auto&... parts) {
+    FailUsage(point.at(axis).where, ": scope ", Name(cell.scope), " ", parts...);
+  };
+  if (cell.contract != Contract::kNative) refuse("contract", "has its own ends; valid contract: native");
+  if (cell.model.hidden_size == 0) {
+    refuse("model", "needs a whole model's shape, not heads alone; --list shows the models");
+  }
+  if (cell.scope == Scope::kModel && !cell.problem.causal) refuse("causal", "is causal; valid: true");
+  if (cell.scope == Scope::kModel && cell.phase == Phase::kDecode && cell.seq_len < 2) {
+    refuse("seq_len", "decodes after a prompt; at least 2 tokens are needed");
+  }
+  if (cell.data != InputDataKind::kGaussian) refuse("data", "makes its own q and k; valid data: gaussian");
+}
+
+Cell MakeCell(const Point& point, const ExperimentSpec& spec, const PlanOptions& options) {
+  Cell cell;
+  cell.model = spec.models.at(point.at("model").text);
+  cell.scope = ByName(point.at("scope").text,
+                      std::array{Scope::kAttention, Scope::kBlock, Scope::kLayer, Scope::kModel});
+  cell.phase = *ParsePhase(point.at("phase").text);
+  cell.contract = *ParseContract(point.at("contract").text);
+  const std::string& isa = point.at("isa").text;
+  cell.isa = isa == "auto" ? options.best_isa : *ParseIsa(isa);
+  cell.seq_len = Number(point, "seq_len");
+  cell.ranks = static_cast<int>(Number(point, "ranks"));
+  cell.threads = static_cast<int>(Number(point, "threads"));
+  cell.placement = ByName(point.at("placement").text, std::array{Placement::kPacked, Placement::kSpread});
+  cell.cache = ByName(point.at("cache").text, std::array{CacheState::kWarm, CacheState::kCold});
+  cell.data = ByName(point.at("data").text, std::array{InputDataKind::kGaussian, InputDataKind::kPeaked});
+  cell.seed = spec.measure.seed;
+  cell.weights = spec.weights;
+  cell.where = point.at("ranks").where;
+  cell.problem.batch = Number(point, "batch");
+  cell.problem.query_heads = cell.model.query_heads;
+  cell.problem.kv_heads = cell.model.kv_heads;
+  cell.problem.head_dim = cell.model.head_dim;
+  cell.problem.query_tokens = cell.phase == Phase::kDecode ? 1 : cell.seq_len;
+  cell.problem.kv_tokens = cell.seq_len;
+  cell.problem.causal = point.at("causal").text == "true";
+  cell.problem.data_type = point.at("dtype").text == "bf16" ? DataType::kBfloat16 : DataType::kFloat32;
+  std::string factors =
+      internal::Concatenate("seed=", cell.seed, ";isa=", Name(cell.isa), ";heads=", cell.model.query_heads,
+                            ";kv_heads=", cell.model.kv_heads, ";head_dim=", cell.model.head_dim, ";");
+  if (cell.weights != nullptr) factors += "weights=" + cell.weights->fingerprint + ";";
+  for (const auto& [axis, value] : point) {
+    if (axis == "variant" || axis == "q_block" || axis == "kv_block" || axis == "isa") continue;
+    factors += axis + "=" + value.text + ";";
+  }
+  cell.id = ShortHash(factors);
+  CheckDecoderCell(cell, point);
+  return cell;
+}
+
+// Tile sizes of the grid's own axes go into the variant and, unless auto, into its label.
+Case MakeCase(const Cell& cell, const VariantSpec& variant_spec, const Point& tiles) {
+  Case made;
+  made.label = variant_spec.label;
+  made.variant = ResolveVariant(variant_spec, cell.contract, cell.phase, cell.problem.causal);
+  if (cell.scope != Scope::kAttention) made.variant = VariantInsideDecoder(made.variant, cell.phase);
+  const std::string& q = tiles.at("q_block").text;
+  const std::string& kv = tiles.at("kv_block").text;
+  std::string suffix;
+  if (q != "auto") suffix += "q=" + q;
+  if (kv != "auto") suffix += (suffix.empty() ? "" : ",") + ("kv=" + kv);
+  if (!suffix.empty()) {
+    if (variant_spec.tiles != TileSizes{}) {
+      FailUsage(tiles.at("q_block").where, ": variant '", variant_spec.label,
+                "' has tile sizes of its own; leave either them or the axes q_block and kv_block out");
+    }
+    if (q != "auto") made.variant.tiles.q_block = *ParseInteger(q);
+    if (kv != "auto") made.variant.tiles.kv_block = *ParseInteger(kv);
+    made.label += "[" + suffix + "]";
+  }
+  made.id = cell.id + "/" + made.label;
+  return made;
+}
+
+void AddCases(Cell& cell, const ExperimentSpec& spec) {
+  for (const AxisValue& variant : spec.axes.at("variant")) {
+    const VariantSpec& variant_spec = spec.variants.at(variant.text);
+    for (const AxisValue& q_block : spec.axes.at("q_block")) {
+      for (const AxisValue& kv_block : spec.axes.at("kv_block")) {
+        Case made = MakeCase(cell, variant_spec, {{"q_block", q_block}, {"kv_block", kv_block}});
+        const std::string reason = WhyInvalid(made.variant, cell.contract, cell.phase);
+        if (!reason.empty()) FailUsage(variant.where, ": ", reason, " (--list shows the valid combinations)");
+        cell.cases.push_back(made);
+      }
+    }
+  }
+}
+
+// A cell's hash does not hold its cases, so a cell is excluded as a whole or loses single variants.
+bool Excluded(const Point& point, const ExperimentSpec& spec, const std::string* variant) {
+  for (const auto& entry : spec.exclude) {
+    bool matches = (entry.count("variant") > 0) == (variant != nullptr);
+    for (const auto& [axis, values] : entry) {
+      const std::string& value = axis == "variant" && variant != nullptr ? *variant : point.at(axis).text;
+      matches = matches && std::find(values.begin(), values.end(), value) != values.end();
+    }
+    if (matches) return true;
+  }
+  return false;
+}
+
+void ForEachPoint(const ExperimentSpec& spec, const std::function<void(const Point&)>& visit) {
+  std::vector<const Axis*> axes;
+  for (const Axis& axis : Axes()) {
+    if (axis.name != "variant" && axis.name != "q_block" && axis.name != "kv_block") axes.push_back(&axis);
+  }
+  Point point;
+  // The axes that are inside a cell still need a value for `exclude` to look at.
+  for (const char* inner : {"variant", "q_block", "kv_block"}) point[inner] = spec.axes.at(inner).front();
+  const std::function<void(size_t)> descend = [&](size_t depth) {
+    if (depth == axes.size()) {
+      visit(point);
+      return;
+    }
+    for (const AxisValue& value : spec.axes.at(axes[depth]->name)) {
+      point[axes[depth]->name] = value;
+      descend(depth + 1);
+    }
+  };
+  descend(0);
+}
+
+}  // namespace
+
+std::string_view Name(Scope scope) {
+  constexpr std::string_view kNames[] = {"attention", "block", "layer", "model"};
+  return kNames[static_cast<int>(scope)];
+}
+std::string_view Name(CacheState cache) { return cache == CacheState::kWarm ? "warm" : "cold"; }
+std::string_view Name(InputDataKind data) { return data == InputDataKind::kGaussian ? "gaussian" : "peaked"; }
+
+double VisiblePairs(const AttentionProblem& problem) {
+  const double queries = static_cast<double>(problem.query_tokens);
+  const double keys = static_cast<double>(problem.kv_tokens);
+  // The last query sees every key, each earlier one a key less.
+  if (problem.causal) return queries * keys - queries * (queries - 1) / 2;
+  return queries * keys;
+}
+
+double Plan::seconds_estimate() const {
+  double seconds = 0;
+  for (const Cell& cell : cells) seconds += cell.seconds_estimate;
+  return seconds;
+}
+
+size_t Plan::case_count() const {
+  size_t count = 0;
+  for (const Cell& cell : cells) count += cell.cases.size();
+  return count;
+}
+
+Plan MakePlan(const ExperimentSpec& spec, const PlanOptions& options) {
+  double points = 1;
+  for (const Axis& axis : Axes()) points *= static_cast<double>(spec.axes.at(axis.name).size());
+  if (points > kMaximumCases) {
+    FailUsage("grid: ", points, " cases are too many, allowed are ", kMaximumCases, "; shorten some axes");
+  }
+  Plan plan;
+  std::set<std::string> ids;
+  ForEachPoint(spec, [&](const Point& point) {
+    if (Excluded(point, spec, nullptr)) return;
+    Cell cell = MakeCell(point, spec, options);
+    // isa: [auto, avx512] may name the same cell twice.
+    if (!ids.insert(cell.id).second) return;
+    AddCases(cell, spec);
+    std::erase_if(cell.cases, [&](const Case& made) {
+      const size_t bracket = made.label.rfind('[');
+      const std::string plain =
+          spec.variants.count(made.label) > 0 ? made.label : made.label.substr(0, bracket);
+      return Excluded(point, spec, &plain);
+    });
+    if (cell.cases.empty()) return;
+    EstimateCosts(cell, spec.measure);
+    plan.max_ranks = std::max(plan.max_ranks, cell.ranks);
+    plan.cells.push_back(std::move(cell));
+  });
+  if (plan.cells.empty()) FailUsage("exclude: it leaves out every point of the grid");
+  return plan;
+}
+
+}  // namespace attention

@@ -1,0 +1,168 @@
+#include "src/experiment/plan/plan.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+#include <sstream>
+
+#include "src/base/error.h"
+#include "src/experiment/ask/experiment_file.h"
+#include "src/experiment/commands/report.h"
+
+namespace attention {
+namespace {
+
+Plan PlanOf(const std::string& grid, const std::string& rest = "") {
+  return MakePlan(ParseExperiment("name: x\ngrid:\n" + grid + rest, "x.yaml"), {Isa::kAvx2});
+}
+
+constexpr const char* kVariants =
+    "  variant: [sequence+online_softmax, headwise+online_softmax, sequence+standard]\n";
+
+TEST(PlanTest, IsTheProductOfTheAxes) {
+  const Plan plan = PlanOf(std::string(kVariants) +
+                           "  seq_len: [8, 16]\n  ranks: [1, 3]\n  contract: [native, replicated]\n");
+  EXPECT_EQ(plan.cells.size(), 8u);
+  EXPECT_EQ(plan.case_count(), 24u);
+  EXPECT_EQ(plan.max_ranks, 3);
+  std::set<std::string> ids;
+  for (const Cell& cell : plan.cells) {
+    ids.insert(cell.id);
+    EXPECT_EQ(cell.isa, Isa::kAvx2);
+    for (const Case& made : cell.cases) EXPECT_EQ(made.id, cell.id + "/" + made.label);
+  }
+  EXPECT_EQ(ids.size(), 8u);
+}
+
+TEST(PlanTest, CellIdsDoNotDependOnTheRestOfTheGrid) {
+  const Plan small = PlanOf(std::string(kVariants) + "  seq_len: [16]\n");
+  const Plan large = PlanOf(std::string(kVariants) + "  ranks: [2, 1]\n  seq_len: [8, 16]\n");
+  std::set<std::string> ids;
+  for (const Cell& cell : large.cells) ids.insert(cell.id);
+  EXPECT_EQ(ids.count(small.cells.front().id), 1u);
+}
+
+TEST(PlanTest, DefaultsFollowMaskContractAndPhase) {
+  const auto variant = [](const std::string& rest, int index) {
+    const bool decode = rest.find("decode") != std::string::npos;
+    const char* variants = decode ? "  variant: [sequence+online_softmax]\n" : kVariants;
+    return PlanOf(variants + rest).cells.front().cases[index].variant;
+  };
+  EXPECT_EQ(variant("  causal: [true]\n", 0).sharding, Sharding::kZigzag);
+  EXPECT_EQ(variant("  causal: [false]\n", 0).sharding, Sharding::kContiguous);
+  EXPECT_EQ(variant("  phase: [prefill]\n", 0).exchange, Exchange::kRing);
+  EXPECT_EQ(variant("  phase: [decode]\n", 0).exchange, Exchange::kMerge);
+  EXPECT_EQ(variant("  contract: [native]\n", 1).exchange, Exchange::kAllgather);
+  EXPECT_EQ(variant("  contract: [token_sharded]\n", 1).exchange, Exchange::kAllToAll);
+  EXPECT_EQ(variant("", 2).exchange, Exchange::kAllgather);
+}
+
+// Counted one by one.
+double CountPairs(const AttentionProblem& problem) {
+  double pairs = 0;
+  for (int64_t i = 0; i < problem.query_tokens; ++i) {
+    for (int64_t j = 0; j < problem.kv_tokens; ++j) {
+      if (!problem.causal || j <= problem.kv_tokens - problem.query_tokens + i) ++pairs;
+    }
+  }
+  return pairs;
+}
+
+TEST(PlanTest, FlopsAreExact) {
+  for (bool causal : {false, true}) {
+    for (int64_t queries : {1, 5, 37}) {
+      AttentionProblem problem;
+      problem.query_tokens = queries;
+      problem.kv_tokens = 37;
+      problem.causal = causal;
+      EXPECT_EQ(VisiblePairs(problem), CountPairs(problem)) << causal << " " << queries;
+    }
+  }
+  const Plan plan = PlanOf(std::string(kVariants) + "  seq_len: [10]\n  causal: [true]\n  batch: [3]\n");
+  EXPECT_EQ(plan.cells.front().flops, 4.0 * 3 * 16 * 128 * 55);
+  // Q and O of 16 heads, K and V of 8.
+  EXPECT_EQ(plan.cells.front().minimum_bytes, 3.0 * 10 * 128 * 4 * (16 + 16 + 8 + 8));
+}
+
+// A decoded token of Qwen3-0.6B: 28 layers and the tied LM head as weights, and a float32 cache whatever the
+// weights are.
+TEST(PlanTest, DecodingReadsWeightsAndCacheOnce) {
+  const double layer = 1024.0 * (2 * 2048 + 2 * 1024 + 3 * 3072), head = 151936.0 * 1024;
+  const double cache = 28.0 * 2 * 8 * 128 * 100 * 4;
+  for (const auto& [dtype, bytes] : {std::pair("fp32", 4), std::pair("bf16", 2)}) {
+    const Plan plan =
+        PlanOf(std::string(kVariants) + "  scope: [model]\n  phase: [decode]\n  seq_len: [100]\n  dtype: [" +
+               dtype + "]\n");
+    EXPECT_EQ(plan.cells.front().minimum_bytes, bytes * (28 * layer + head) + cache) << dtype;
+  }
+}
+
+TEST(PlanTest, CommunicationIsThatOfTheStrategy) {
+  const Plan plan = PlanOf(std::string(kVariants) + "  seq_len: [32]\n  ranks: [4]\n");
+  const double key_value = 2.0 * 8 * 32 * 128 * 4, output = 16.0 * 32 * 128 * 4;
+  const std::vector<Case>& cases = plan.cells.front().cases;
+  EXPECT_EQ(cases[0].comm_bytes_per_rank, static_cast<int64_t>(key_value * 3 / 4));
+  EXPECT_EQ(cases[1].comm_bytes_per_rank, static_cast<int64_t>(output * 3 / 4));
+}
+
+// One row of queries: states of all heads to everyone, or a share of the outputs.
+TEST(PlanTest, DecodeSendsStatesOrOutputs) {
+  for (const char* contract : {"native", "replicated"}) {
+    const Plan plan = PlanOf(
+        "  variant: [sequence+online_softmax, headwise+online_softmax]\n  phase: [decode]\n  seq_len: [32]\n"
+        "  ranks: [4]\n  contract: [" +
+        std::string(contract) + "]\n");
+    const std::vector<Case>& cases = plan.cells.front().cases;
+    EXPECT_EQ(cases[0].comm_bytes_per_rank, 3 * 16 * 130 * 4);
+    EXPECT_EQ(cases[1].comm_bytes_per_rank, 3 * 16 / 4 * 128 * 4);
+  }
+}
+
+TEST(PlanTest, StandardHoldsItsScores) {
+  const Plan plan = PlanOf("  variant: [headwise+online_softmax, headwise+standard]\n  seq_len: [4096]\n");
+  const std::vector<Case>& cases = plan.cells.front().cases;
+  EXPECT_EQ(cases[1].memory_bytes_per_rank - cases[0].memory_bytes_per_rank, int64_t{4096} * 4096 * 4);
+}
+
+TEST(PlanTest, TileAxesMultiplyVariants) {
+  const Plan plan =
+      PlanOf("  variant: [headwise+online_softmax]\n  q_block: [auto, 32]\n  kv_block: [128, 256]\n");
+  ASSERT_EQ(plan.cells.size(), 1u);
+  std::vector<std::string> labels;
+  for (const Case& made : plan.cells.front().cases) labels.push_back(made.label);
+  EXPECT_EQ(labels, (std::vector<std::string>{
+                        "headwise+online_softmax[kv=128]", "headwise+online_softmax[kv=256]",
+                        "headwise+online_softmax[q=32,kv=128]", "headwise+online_softmax[q=32,kv=256]"}));
+  EXPECT_EQ(plan.cells.front().cases[3].variant.tiles, (TileSizes{32, 256}));
+}
+
+TEST(PlanTest, ExcludeLeavesOutPointsAndVariants) {
+  const Plan plan =
+      PlanOf(std::string(kVariants) + "  seq_len: [8, 16]\n  ranks: [1, 2]\n",
+             "exclude:\n  - {seq_len: 16, ranks: [1]}\n  - {seq_len: 8, variant: sequence+standard}\n");
+  ASSERT_EQ(plan.cells.size(), 3u);
+  for (const Cell& cell : plan.cells) {
+    EXPECT_FALSE(cell.seq_len == 16 && cell.ranks == 1);
+    EXPECT_EQ(cell.cases.size(), cell.seq_len == 8 ? 2u : 3u);
+  }
+}
+
+TEST(PlanTest, SizesBeyond64BitsAreRefused) {
+  EXPECT_THROW(PlanOf(std::string(kVariants) + "  seq_len: [16777216]\n  batch: [65536]\n  model: [{heads: "
+                                               "4096, kv_heads: 4096, head_dim: 256}]\n"),
+               Error);
+}
+
+TEST(PlanTest, ReportFitsAHundredColumns) {
+  const ExperimentSpec spec = ParseExperiment(std::string("name: x\ngrid:\n") + kVariants +
+                                                  "  model: [qwen3-0.6b, qwen3-32b]\n  seq_len: [8, 65536]\n "
+                                                  " ranks: [1, 2]\n  contract: [native, token_sharded]\n"
+                                                  "  causal: [true, false]\n",
+                                              "x.yaml");
+  const std::string report = PlanReport(spec, MakePlan(spec, {Isa::kAvx512}));
+  std::istringstream lines(report);
+  for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 100u) << line;
+}
+
+}  // namespace
+}  // namespace attention

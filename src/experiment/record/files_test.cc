@@ -1,0 +1,193 @@
+// What is written, and what is made of it when a run goes on.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "src/base/error.h"
+#include "src/base/sha256.h"
+#include "src/experiment/ask/experiment_file.h"
+#include "src/experiment/record/results.h"
+#include "src/experiment/record/run_directory.h"
+#include "src/experiment/text/text_table.h"
+
+namespace attention {
+namespace {
+
+namespace fs = std::filesystem;
+
+// The examples of FIPS 180-2, appendix B, and the empty message.
+TEST(Sha256Test, PublishedExamples) {
+  EXPECT_EQ(Sha256("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  EXPECT_EQ(Sha256("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq"),
+            "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
+  EXPECT_EQ(Sha256(std::string(1000000, 'a')),
+            "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+  EXPECT_EQ(Sha256(""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+}
+
+TEST(CsvTest, FieldsSurviveTheRoundTrip) {
+  for (const std::string field : {"plain", "a,b", "say \"hi\"", "", "\",\""}) {
+    const std::vector<std::string> fields = SplitCsv("x," + CsvField(field) + ",y");
+    ASSERT_EQ(fields.size(), 3u) << field;
+    EXPECT_EQ(fields[1], field);
+  }
+  EXPECT_EQ(CsvField("two\nlines").find('\n'), std::string::npos);
+}
+
+TEST(TextTableTest, NumbersToTheRight) {
+  TextTable table({"name", "value"});
+  table.AddRow({"a", "1.5"});
+  table.AddRow({"long name", "12.25"});
+  EXPECT_EQ(table.ToString(), "name       value\na            1.5\nlong name  12.25\n");
+  EXPECT_THROW(table.AddRow({"one"}), Error);
+  EXPECT_EQ(FormatSignificant(1234.5), "1234");
+  EXPECT_EQ(FormatSignificant(0.012345), "0.0123");
+  EXPECT_EQ(FormatSignificant(2.3e-7, 2), "2.3e-07");
+  EXPECT_EQ(FormatDuration(3725), "1 h 02 min");
+  EXPECT_EQ(FormatBytes(1536), "1.50 KiB");
+}
+
+class RunDirectoryTest : public testing::Test {
+ protected:
+  RunDirectoryTest() {
+    path_ = std::string(std::getenv("TEST_TMPDIR") ? std::getenv("TEST_TMPDIR") : "/tmp") + "/run_" +
+            testing::UnitTest::GetInstance()->current_test_info()->name();
+    fs::remove_all(path_);
+    spec_ = ParseExperiment(
+        "name: x\ngrid: {variant: [headwise+standard, sequence+online_softmax], seq_len: [8, 16]}\n",
+        "x.yaml");
+    plan_ = MakePlan(spec_, {Isa::kScalar});
+  }
+  ~RunDirectoryTest() override { fs::remove_all(path_); }
+
+  RunDirectory::Options Options(bool resume, int launch = 0) const {
+    return {path_, resume, launch, {{"git_revision", "r"}}};
+  }
+  std::vector<CaseRow> Rows(int cell, CaseStatus status = CaseStatus::kOk) const {
+    std::vector<CaseRow> rows;
+    for (const Case& made : plan_.cells[cell].cases) {
+      CaseRow& row = rows.emplace_back();
+      row.cell = &plan_.cells[cell];
+      row.made = &made;
+      row.status = status;
+      row.message = "a, \"b\"";
+    }
+    return rows;
+  }
+  std::string Read(const std::string& name) const {
+    std::ifstream file(path_ + "/" + name);
+    std::stringstream text;
+    text << file.rdbuf();
+    return text.str();
+  }
+  std::string Complaint(const ExperimentSpec& spec, const RunDirectory::Options& options) const {
+    try {
+      RunDirectory directory(spec, options);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.status(), ExitStatus::kBadUsage);
+      return error.what();
+    }
+    return "";
+  }
+
+  std::string path_;
+  ExperimentSpec spec_;
+  Plan plan_;
+};
+
+TEST_F(RunDirectoryTest, RowsHaveAsManyFieldsAsTheHeader) {
+  EXPECT_EQ(SplitCsv(ToCsv(Rows(0)[0], 3)).size(), SplitCsv(CaseHeader()).size());
+  EXPECT_EQ(SplitCsv(ToCsv(SampleRow{}, 3)).size(), SplitCsv(SampleHeader()).size());
+}
+
+TEST_F(RunDirectoryTest, ResumesAtTheFirstCellWithoutRows) {
+  {
+    RunDirectory directory(spec_, Options(false));
+    directory.SaveManifest();
+    directory.Append(SampleRow{});
+    directory.Append(Rows(0));
+    EXPECT_FALSE(directory.IsComplete(plan_.cells[0])) << "its own rows are not an earlier attempt's";
+  }
+  RunDirectory directory(spec_, Options(true));
+  EXPECT_EQ(directory.launch_id(), 1000);
+  EXPECT_TRUE(directory.IsComplete(plan_.cells[0]));
+  EXPECT_FALSE(directory.IsComplete(plan_.cells[1]));
+  EXPECT_FALSE(directory.HadFailures());
+  directory.SaveManifest();
+  const nlohmann::json manifest = nlohmann::json::parse(Read("manifest.json"));
+  EXPECT_EQ(manifest["launches"].size(), 2u);
+  EXPECT_EQ(manifest["config"], spec_.config_text);
+  EXPECT_EQ(manifest["config_sha256"], Sha256(spec_.config_text));
+  EXPECT_EQ(manifest["git_revision"], "r");
+  EXPECT_EQ(ReadRunConfig(path_), spec_.config_text);
+}
+
+TEST_F(RunDirectoryTest, ACellWithSomeOfItsRowsIsNotComplete) {
+  {
+    RunDirectory directory(spec_, Options(false));
+    directory.SaveManifest();
+    directory.Append({Rows(0)[0]});
+  }
+  EXPECT_FALSE(RunDirectory(spec_, Options(true)).IsComplete(plan_.cells[0]));
+}
+
+TEST_F(RunDirectoryTest, ATornLastLineIsDropped) {
+  {
+    RunDirectory directory(spec_, Options(false));
+    directory.SaveManifest();
+    directory.Append(Rows(0));
+  }
+  std::ofstream(path_ + "/cases.csv", std::ios::app) << "1,0,abc,de";
+  {
+    RunDirectory directory(spec_, Options(true));
+    EXPECT_TRUE(directory.IsComplete(plan_.cells[0]));
+    directory.Append(Rows(1));
+    directory.SaveManifest();
+  }
+  std::istringstream lines(Read("cases.csv"));
+  for (std::string line; std::getline(lines, line);) {
+    EXPECT_EQ(SplitCsv(line).size(), SplitCsv(CaseHeader()).size()) << line;
+  }
+  EXPECT_TRUE(RunDirectory(spec_, Options(true)).IsComplete(plan_.cells[1]));
+}
+
+TEST_F(RunDirectoryTest, LaunchesAreSeparate) {
+  {
+    RunDirectory directory(spec_, Options(false, 0));
+    directory.Append(Rows(0, CaseStatus::kFailed));
+    directory.SaveManifest();
+  }
+  {
+    RunDirectory directory(spec_, Options(false, 1));
+    EXPECT_EQ(directory.launch_id(), 1);
+    EXPECT_FALSE(directory.IsComplete(plan_.cells[0]));
+    EXPECT_FALSE(directory.HadFailures());
+    directory.SaveManifest();
+  }
+  EXPECT_TRUE(RunDirectory(spec_, Options(true, 0)).HadFailures());
+  EXPECT_NE(Complaint(spec_, Options(false, 1)).find("launch 1 is already there; --resume"),
+            std::string::npos);
+}
+
+TEST_F(RunDirectoryTest, RefusesWhatIsNotItsOwn) {
+  EXPECT_NE(Complaint(spec_, Options(true)).find("there is no run to resume"), std::string::npos);
+  fs::create_directories(path_);
+  std::ofstream(path_ + "/precious.txt") << "x";
+  EXPECT_NE(Complaint(spec_, Options(false)).find("is not empty and holds no run"), std::string::npos);
+  fs::remove_all(path_);
+  { RunDirectory(spec_, Options(false)).SaveManifest(); }
+  ExperimentSpec other = spec_;
+  other.config_text += "# changed\n";
+  EXPECT_NE(Complaint(other, Options(true)).find("another experiment file"), std::string::npos);
+  std::ofstream(path_ + "/cases.csv") << "other,columns\n";
+  EXPECT_NE(Complaint(spec_, Options(true)).find("its columns are not this version's"), std::string::npos);
+  std::ofstream(path_ + "/manifest.json") << "{";
+  EXPECT_NE(Complaint(spec_, Options(true)).find("not a manifest"), std::string::npos);
+  EXPECT_NE(Complaint(spec_, {"/proc/nowhere", false, 0, {}}).find("cannot be made"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace attention

@@ -1,0 +1,107 @@
+#include "src/parallel/contracts/replicated_attention.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "src/mpi/request_set.h"
+
+namespace attention {
+
+ReplicatedAttention::ReplicatedAttention(const AttentionPlan& plan, GridCommunicators communicators)
+    : DistributedAttention(plan),
+      communicators_(std::move(communicators)),
+      gathers_(plan.variant.exchange != Exchange::kNone),
+      pieces_(PiecesOf(plan)),
+      kernel_(plan, pieces_[static_cast<size_t>(plan.head_index())].front(),
+              TokenCount(QueryTokensOf(plan, plan.rank)), plan.problem.kv_tokens) {
+  ReplicatedAttention::PlaceTokens();
+}
+
+void ReplicatedAttention::PlaceTokens() {
+  const AttentionProblem& problem = plan_.problem;
+  query_tokens_ = QueryTokensOf(plan_, plan_.rank);
+  key_tokens_ = AllTokens(problem.kv_tokens);
+  const HeadShare own = plan_.heads();
+  const TokenSegments rows = AllTokens(problem.query_tokens, plan_.first_query_position());
+  // Without an exchange everything stays head-sharded at both ends: column-parallel projections make only the
+  // own heads, and the row-parallel one behind takes only them.
+  output_shard_ = {own.query.begin, own.query.size(), rows};
+  query_shard_ = output_shard_;
+  if (gathers_) query_shard_ = output_shard_ = {0, problem.query_heads, rows};
+  // A K/V cache is only ever read by the rank that owns its heads: under native, no other rank stores them.
+  const bool keys_are_sharded = !gathers_ || (problem.is_decode() && plan_.contract == Contract::kNative);
+  key_value_shard_ = keys_are_sharded ? TensorShard{own.kv.begin, own.kv.size(), key_tokens_}
+                                      : TensorShard{0, problem.kv_heads, key_tokens_};
+}
+
+std::vector<std::vector<HeadShare>> ReplicatedAttention::PiecesOf(const AttentionPlan& plan) {
+  const AttentionProblem& problem = plan.problem;
+  const bool gathers = plan.variant.exchange != Exchange::kNone && plan.ranks > 1;
+  const int64_t block_bytes =
+      gathers ? OutputBytes(problem, problem.query_heads, problem.query_tokens) / plan.ranks : 0;
+  std::vector<std::vector<HeadShare>> pieces;
+  for (int i = 0; i < plan.head_parts; ++i) pieces.push_back(plan.head_pieces_of(i, block_bytes));
+  return pieces;
+}
+
+TokenSegments ReplicatedAttention::QueryTokensOf(const AttentionPlan& plan, int rank) {
+  if (plan.token_parts == 1) return AllTokens(plan.problem.query_tokens, plan.first_query_position());
+  return InWholeSequence(ShareOfTokens(plan.problem.query_tokens, plan.variant.sharding, plan.token_parts,
+                                       rank / plan.head_parts));
+}
+
+void ReplicatedAttention::Execute(const ConstTensorView& q, const ConstTensorView& k,
+                                  const ConstTensorView& v, const TensorView& output, RunParts parts) {
+  const std::vector<HeadShare>& own = pieces_[static_cast<size_t>(plan_.head_index())];
+  size_t most = 0;  // ranks may have different numbers of pieces
+  for (const std::vector<HeadShare>& pieces : pieces_) most = std::max(most, pieces.size());
+  RequestSet leaving(communicators_.all());
+  for (size_t piece = 0; piece < most; ++piece) {
+    if (parts.compute && piece < own.size()) Compute(own[piece], q, k, v, output, leaving);
+    if (parts.exchange && gathers_) StartGather(piece, output, leaving);
+  }
+  leaving.Wait("allgather of outputs", static_cast<int64_t>(most));
+}
+
+void ReplicatedAttention::Compute(const HeadShare& piece, const ConstTensorView& q, const ConstTensorView& k,
+                                  const ConstTensorView& v, const TensorView& output, RequestSet& leaving) {
+  const int64_t kv_begin = piece.kv.begin - key_value_shard_.head_begin;
+  const int64_t query_begin = piece.query.begin - query_shard_.head_begin;
+  const int64_t output_begin = piece.query.begin - output_shard_.head_begin;
+  kernel_.Accumulate(
+      {{q.SliceHeads(query_begin, piece.query.size()), query_tokens_},
+       {k.SliceHeads(kv_begin, piece.kv.size()), v.SliceHeads(kv_begin, piece.kv.size()), key_tokens_},
+       {},
+       output.SliceHeads(output_begin, piece.query.size()),
+       /*first=*/true,
+       /*last=*/true,
+       {}},
+      {&leaving});
+}
+
+void ReplicatedAttention::StartGather(size_t piece, const TensorView& output, RequestSet& leaving) const {
+  const int rank = plan_.rank, size = plan_.ranks;
+  // Calls use(block) for each segment of rank r's piece, if it has so many.
+  const auto for_each_block = [&](int r, const TokenSegments& segments, auto use) {
+    const std::vector<HeadShare>& pieces = pieces_[static_cast<size_t>(r % plan_.head_parts)];
+    if (piece >= pieces.size()) return;
+    const IndexRange& heads = pieces[piece].query;
+    for (const TokenSegment& segment : segments) {
+      use(output.SliceHeads(heads.begin, heads.size()).SliceTokens(segment.local_begin, segment.length));
+    }
+  };
+  for (int turn = 1; turn < size; ++turn) {
+    const int source = (rank - turn + size) % size, destination = (rank + turn) % size;
+    for_each_block(source, QueryTokensOf(plan_, source),
+                   [&](const TensorView& block) { leaving.Receive({block}, source); });
+    for_each_block(rank, query_tokens_, [&](const TensorView& block) { leaving.Send({block}, destination); });
+  }
+}
+
+int64_t ReplicatedAttention::comm_bytes_formula() const {
+  if (!gathers_) return 0;
+  return OutputBytes(plan_.problem, plan_.heads().query.size(), TokenCount(query_tokens_)) *
+         (plan_.ranks - 1);
+}
+
+}  // namespace attention

@@ -1,0 +1,103 @@
+#include "src/parallel/contracts/split_keys_attention.h"
+
+#include <utility>
+
+#include "src/mpi/request_set.h"
+#include "src/parallel/exchanges/state_exchange.h"
+
+namespace attention {
+namespace {
+
+TokenSegments OwnKeys(const AttentionPlan& plan) {
+  const TokenSegments share =
+      ShareOfTokens(plan.problem.kv_tokens, Sharding::kContiguous, plan.token_parts, plan.token_index());
+  return plan.contract == Contract::kReplicated ? InWholeSequence(share) : share;
+}
+
+}  // namespace
+
+SplitKeysAttention::SplitKeysAttention(const AttentionPlan& plan, GridCommunicators communicators)
+    : DistributedAttention(plan),
+      communicators_(std::move(communicators)),
+      kernel_(plan, plan.heads(), plan.problem.query_tokens, TokenCount(OwnKeys(plan))) {
+  SplitKeysAttention::PlaceTokens();
+  const AttentionProblem& problem = plan_.problem;
+  for (int i = 0; i < plan_.token_parts; ++i) {
+    states_.emplace_back(problem.batch, plan_.heads().query.size(), problem.query_tokens, problem.head_dim);
+  }
+}
+
+void SplitKeysAttention::PlaceTokens() {
+  const AttentionProblem& problem = plan_.problem;
+  const HeadShare own = plan_.heads();
+  query_tokens_ = AllTokens(problem.query_tokens, plan_.first_query_position());
+  key_tokens_ = OwnKeys(plan_);
+  query_shard_ = {0, problem.query_heads, query_tokens_};
+  output_shard_ = query_shard_;
+  key_value_shard_ = plan_.contract == Contract::kReplicated
+                         ? TensorShard{0, problem.kv_heads, AllTokens(problem.kv_tokens)}
+                         : TensorShard{own.kv.begin, own.kv.size(), key_tokens_};
+}
+
+void SplitKeysAttention::Execute(const ConstTensorView& q, const ConstTensorView& k, const ConstTensorView& v,
+                                 const TensorView& output, RunParts parts) {
+  const HeadShare own = plan_.heads();
+  if (parts.compute) {
+    const int64_t kv_begin = own.kv.begin - key_value_shard_.head_begin;
+    kernel_.Accumulate(
+        {{q.SliceHeads(own.query.begin, own.query.size()), query_tokens_},
+         {k.SliceHeads(kv_begin, own.kv.size()), v.SliceHeads(kv_begin, own.kv.size()), key_tokens_},
+         states_[static_cast<size_t>(plan_.token_index())].view(),
+         {},
+         /*first=*/true,
+         /*last=*/false,
+         {}},
+        {});
+  }
+  if (parts.exchange && plan_.token_parts > 1) ExchangeStates();
+  if (parts.compute) {
+    for (size_t i = 1; i < states_.size(); ++i) MergeState(states_[0].view(), states_[i].view());
+    FinishState(states_[0].view(), output.SliceHeads(own.query.begin, own.query.size()));
+  }
+  if (parts.exchange && plan_.head_parts > 1) GatherHeads(output);
+}
+
+void SplitKeysAttention::ExchangeStates() const {
+  const int rank = plan_.token_index(), size = plan_.token_parts;
+  RequestSet requests(communicators_.tokens());
+  for (int turn = 1; turn < size; ++turn) {
+    const int source = (rank - turn + size) % size;
+    ReceiveState(requests, states_[static_cast<size_t>(source)].view(), source);
+    SendState(requests, states_[static_cast<size_t>(rank)].view(), (rank + turn) % size);
+  }
+  requests.Wait("exchange of partial states", 0);
+}
+
+void SplitKeysAttention::GatherHeads(const TensorView& output) const {
+  const int rank = plan_.head_index(), size = plan_.head_parts;
+  const auto heads_of = [&](int index) {
+    const IndexRange heads = plan_.heads_of(index).query;
+    return output.SliceHeads(heads.begin, heads.size());
+  };
+  RequestSet requests(communicators_.heads());
+  for (int turn = 1; turn < size; ++turn) {
+    const int source = (rank - turn + size) % size;
+    requests.Receive({heads_of(source)}, source);
+    requests.Send({heads_of(rank)}, (rank + turn) % size);
+  }
+  requests.Wait("allgather of merged heads", 1);
+}
+
+int64_t SplitKeysAttention::comm_bytes_formula() const {
+  const int64_t heads = plan_.heads().query.size(), rows = plan_.problem.query_tokens;
+  return StateBytes(plan_.problem, heads, rows) * (plan_.token_parts - 1) +
+         OutputBytes(plan_.problem, heads, rows) * (plan_.head_parts - 1);
+}
+
+size_t SplitKeysAttention::workspace_bytes() const {
+  size_t bytes = kernel_.workspace_bytes();
+  for (const AttentionStateBuffer& state : states_) bytes += state.size_bytes();
+  return bytes;
+}
+
+}  // namespace attention

@@ -1,0 +1,43 @@
+#ifndef SRC_PARALLEL_CONTRACTS_SPLIT_KEYS_ATTENTION_H_
+#define SRC_PARALLEL_CONTRACTS_SPLIT_KEYS_ATTENTION_H_
+
+#include <vector>
+
+#include "src/attention/attention_state.h"
+#include "src/parallel/contracts/distributed_attention.h"
+#include "src/parallel/partition/grid_communicators.h"
+
+namespace attention {
+
+// Decode over a token-sharded K/V cache: every rank has the few queries, meets them with its keys, and one
+// exchange of (o, m, l) brings every partial state to every rank, which merges them in rank order: all ranks
+// get the same bits. Nothing else travels, so a token costs one latency and batch * query heads * query
+// tokens * (head_dim + 2) floats to each of the others, whatever the length of the cache. In a 2-D grid the
+// ranks of a token group hold different heads, and then gather the merged outputs.
+class SplitKeysAttention : public DistributedAttention {
+ public:
+  SplitKeysAttention(const AttentionPlan& plan, GridCommunicators communicators);
+
+  int64_t comm_bytes_formula() const override;
+  size_t workspace_bytes() const override;
+  TileSizes tiles() const override { return kernel_.tiles(); }
+
+ protected:
+  void Execute(const ConstTensorView& q, const ConstTensorView& k, const ConstTensorView& v,
+               const TensorView& output, RunParts parts) override;
+  void PlaceTokens() override;
+
+ private:
+  void ExchangeStates() const;
+  void GatherHeads(const TensorView& output) const;
+
+  GridCommunicators communicators_;
+  TokenSegments query_tokens_;
+  TokenSegments key_tokens_;  // own, as rows of the K/V this rank is given
+  KernelRunner kernel_;
+  std::vector<AttentionStateBuffer> states_;  // by token index; own is computed, the others arrive
+};
+
+}  // namespace attention
+
+#endif  // SRC_PARALLEL_CONTRACTS_SPLIT_KEYS_ATTENTION_H_

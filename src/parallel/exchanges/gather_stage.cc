@@ -1,0 +1,136 @@
+#include <algorithm>
+#include <memory>
+
+#include "src/attention/attention_state.h"
+#include "src/parallel/exchanges/sequence_stage.h"
+#include "src/parallel/exchanges/sequence_stages.h"
+#include "src/parallel/exchanges/tensor_buffer.h"
+
+namespace attention {
+namespace {
+
+TokenSegments GatheredTokens(const SequenceLayout& layout, bool without_own) {
+  std::vector<TokenSegments> shares = layout.tokens;
+  if (without_own) shares[static_cast<size_t>(layout.rank)].clear();
+  return JoinTokens(shares);
+}
+
+// K/V of all ranks are gathered (Llama 3's context parallelism). Valid for every algorithm. Blocks arrive at
+// their final place, in global token order, so the kernel sees few segments of keys. Traffic per rank: its K
+// and V to each of the others, 2 * batch * KV heads * head_dim * S_r * (P - 1) elements.
+//
+// online_softmax meets the rank's own keys, where they are, while the others' arrive, and then those, in the
+// same pass where they are already there (KernelRunner::AccumulateArriving): 1/P of the work hides the whole
+// exchange if 2 * S_r * group FLOPs (half of it causal) take longer than P - 1 elements travel. Only two
+// steps, because the others' blocks share one link and arrive at about the same time; who has many ranks and
+// a slow link takes the ring, which hides P - 1 of P parts. An exact softmax needs all keys at once: nothing
+// can be hidden, and own K/V are copied to their place among the others.
+class GatherStage : public SequenceStage {
+ public:
+  GatherStage(const AttentionPlan& plan, const SequenceLayout& layout, const Communicator& communicator);
+
+  void Run(const ConstTensorView& q, const ConstTensorView& k, const ConstTensorView& v,
+           const TensorView& output, RunParts parts) override;
+  int64_t comm_bytes() const override;
+  size_t workspace_bytes() const override {
+    return kernel_.workspace_bytes() + gathered_.size_bytes() + state_.size_bytes();
+  }
+  TileSizes tiles() const override { return kernel_.tiles(); }
+
+ private:
+  void StartGather(const ConstTensorView& k, const ConstTensorView& v, RequestSet& arriving,
+                   RequestSet& leaving);
+  void CopyOwn(const ConstTensorView& k, const ConstTensorView& v);
+  template <typename View>
+  View Place(const View& gathered, const TokenSegment& segment) const {
+    return gathered.SliceTokens(LocalRow(gathered_tokens_, segment.global_begin), segment.length);
+  }
+
+  AttentionProblem problem_;
+  SequenceLayout layout_;
+  const Communicator* communicator_;
+  bool own_first_;
+  TokenSegments gathered_tokens_;  // joined, of the other ranks if own_first_, else of all
+  KernelRunner kernel_;
+  KeyValueBuffer gathered_;
+  AttentionStateBuffer state_;  // only if own_first_
+};
+
+GatherStage::GatherStage(const AttentionPlan& plan, const SequenceLayout& layout,
+                         const Communicator& communicator)
+    : problem_(plan.problem),
+      layout_(layout),
+      communicator_(&communicator),
+      own_first_(plan.variant.algorithm == AttentionAlgorithm::kOnlineSoftmax),
+      gathered_tokens_(GatheredTokens(layout, own_first_)),
+      kernel_(plan, layout.heads, layout.TokensOf(layout.rank), layout.total_tokens()),
+      gathered_(problem_.data_type,
+                QueryShape(problem_, layout.heads.kv.size(), TokenCount(gathered_tokens_))) {
+  if (own_first_) {
+    state_ = AttentionStateBuffer(problem_.batch, layout.heads.query.size(), layout.TokensOf(layout.rank),
+                                  problem_.head_dim);
+  }
+}
+
+void GatherStage::StartGather(const ConstTensorView& k, const ConstTensorView& v, RequestSet& arriving,
+                              RequestSet& leaving) {
+  // Peers in staggered order: in each turn every rank receives from one rank and sends to one.
+  for (int turn = 1; turn < layout_.size(); ++turn) {
+    const int source = (layout_.rank - turn + layout_.size()) % layout_.size();
+    const int destination = (layout_.rank + turn) % layout_.size();
+    for (const TokenSegment& segment : layout_.tokens[static_cast<size_t>(source)]) {
+      arriving.Receive({Place(gathered_.k.view(), segment)}, source);
+      arriving.Receive({Place(gathered_.v.view(), segment)}, source);
+    }
+    for (const TokenSegment& segment : layout_.own()) {
+      leaving.Send({k.SliceTokens(segment.local_begin, segment.length)}, destination);
+      leaving.Send({v.SliceTokens(segment.local_begin, segment.length)}, destination);
+    }
+  }
+}
+
+void GatherStage::CopyOwn(const ConstTensorView& k, const ConstTensorView& v) {
+  for (const TokenSegment& segment : layout_.own()) {
+    CopyBlock(k.SliceTokens(segment.local_begin, segment.length), Place(gathered_.k.view(), segment));
+    CopyBlock(v.SliceTokens(segment.local_begin, segment.length), Place(gathered_.v.view(), segment));
+  }
+}
+
+void GatherStage::Run(const ConstTensorView& q, const ConstTensorView& k, const ConstTensorView& v,
+                      const TensorView& output, RunParts parts) {
+  RequestSet arriving(*communicator_), leaving(*communicator_);
+  if (parts.exchange) {
+    StartGather(k, v, arriving, leaving);
+    if (!own_first_) CopyOwn(k, v);
+  }
+  AttentionStep step;
+  step.query = {q, layout_.own()};
+  step.output = output;
+  const KeyValueShard gathered = {gathered_.k.view(), gathered_.v.view(), gathered_tokens_};
+  if (parts.compute && own_first_) {
+    step.key_value = {k, v, layout_.own()};
+    step.next_key_value = gathered;
+    step.state = state_.view();
+    kernel_.AccumulateArriving(step, arriving, leaving, "allgather of K/V", 0);
+  }
+  arriving.Wait("allgather of K/V", 0);
+  if (parts.compute && !own_first_) {
+    step.key_value = gathered;
+    kernel_.Accumulate(step, {&leaving});
+  }
+  leaving.Wait("allgather of K/V", 0);
+}
+
+int64_t GatherStage::comm_bytes() const {
+  return 2 * InputBytes(problem_, layout_.heads.kv.size(), layout_.TokensOf(layout_.rank)) *
+         (layout_.size() - 1);
+}
+
+}  // namespace
+
+std::unique_ptr<SequenceStage> MakeGatherStage(const AttentionPlan& plan, const SequenceLayout& layout,
+                                               const Communicator& communicator) {
+  return std::make_unique<GatherStage>(plan, layout, communicator);
+}
+
+}  // namespace attention

@@ -1,0 +1,46 @@
+#include "src/parallel/make_distributed_attention.h"
+
+#include <utility>
+
+#include "src/mpi/agreement.h"
+#include "src/parallel/contracts/all_to_all_attention.h"
+#include "src/parallel/contracts/replicated_attention.h"
+#include "src/parallel/contracts/split_keys_attention.h"
+#include "src/parallel/contracts/token_sharded_attention.h"
+#include "src/parallel/partition/grid_communicators.h"
+
+namespace attention {
+namespace {
+
+std::unique_ptr<DistributedAttention> MakeByPlan(const AttentionPlan& plan, GridCommunicators communicators) {
+  if (plan.problem.is_decode() && plan.variant.exchange == Exchange::kMerge) {
+    return std::make_unique<SplitKeysAttention>(plan, std::move(communicators));
+  }
+  const bool starts_complete =
+      plan.contract == Contract::kReplicated ||
+      (plan.contract == Contract::kNative && plan.variant.strategy == ParallelStrategy::kHeadwise);
+  if (starts_complete) return std::make_unique<ReplicatedAttention>(plan, std::move(communicators));
+  if (plan.head_parts > 1 && plan.token_parts == 1) {
+    return std::make_unique<AllToAllAttention>(plan, std::move(communicators));
+  }
+  return std::make_unique<TokenShardedAttention>(plan, std::move(communicators));
+}
+
+}  // namespace
+
+std::unique_ptr<DistributedAttention> MakeDistributedAttention(Communicator& communicator,
+                                                               const AttentionProblem& problem,
+                                                               const Variant& variant, Contract contract,
+                                                               const ExecutionOptions& options) {
+  AttentionPlan plan;
+  AgreeOnErrors(communicator, [&] {
+    plan = AttentionPlan::Make(problem, variant, contract, options, communicator.size(), communicator.rank());
+  });
+  AgreeOnText(communicator, plan.Description(), "plan");
+  GridCommunicators communicators(plan, communicator);
+  std::unique_ptr<DistributedAttention> result;
+  AgreeOnErrors(communicator, [&] { result = MakeByPlan(plan, std::move(communicators)); });
+  return result;
+}
+
+}  // namespace attention

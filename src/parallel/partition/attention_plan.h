@@ -1,0 +1,68 @@
+// What one distributed attention is, decided before anything moves: who computes which heads and tokens.
+#ifndef SRC_PARALLEL_PARTITION_ATTENTION_PLAN_H_
+#define SRC_PARALLEL_PARTITION_ATTENTION_PLAN_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "src/attention/attention_backend.h"
+#include "src/parallel/partition/partition.h"
+#include "src/parallel/strategy/strategy.h"
+
+namespace attention {
+
+// How the kernels run on each rank.
+struct ExecutionOptions {
+  Isa isa = Isa::kScalar;
+  int threads = 1;
+  BackendFactory backend = nullptr;
+  bool poll_progress = true;  // poll MPI from the kernel's progress callback
+  // Work is cut by heads, so that blocks of one piece travel while the next is computed, or that what has
+  // arrived meanwhile serves the pieces to come; but not below so many bytes per thread. Each cut ends in a
+  // barrier of the threads, of half a tile's time or so: 1 MiB is six tiles.
+  int64_t least_block_bytes = int64_t{1} << 20;
+};
+
+// Every strategy is a grid: head_parts x token_parts = ranks. headwise is P x 1, sequence 1 x P. Rank r has
+// place r % head_parts among the ranks that divide heads, and belongs to token group r / head_parts.
+struct AttentionPlan {
+  AttentionProblem problem;
+  Variant variant;
+  Contract contract = Contract::kNative;
+  ExecutionOptions options;
+  int ranks = 1;
+  int rank = 0;
+  int head_parts = 1;
+  int token_parts = 1;
+
+  // Throws Error (bad usage) if the combination, the sizes or the grid are not valid.
+  static AttentionPlan Make(const AttentionProblem& problem, const Variant& variant, Contract contract,
+                            const ExecutionOptions& options, int ranks, int rank);
+
+  int head_index() const { return rank % head_parts; }
+  int token_index() const { return rank / head_parts; }
+  // Heads by place in the group.
+  HeadShare heads_of(int head_index) const;
+  HeadShare heads() const { return heads_of(head_index()); }
+  // Into how many pieces work on `block_bytes` may be cut.
+  int64_t most_head_pieces(int64_t block_bytes) const;
+  // heads_of() cut into pieces that are computed one after the other. `block_bytes`: what one rank sends to
+  // another without cutting, equal on all ranks.
+  std::vector<HeadShare> head_pieces_of(int head_index, int64_t block_bytes) const;
+
+  // Global position of query row 0.
+  int64_t first_query_position() const { return problem.kv_tokens - problem.query_tokens; }
+  // Everything that all ranks must have in common, as text.
+  std::string Description() const;
+};
+
+// A shape of this problem, and the bytes of rows of it.
+TensorShape QueryShape(const AttentionProblem& problem, int64_t heads, int64_t tokens);
+int64_t InputBytes(const AttentionProblem& problem, int64_t heads, int64_t tokens);   // Q, or K, or V
+int64_t OutputBytes(const AttentionProblem& problem, int64_t heads, int64_t tokens);  // float32
+int64_t StateBytes(const AttentionProblem& problem, int64_t heads, int64_t tokens);   // o, m and l, float32
+
+}  // namespace attention
+
+#endif  // SRC_PARALLEL_PARTITION_ATTENTION_PLAN_H_

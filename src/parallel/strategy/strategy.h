@@ -1,0 +1,138 @@
+// The words of distribution: who owns what, how data moves, where inputs start and outputs end; and which
+// combinations are valid. Spelled the same in YAML, on the command line and in CSV.
+#ifndef SRC_PARALLEL_STRATEGY_H_
+#define SRC_PARALLEL_STRATEGY_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "src/attention/attention_types.h"
+
+namespace attention {
+
+enum class ParallelStrategy { kHeadwise, kSequence };
+enum class Exchange {
+  kNone,  // headwise: heads in, heads out (tensor-parallel blocks; in scope attention it measures kernels)
+  kAllgather,  // headwise: outputs gathered. sequence: K/V gathered first (Llama 3's context parallelism)
+  kAllToAll,   // headwise: tokens in, tokens out (DeepSpeed-Ulysses)
+  kRing,       // sequence: K/V rotate (Liu, Zaharia, Abbeel 2023)
+  kMerge,      // sequence: queries travel, partial states merge (flash-decoding across ranks, tree attention)
+};
+enum class Sharding {
+  kContiguous,  // rank r owns chunk r of P
+  kZigzag,      // rank r owns chunks r and 2P-1-r of 2P: balances causal work
+};
+enum class Contract {
+  kNative,        // each strategy's own natural ends: what the original study compared
+  kReplicated,    // everything everywhere at both ends
+  kTokenSharded,  // tokens dealt at both ends
+};
+enum class Phase { kPrefill, kDecode };
+
+// 2-D parallelism (USP, Fang & Zhao 2024): `headwise` ranks that are neighbours share the tokens of their
+// group among each other by heads; `sequence` groups run the sequence strategy between them. Rank = group *
+// headwise + place in the group. {0, 0}: one-dimensional, as the strategy says.
+struct Grid {
+  int headwise = 0;
+  int sequence = 0;
+
+  bool is_set() const { return headwise != 0 || sequence != 0; }
+  bool operator==(const Grid&) const = default;
+};
+
+// strategy(exchange, sharding)+algorithm with its own tile sizes: what a cell compares.
+struct Variant {
+  ParallelStrategy strategy = ParallelStrategy::kHeadwise;
+  Exchange exchange = Exchange::kAllgather;
+  Sharding sharding = Sharding::kContiguous;
+  AttentionAlgorithm algorithm = AttentionAlgorithm::kOnlineSoftmax;
+  TileSizes tiles;
+  Grid grid;  // strategy sequence only: `exchange` is what runs between the groups
+
+  bool operator==(const Variant&) const = default;
+};
+
+// Attention of `query_tokens` rows, the last ones of a sequence of `kv_tokens`: prefill has query_tokens ==
+// kv_tokens; decode has query_tokens == 1 (row i has global position kv_tokens - query_tokens + i).
+struct AttentionProblem {
+  int64_t batch = 1;
+  int64_t query_heads = 1;
+  int64_t kv_heads = 1;  // divides query_heads
+  int64_t head_dim = 128;
+  int64_t query_tokens = 0;
+  int64_t kv_tokens = 0;
+  bool causal = false;
+  DataType data_type = DataType::kFloat32;
+  Phase phase = Phase::kPrefill;  // fewer queries than keys are decode, whatever stands here
+
+  int64_t group_size() const { return query_heads / kv_heads; }
+  bool is_decode() const { return phase == Phase::kDecode || query_tokens < kv_tokens; }
+};
+
+constexpr std::string_view Name(ParallelStrategy strategy) {
+  return strategy == ParallelStrategy::kHeadwise ? "headwise" : "sequence";
+}
+std::string_view Name(Exchange exchange);
+std::string_view Name(Sharding sharding);
+std::string_view Name(Contract contract);
+std::string_view Name(Phase phase);
+std::optional<ParallelStrategy> ParseStrategy(std::string_view name);
+std::optional<Exchange> ParseExchange(std::string_view name);
+std::optional<Sharding> ParseSharding(std::string_view name);
+std::optional<Contract> ParseContract(std::string_view name);
+std::optional<Phase> ParsePhase(std::string_view name);
+
+// "sequence(ring,zigzag)+online_softmax"; a grid adds ",grid=2x4" (headwise x sequence) inside the brackets,
+// tiles other than auto add "[q=64,kv=256]" at the end.
+std::string Name(const Variant& variant);
+
+// The design's defaults: headwise -> allgather (all_to_all under token_sharded); sequence+online_softmax ->
+// ring (prefill; allgather under replicated, where no K/V travel) or merge (decode); sequence with an exact
+// softmax -> allgather; sharding zigzag if causal prefill under sequence, else contiguous.
+Exchange DefaultExchange(ParallelStrategy strategy, AttentionAlgorithm algorithm, Contract contract,
+                         Phase phase);
+Sharding DefaultSharding(ParallelStrategy strategy, Phase phase, bool causal);
+
+// Which combinations are valid.
+//
+//   prefill                  native              token_sharded   replicated   sharding
+//   headwise(allgather)      yes                 -               yes          contiguous
+//   headwise(none)           head-sharded        -               -            contiguous
+//   headwise(all_to_all)     -                   yes             -            contiguous, zigzag
+//   sequence(ring)           = token_sharded     yes             -            contiguous, zigzag
+//   sequence(allgather)      = token_sharded     yes             yes          contiguous, zigzag
+//   sequence(merge)          = token_sharded     yes             -            contiguous, zigzag
+//
+//   decode                   native                              token_sharded   replicated
+//   headwise(allgather)      K/V head-sharded                    -               yes
+//   headwise(none)           head-sharded                        -               -
+//   sequence(merge)          K/V token-sharded (contiguous)      -               yes
+//
+// headwise reads whole K/V of its heads: every algorithm. ring and merge carry running softmax states:
+// online_softmax only. sequence(allgather) sees all keys at once: every algorithm.
+// head-sharded: q, k, v and output, each rank its own heads. native headwise(allgather) prefill starts from
+// complete inputs; native decode starts and ends with complete (tiny)
+// queries and outputs, and only the K/V cache is sharded.
+// replicated: every rank has all K/V and needs all outputs, so only outputs travel, and they are gathered:
+// the rest of ring or merge has nothing to move, and would only compute the same in another order. In decode
+// a rank reads its share of the replica (heads or tokens), and the partial results must meet: allgather or
+// merge. token_sharded decode: one token cannot be dealt, and the cache's own sharding is what native means
+// there. A grid takes what sequence takes; under token_sharded its inner, head-wise exchange is an
+// all-to-all.
+
+// Empty if the combination is valid; otherwise one line that says what is wrong and what is valid instead.
+std::string WhyInvalid(const Variant& variant, Contract contract, Phase phase);
+
+// Every valid one-dimensional (variant with automatic tiles, contract) of a phase, in the order of the enums.
+struct ValidCombination {
+  Variant variant;
+  Contract contract;
+};
+std::vector<ValidCombination> ValidCombinations(Phase phase);
+
+}  // namespace attention
+
+#endif  // SRC_PARALLEL_STRATEGY_H_

@@ -1,0 +1,42 @@
+// What a Qwen3 model is, in numbers; from a named shape or from the config.json beside the weights.
+#ifndef SRC_QWEN3_CHECKPOINT_CONFIG_H_
+#define SRC_QWEN3_CHECKPOINT_CONFIG_H_
+
+#include <cstdint>
+#include <string>
+
+#include "src/qwen3/checkpoint/model_shapes.h"
+
+namespace attention {
+
+struct Qwen3Config {
+  int64_t hidden_size = 0;
+  int64_t intermediate_size = 0;  // 0: attention blocks only
+  int64_t layers = 0;
+  int64_t query_heads = 0;
+  int64_t kv_heads = 0;  // divides query_heads
+  int64_t head_dim = 0;  // even
+  int64_t vocabulary_size = 0;
+  double rms_norm_epsilon = 1e-6;
+  double rope_theta = 1e6;
+  bool tied_embeddings = false;
+
+  int64_t query_width() const { return query_heads * head_dim; }
+  int64_t key_width() const { return kv_heads * head_dim; }
+  // Weights of one decoder layer's matrices, and of the whole model's.
+  int64_t layer_parameters() const;
+  int64_t parameters() const;
+
+  // Throws Error (bad usage), starting with `where`, unless the numbers make a model.
+  void Check(const std::string& where) const;
+
+  // The published models tie the embedding to the LM head up to 4B.
+  static Qwen3Config FromShape(const ModelShape& shape);
+  // Reads a config.json of model_type qwen3. Error naming file and key if something is missing or
+  // unsupported.
+  static Qwen3Config FromFile(const std::string& path);
+};
+
+}  // namespace attention
+
+#endif  // SRC_QWEN3_CHECKPOINT_CONFIG_H_

@@ -1,0 +1,328 @@
+#include "src/qwen3/decoder/decoder_reference.h"
+
+#include <mpi.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstring>
+
+#include "src/base/error.h"
+
+namespace attention {
+namespace {
+
+// Eight doubles; the compiler uses what each clone's target has.
+typedef double Vector __attribute__((vector_size(64), aligned(8), may_alias));
+constexpr int64_t kLanes = 8;
+constexpr int kTile = 4;
+
+// Sums of products of kTile rows with kTile rows.
+__attribute__((target_clones("avx512f", "avx2,fma", "default"))) void DotTile(
+    const std::array<const double*, kTile>& a, const std::array<const double*, kTile>& b, int64_t n,
+    double* result) {
+  Vector sum[kTile][kTile] = {};
+  int64_t k = 0;
+  for (; k + kLanes <= n; k += kLanes) {
+    for (int j = 0; j < kTile; ++j) {
+      const Vector w = *reinterpret_cast<const Vector*>(b[j] + k);
+      for (int i = 0; i < kTile; ++i) sum[i][j] += *reinterpret_cast<const Vector*>(a[i] + k) * w;
+    }
+  }
+  for (int i = 0; i < kTile; ++i) {
+    for (int j = 0; j < kTile; ++j) {
+      double total = 0;
+      for (int64_t lane = 0; lane < kLanes; ++lane) total += sum[i][j][lane];
+      for (int64_t rest = k; rest < n; ++rest) total += a[i][rest] * b[j][rest];
+      result[i * kTile + j] = total;
+    }
+  }
+}
+
+// y += factor x.
+__attribute__((target_clones("avx512f", "avx2,fma", "default"))) void AddScaled(double factor,
+                                                                                const double* x, int64_t n,
+                                                                                double* y) {
+  for (int64_t i = 0; i < n; ++i) y[i] += factor * x[i];
+}
+
+// The keys or values of one KV head of one batch entry: token t at data + t * stride.
+struct HeadRows {
+  const double* data;
+  int64_t stride;
+};
+
+// Attention of one head for up to kTile queries, which share the reading of keys and values. visible[i]: keys
+// that query i sees; outputs zeroed.
+void AttendTile(std::span<const double* const> queries, std::span<const int64_t> visible,
+                const HeadRows& keys, const HeadRows& values, int64_t head_dim,
+                std::span<double* const> outputs) {
+  const int64_t most = *std::ranges::max_element(visible), padded = (most + kTile - 1) / kTile * kTile;
+  std::vector<double> weights(static_cast<size_t>(kTile * padded));
+  std::array<const double*, kTile> q, k;
+  for (size_t i = 0; i < kTile; ++i) q[i] = queries[std::min(i, queries.size() - 1)];
+  for (int64_t t = 0; t < most; t += kTile) {
+    for (int64_t j = 0; j < kTile; ++j) k[j] = keys.data + std::min(t + j, most - 1) * keys.stride;
+    double logits[kTile * kTile];
+    DotTile(q, k, head_dim, logits);
+    for (int64_t i = 0; i < kTile; ++i) std::copy_n(logits + i * kTile, kTile, &weights[i * padded + t]);
+  }
+  const double scale = 1 / std::sqrt(static_cast<double>(head_dim));
+  for (size_t i = 0; i < queries.size(); ++i) {
+    const std::span<double> row(&weights[i * static_cast<size_t>(padded)], static_cast<size_t>(visible[i]));
+    const double largest = *std::ranges::max_element(row);
+    double sum = 0;
+    for (double& weight : row) sum += weight = std::exp((weight - largest) * scale);
+    for (double& weight : row) weight /= sum;
+  }
+  for (int64_t t = 0; t < most; ++t) {
+    for (size_t i = 0; i < queries.size(); ++i) {
+      if (t >= visible[i]) continue;
+      AddScaled(weights[i * static_cast<size_t>(padded) + t], values.data + t * values.stride, head_dim,
+                outputs[i]);
+    }
+  }
+}
+
+double Dot(const double* a, const double* b, int64_t n) {
+  double sum = 0;
+  for (int64_t i = 0; i < n; ++i) sum += a[i] * b[i];
+  return sum;
+}
+
+int64_t Padded(int64_t n) { return (n + kLanes - 1) / kLanes * kLanes; }
+
+void ReadWeights(const TensorSource::Reader& read, int64_t begin, DataType type, std::span<float> scratch,
+                 double* out) {
+  read(begin, scratch);
+  for (size_t i = 0; i < scratch.size(); ++i) {
+    out[i] = type == DataType::kBfloat16 ? Bfloat16::FromFloat(scratch[i]).ToFloat() : scratch[i];
+  }
+}
+
+}  // namespace
+
+DecoderReference::DecoderReference(const Communicator& communicator, const ReferenceSetup& setup)
+    : communicator_(&communicator),
+      setup_(setup),
+      own_(BalancedRange(setup.tokens, communicator.size(), communicator.rank())) {}
+
+std::vector<double> DecoderReference::MultiplyPart(const std::string& name, const std::vector<double>& rows,
+                                                   int64_t columns, int64_t outputs,
+                                                   const IndexRange& part) const {
+  const TensorSource::Reader read = setup_.source->Open(name, {outputs, columns});
+  const int64_t count = static_cast<int64_t>(rows.size()) / columns, padded = Padded(columns);
+  const int64_t row_tiles = (count + kTile - 1) / kTile, width = part.size();
+  std::vector<double> x(static_cast<size_t>(row_tiles * kTile * padded), 0.0);
+  for (int64_t r = 0; r < count; ++r) std::copy_n(&rows[r * columns], columns, &x[r * padded]);
+  std::vector<double> result(static_cast<size_t>(count * width));
+#pragma omp parallel num_threads(setup_.threads)
+  {
+    std::vector<double> weights(static_cast<size_t>(kTile * padded), 0.0);
+    std::vector<float> scratch(static_cast<size_t>(columns));
+#pragma omp for schedule(dynamic, 8)
+    for (int64_t first = 0; first < width; first += kTile) {
+      const int64_t outputs_here = std::min<int64_t>(kTile, width - first);
+      std::array<const double*, kTile> w, a;
+      for (int64_t j = 0; j < kTile; ++j) {
+        w[j] = &weights[j * padded];
+        if (j < outputs_here) {
+          ReadWeights(read, (part.begin + first + j) * columns, setup_.weight_type, scratch,
+                      &weights[j * padded]);
+        }
+      }
+      for (int64_t tile = 0; tile < row_tiles; ++tile) {
+        for (int64_t i = 0; i < kTile; ++i) a[i] = &x[(tile * kTile + i) * padded];
+        double products[kTile * kTile];
+        DotTile(a, w, padded, products);
+        for (int64_t i = 0; i < kTile && tile * kTile + i < count; ++i) {
+          std::copy_n(products + i * kTile, outputs_here, &result[(tile * kTile + i) * width + first]);
+        }
+      }
+    }
+  }
+  return result;
+}
+
+std::vector<double> DecoderReference::Multiply(const std::string& name, const std::vector<double>& rows,
+                                               int64_t columns, int64_t outputs) const {
+  return MultiplyPart(name, rows, columns, outputs, {0, outputs});
+}
+
+std::vector<double> DecoderReference::Norm(const std::string& name, const std::vector<double>& rows,
+                                           int64_t width) const {
+  std::vector<float> weight(static_cast<size_t>(width));
+  setup_.source->Open(name, {width})(0, weight);
+  std::vector<double> result = rows;
+  for (size_t begin = 0; begin < rows.size(); begin += static_cast<size_t>(width)) {
+    const double* row = &rows[begin];
+    const double scale =
+        1 / std::sqrt(Dot(row, row, width) / static_cast<double>(width) + setup_.config.rms_norm_epsilon);
+    for (int64_t i = 0; i < width; ++i) result[begin + i] = row[i] * scale * weight[i];
+  }
+  return result;
+}
+
+void DecoderReference::NormAndRotate(const std::string& name, std::vector<double>& heads, int64_t head_count,
+                                     std::span<const int64_t> positions) const {
+  const int64_t head_dim = setup_.config.head_dim, half = head_dim / 2;
+  heads = Norm(name, heads, head_dim);
+  const int64_t rows = static_cast<int64_t>(heads.size()) / (head_count * head_dim);
+  for (int64_t row = 0; row < rows; ++row) {
+    const double position = static_cast<double>(positions[row % static_cast<int64_t>(positions.size())]);
+    for (int64_t i = 0; i < half; ++i) {
+      const double exponent = -static_cast<double>(i) / static_cast<double>(half);
+      const double angle = position * std::pow(setup_.config.rope_theta, exponent);
+      const double c = std::cos(angle), s = std::sin(angle);
+      for (int64_t head = 0; head < head_count; ++head) {
+        double* x = &heads[(row * head_count + head) * head_dim];
+        const double first = x[i], second = x[half + i];
+        x[i] = first * c - second * s;
+        x[half + i] = second * c + first * s;
+      }
+    }
+  }
+}
+
+std::vector<double> DecoderReference::GatherAll(const std::vector<double>& own, int64_t width) const {
+  const int64_t own_rows = own_.size();
+  std::vector<double> all(static_cast<size_t>(setup_.batch * setup_.tokens * width));
+  for (int64_t b = 0; b < setup_.batch; ++b) {
+    double* entry = &all[b * setup_.tokens * width];
+    if (own_rows > 0) std::copy_n(&own[b * own_rows * width], own_rows * width, entry + own_.begin * width);
+    for (int root = 0; root < communicator_->size(); ++root) {
+      const IndexRange range = BalancedRange(setup_.tokens, communicator_->size(), root);
+      const int64_t count = range.size() * width;
+      Require(count < (int64_t{1} << 31), "reference: ", count,
+              " values of one rank are too many for a broadcast");
+      MPI_Bcast(entry + range.begin * width, static_cast<int>(count), MPI_DOUBLE, root,
+                communicator_->handle());
+    }
+  }
+  return all;
+}
+
+std::vector<int64_t> DecoderReference::OwnOf(std::span<const int64_t> positions) const {
+  std::vector<int64_t> own;
+  for (int64_t position : positions) {
+    if (position >= own_.begin && position < own_.end) own.push_back(position);
+  }
+  return own;
+}
+
+std::vector<int64_t> DecoderReference::AllOwn() const {
+  std::vector<int64_t> positions;
+  for (int64_t position = own_.begin; position < own_.end; ++position) positions.push_back(position);
+  return positions;
+}
+
+std::vector<double> DecoderReference::SelectRows(const std::vector<double>& hidden,
+                                                 std::span<const int64_t> positions) const {
+  const int64_t width = setup_.config.hidden_size;
+  std::vector<double> rows;
+  for (int64_t b = 0; b < setup_.batch; ++b) {
+    for (int64_t position : positions) {
+      const auto begin = hidden.begin() + (b * own_.size() + position - own_.begin) * width;
+      rows.insert(rows.end(), begin, begin + width);
+    }
+  }
+  return rows;
+}
+
+std::vector<double> DecoderReference::Block(const std::string& prefix, const std::vector<double>& hidden,
+                                            std::span<const int64_t> wanted) const {
+  const Qwen3Config& config = setup_.config;
+  const int64_t width = config.hidden_size, head_dim = config.head_dim,
+                group = config.query_heads / config.kv_heads;
+  const std::string attention = prefix + "self_attn.";
+  std::vector<double> keys = Multiply(attention + "k_proj.weight", hidden, width, config.key_width());
+  NormAndRotate(attention + "k_norm.weight", keys, config.kv_heads, AllOwn());
+  keys = GatherAll(keys, config.key_width());
+  const std::vector<double> values =
+      GatherAll(Multiply(attention + "v_proj.weight", hidden, width, config.key_width()), config.key_width());
+  const std::vector<int64_t> own = OwnOf(wanted);
+  std::vector<double> queries =
+      Multiply(attention + "q_proj.weight", SelectRows(hidden, own), width, config.query_width());
+  NormAndRotate(attention + "q_norm.weight", queries, config.query_heads, own);
+
+  const int64_t own_count = static_cast<int64_t>(own.size());
+  std::vector<double> mixed(queries.size(), 0.0);
+  const int64_t tiles = (own_count + kTile - 1) / kTile;
+#pragma omp parallel for collapse(3) num_threads(setup_.threads) schedule(dynamic)
+  for (int64_t b = 0; b < setup_.batch; ++b) {
+    for (int64_t head = 0; head < config.query_heads; ++head) {
+      for (int64_t tile = 0; tile < tiles; ++tile) {
+        const int64_t first = b * setup_.tokens * config.key_width() + head / group * head_dim;
+        std::vector<const double*> tile_queries;
+        std::vector<double*> outputs;
+        std::vector<int64_t> visible;
+        for (int64_t i = tile * kTile; i < std::min(own_count, (tile + 1) * kTile); ++i) {
+          const int64_t offset = ((b * own_count + i) * config.query_heads + head) * head_dim;
+          tile_queries.push_back(&queries[offset]);
+          outputs.push_back(&mixed[offset]);
+          visible.push_back(setup_.causal ? own[i] + 1 : setup_.tokens);
+        }
+        AttendTile(tile_queries, visible, {&keys[first], config.key_width()},
+                   {&values[first], config.key_width()}, head_dim, outputs);
+      }
+    }
+  }
+  return Multiply(attention + "o_proj.weight", mixed, config.query_width(), width);
+}
+
+std::vector<double> DecoderReference::Layer(const std::string& prefix, const std::vector<double>& hidden,
+                                            std::span<const int64_t> wanted) const {
+  const Qwen3Config& config = setup_.config;
+  const int64_t width = config.hidden_size, intermediate = config.intermediate_size;
+  std::vector<double> result = SelectRows(hidden, OwnOf(wanted));
+  const auto add = [&](const std::vector<double>& part) {
+    for (size_t i = 0; i < result.size(); ++i) result[i] += part[i];
+  };
+  add(Block(prefix, Norm(prefix + "input_layernorm.weight", hidden, width), wanted));
+  const std::vector<double> normed = Norm(prefix + "post_attention_layernorm.weight", result, width);
+  std::vector<double> gate = Multiply(prefix + "mlp.gate_proj.weight", normed, width, intermediate);
+  const std::vector<double> up = Multiply(prefix + "mlp.up_proj.weight", normed, width, intermediate);
+#pragma omp parallel for num_threads(setup_.threads)
+  for (size_t i = 0; i < gate.size(); ++i) gate[i] = gate[i] / (1 + std::exp(-gate[i])) * up[i];
+  add(Multiply(prefix + "mlp.down_proj.weight", gate, intermediate, width));
+  return result;
+}
+
+std::vector<double> DecoderReference::LastTokenLogits(std::span<const int64_t> ids) const {
+  const Qwen3Config& config = setup_.config;
+  const int64_t width = config.hidden_size, vocabulary = config.vocabulary_size;
+  const TensorSource::Reader embedding =
+      setup_.source->Open("model.embed_tokens.weight", {vocabulary, width});
+  std::vector<double> hidden(static_cast<size_t>(setup_.batch * own_.size() * width));
+  std::vector<float> scratch(static_cast<size_t>(width));
+  for (int64_t row = 0; row < setup_.batch * own_.size(); ++row) {
+    const int64_t position = row / own_.size() * setup_.tokens + own_.begin + row % own_.size();
+    ReadWeights(embedding, ids[position] * width, setup_.weight_type, scratch, &hidden[row * width]);
+  }
+  const std::vector<int64_t> last = {setup_.tokens - 1}, all = AllOwn();
+  for (int64_t layer = 0; layer < config.layers; ++layer) {
+    const bool is_last = layer + 1 == config.layers;
+    hidden = Layer("model.layers." + std::to_string(layer) + ".", hidden, is_last ? last : all);
+  }
+  // Now [batch, 1 or 0 rows, hidden]; the owner of the last token tells the others.
+  hidden.resize(static_cast<size_t>(setup_.batch * width));
+  int owner = 0;
+  for (int r = 0; r < communicator_->size(); ++r) {
+    if (BalancedRange(setup_.tokens, communicator_->size(), r).size() > 0) owner = r;
+  }
+  MPI_Bcast(hidden.data(), static_cast<int>(hidden.size()), MPI_DOUBLE, owner, communicator_->handle());
+  const std::string head = config.tied_embeddings ? "model.embed_tokens.weight" : "lm_head.weight";
+  const IndexRange part = BalancedRange(vocabulary, communicator_->size(), communicator_->rank());
+  const std::vector<double> own =
+      MultiplyPart(head, Norm("model.norm.weight", hidden, width), width, vocabulary, part);
+  std::vector<double> logits(static_cast<size_t>(setup_.batch * vocabulary), 0.0);
+  for (int64_t b = 0; b < setup_.batch; ++b) {
+    std::copy_n(own.data() + b * part.size(), part.size(), &logits[b * vocabulary + part.begin]);
+  }
+  // Zero on the other ranks: the sum is exact.
+  MPI_Allreduce(MPI_IN_PLACE, logits.data(), static_cast<int>(logits.size()), MPI_DOUBLE, MPI_SUM,
+                communicator_->handle());
+  return logits;
+}
+
+}  // namespace attention

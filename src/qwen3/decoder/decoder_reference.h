@@ -1,0 +1,70 @@
+// The decoder in float64, for the accuracy column: written for being right, fast enough for one pass.
+//
+// Independent of decoder_step: plain rows, no panels, no cache, weights read from the source row by row.
+// Ranks share the work by tokens; only keys and values are exchanged.
+#ifndef SRC_QWEN3_DECODER_DECODER_REFERENCE_H_
+#define SRC_QWEN3_DECODER_DECODER_REFERENCE_H_
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "src/base/data_type.h"
+#include "src/mpi/communicator.h"
+#include "src/parallel/partition/partition.h"
+#include "src/qwen3/checkpoint/config.h"
+#include "src/qwen3/checkpoint/tensor_source.h"
+
+namespace attention {
+
+struct ReferenceSetup {
+  Qwen3Config config;
+  const TensorSource* source = nullptr;
+  DataType weight_type = DataType::kFloat32;  // matrices are rounded to it first
+  int64_t batch = 1;
+  int64_t tokens = 0;
+  bool causal = true;
+  int threads = 1;
+};
+
+class DecoderReference {
+ public:
+  DecoderReference(const Communicator& communicator, const ReferenceSetup& setup);
+
+  // This rank's tokens (contiguous share); its hidden states are [batch, own tokens, hidden].
+  IndexRange own_tokens() const { return own_; }
+
+  // Collective. Attention block of `hidden` for the tokens `wanted` of each batch entry (ascending global
+  // positions; those of other ranks are left out): [batch, own wanted, hidden].
+  std::vector<double> Block(const std::string& prefix, const std::vector<double>& hidden,
+                            std::span<const int64_t> wanted) const;
+  // Collective. The same for a whole decoder layer.
+  std::vector<double> Layer(const std::string& prefix, const std::vector<double>& hidden,
+                            std::span<const int64_t> wanted) const;
+  // Collective. Logits of the last token, [batch, vocabulary], on every rank; ids [batch, tokens].
+  std::vector<double> LastTokenLogits(std::span<const int64_t> ids) const;
+
+ private:
+  // rows [rows, columns] times the transposed tensor `name` [outputs, columns].
+  std::vector<double> Multiply(const std::string& name, const std::vector<double>& rows, int64_t columns,
+                               int64_t outputs) const;
+  std::vector<double> MultiplyPart(const std::string& name, const std::vector<double>& rows, int64_t columns,
+                                   int64_t outputs, const IndexRange& part) const;
+  std::vector<double> Norm(const std::string& name, const std::vector<double>& rows, int64_t width) const;
+  void NormAndRotate(const std::string& name, std::vector<double>& heads, int64_t head_count,
+                     std::span<const int64_t> positions) const;
+  // Own rows of every batch entry [batch, own, width] -> all rows [batch, tokens, width].
+  std::vector<double> GatherAll(const std::vector<double>& own, int64_t width) const;
+  std::vector<double> SelectRows(const std::vector<double>& hidden, std::span<const int64_t> positions) const;
+  std::vector<int64_t> OwnOf(std::span<const int64_t> positions) const;
+  std::vector<int64_t> AllOwn() const;
+
+  const Communicator* communicator_;
+  ReferenceSetup setup_;
+  IndexRange own_;
+};
+
+}  // namespace attention
+
+#endif  // SRC_QWEN3_DECODER_DECODER_REFERENCE_H_

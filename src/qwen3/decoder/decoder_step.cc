@@ -1,0 +1,254 @@
+#include "src/qwen3/decoder/decoder_step.h"
+
+#include <algorithm>
+
+#include "src/base/error.h"
+#include "src/parallel/make_distributed_attention.h"
+
+namespace attention {
+namespace {
+
+std::unique_ptr<DistributedAttention> MakeAttention(Communicator& communicator, const Qwen3Config& config,
+                                                    const Variant& asked, const ExecutionOptions& options,
+                                                    const StepShape& shape) {
+  AttentionProblem problem;
+  problem.batch = shape.batch;
+  problem.query_heads = config.query_heads;
+  problem.kv_heads = config.kv_heads;
+  problem.head_dim = config.head_dim;
+  problem.query_tokens = shape.query_tokens;
+  problem.kv_tokens = shape.kv_tokens;
+  problem.causal = shape.causal;
+  problem.phase = shape.phase;
+  return MakeDistributedAttention(communicator, problem, VariantInsideDecoder(asked, shape.phase),
+                                  Contract::kNative, options);
+}
+
+AlignedBuffer Floats(int64_t rows, int64_t columns) {
+  return AlignedBuffer(static_cast<size_t>(
+      CheckedProduct(CheckedProduct(rows, columns, "activations"), sizeof(float), "activations")));
+}
+
+// Position of a local token in the whole sequence.
+int64_t GlobalPosition(const TokenSegments& tokens, int64_t local) {
+  for (const TokenSegment& segment : tokens) {
+    if (local < segment.local_begin + segment.length)
+      return segment.global_begin + local - segment.local_begin;
+  }
+  Fail("token ", local, " is beyond this rank's share");
+}
+
+// Rows worth a thread each; one row is not.
+template <typename Function>
+void ForEachRow(int threads, int64_t rows, const Function& function) {
+#pragma omp parallel for num_threads(threads) schedule(static) if (rows > 1)
+  for (int64_t row = 0; row < rows; ++row) function(row);
+}
+
+}  // namespace
+
+Variant VariantInsideDecoder(const Variant& asked, Phase phase) {
+  Variant inside = asked;
+  if (asked.strategy == ParallelStrategy::kHeadwise) {
+    inside.exchange = Exchange::kNone;
+    inside.sharding = Sharding::kContiguous;
+  } else if (phase == Phase::kDecode) {
+    inside.exchange = Exchange::kMerge;
+    inside.sharding = Sharding::kContiguous;
+    inside.algorithm = AttentionAlgorithm::kOnlineSoftmax;
+  }
+  return inside;
+}
+
+int64_t CacheTokens(ParallelStrategy strategy, int64_t kv_tokens, int64_t ranks) {
+  if (strategy == ParallelStrategy::kHeadwise) return kv_tokens;
+  // A zigzag share is two of 2P chunks, each at most rounded up.
+  return kv_tokens / ranks + 2;
+}
+
+DecoderStep::DecoderStep(Communicator& communicator, const Qwen3Config& config, const Variant& asked,
+                         const ExecutionOptions& options, const RotaryTable& rotary, const StepShape& shape)
+    : communicator_(&communicator),
+      config_(config),
+      shape_(shape),
+      options_(options),
+      rotary_(&rotary),
+      row_kernels_(&GetRowKernels(options.isa)),
+      attention_(MakeAttention(communicator, config, asked, options, shape)),
+      slices_weights_(asked.strategy == ParallelStrategy::kSequence && shape.phase == Phase::kDecode),
+      sums_over_ranks_(communicator.size() > 1 &&
+                       (asked.strategy == ParallelStrategy::kHeadwise || shape.phase == Phase::kDecode)),
+      tokens_(attention_->query_shard().segments),
+      local_tokens_(TokenCount(tokens_)),
+      rows_(shape.batch * local_tokens_),
+      qkv_row_{attention_->query_shard().head_count, attention_->key_value_shard().head_count, 0},
+      gate_groups_(0),
+      append_begin_(0),
+      append_count_(0),
+      linear_(options.isa, options.threads, rows_,
+              std::max({config.hidden_size, config.query_width(),
+                        GateGroups(config.intermediate_size) * kGateGroup})),
+      sum_(communicator, sums_over_ranks_ ? rows_ * config.hidden_size : 0) {
+  const int64_t ranks = communicator.size(), rank = communicator.rank();
+  Require(rotary.half() * 2 == config.head_dim && rotary.positions() >= shape.kv_tokens, "rotary angles for ",
+          rotary.positions(), " positions of head_dim ", rotary.half() * 2, ", needed ", shape.kv_tokens,
+          " of ", config.head_dim);
+  Require(!slices_weights_ || shape.query_tokens == 1,
+          "a token-sharded cache decodes one token at a time, not ", shape.query_tokens);
+  qkv_row_.width = (qkv_row_.query_heads + 2 * qkv_row_.kv_heads) * config.head_dim;
+  const bool tensor_parallel = asked.strategy == ParallelStrategy::kHeadwise || slices_weights_;
+  gate_groups_ =
+      (tensor_parallel ? WeightShare::TensorParallel(config, ranks, rank) : WeightShare::Whole(config))
+          .gate_groups.size();
+
+  PlaceTokens();
+  qkv_ = Floats(rows_, qkv_row_.width);
+  mixed_ = Floats(rows_, qkv_row_.query_heads * config.head_dim);
+  normed_ = Floats(rows_, config.hidden_size);
+  gate_up_ = Floats(rows_, gate_groups_ * kPanelOutputs);
+  activated_ = Floats(rows_, gate_groups_ * kGateGroup);
+}
+
+void DecoderStep::SetKvTokens(int64_t kv_tokens) {
+  attention_->SetKvTokens(kv_tokens);
+  shape_.kv_tokens = kv_tokens;
+  PlaceTokens();
+}
+
+void DecoderStep::PlaceTokens() {
+  tokens_ = attention_->query_shard().segments;
+  // Cached keys are all visible to a decoded token, so their order does not matter, only how many each rank
+  // has: the balanced share of n + 1 tokens gives one more than that of n to exactly one rank, n % P.
+  const int64_t cached = attention_->key_value_shard().local_tokens();
+  const bool is_here = (shape_.kv_tokens - 1) % communicator_->size() == communicator_->rank();
+  append_count_ = slices_weights_ ? (is_here ? 1 : 0) : local_tokens_;
+  append_begin_ = cached - append_count_;
+}
+
+size_t DecoderStep::workspace_bytes() const {
+  size_t bytes = attention_->workspace_bytes() + linear_.workspace_bytes() + sum_.workspace_bytes();
+  for (const AlignedBuffer* buffer : {&qkv_, &mixed_, &normed_, &gate_up_, &activated_}) {
+    bytes += buffer->size_bytes();
+  }
+  return bytes;
+}
+
+TensorView DecoderStep::HeadsOfRow(float* data, int64_t first_head, int64_t heads, int64_t width) const {
+  return {reinterpret_cast<std::byte*>(data + first_head * config_.head_dim),
+          DataType::kFloat32,
+          {shape_.batch, heads, local_tokens_, config_.head_dim},
+          local_tokens_ * width,
+          config_.head_dim,
+          width};
+}
+
+void DecoderStep::Norm(const float* x, std::span<const float> weight, int64_t rows, float* y) {
+  const int64_t width = static_cast<int64_t>(weight.size());
+  const float epsilon = static_cast<float>(config_.rms_norm_epsilon);
+  ForEachRow(options_.threads, rows, [&](int64_t row) {
+    row_kernels_->rms_norm(x + row * width, weight.data(), width, epsilon, y + row * width);
+  });
+}
+
+void DecoderStep::Project(const AttentionWeights& weights, const float* x) {
+  const Rows qkv{qkv_.As<float>().data(), rows_, qkv_row_.width};
+  const ConstRows input{x, rows_, config_.hidden_size};
+  if (!slices_weights_) return linear_.Run(input, weights.qkv, Store::kOverwrite, qkv);
+  // Every rank needs every head of the one token: each makes some panels of the projection.
+  const auto panels = [&](int rank) {
+    return BalancedRange(weights.qkv.panels(), communicator_->size(), rank);
+  };
+  const IndexRange own = panels(communicator_->rank());
+  linear_.Run(input, weights.qkv.SlicePanels(own.begin, own.size()), Store::kOverwrite,
+              {qkv.data + own.begin * kPanelOutputs, rows_, qkv.stride});
+  GatherColumns(*communicator_, qkv, [&](int rank) {
+    const IndexRange range = panels(rank);
+    return IndexRange{std::min(range.begin * kPanelOutputs, qkv.stride),
+                      std::min(range.end * kPanelOutputs, qkv.stride)};
+  });
+}
+
+void DecoderStep::StoreKeysAndValues(const AttentionWeights& weights, KeyValueCache& cache, int64_t row) {
+  const int64_t head_dim = config_.head_dim;
+  const float epsilon = static_cast<float>(config_.rms_norm_epsilon);
+  const int64_t batch = row / local_tokens_, token = row % local_tokens_;
+  const int64_t position = GlobalPosition(tokens_, token);
+  const float* key = qkv_.As<float>().data() + row * qkv_row_.width + qkv_row_.query_heads * head_dim;
+  const float* value = key + qkv_row_.kv_heads * head_dim;
+  for (int64_t head = 0; head < qkv_row_.kv_heads; ++head) {
+    float* stored = cache.keys().Row<float>(batch, head, append_begin_ + token);
+    row_kernels_->rms_norm(key + head * head_dim, weights.k_norm.data(), head_dim, epsilon, stored);
+    row_kernels_->rotate_half(stored, rotary_->cos(position), rotary_->sin(position), rotary_->half());
+    std::copy_n(value + head * head_dim, head_dim,
+                cache.values().Row<float>(batch, head, append_begin_ + token));
+  }
+}
+
+void DecoderStep::NormAndRotate(const AttentionWeights& weights, KeyValueCache& cache) {
+  const int64_t head_dim = config_.head_dim;
+  const float epsilon = static_cast<float>(config_.rms_norm_epsilon);
+  ForEachRow(options_.threads, rows_, [&](int64_t row) {
+    float* heads = qkv_.As<float>().data() + row * qkv_row_.width;
+    const int64_t position = GlobalPosition(tokens_, row % local_tokens_);
+    for (int64_t head = 0; head < qkv_row_.query_heads; ++head) {
+      float* query = heads + head * head_dim;
+      row_kernels_->rms_norm(query, weights.q_norm.data(), head_dim, epsilon, query);
+      row_kernels_->rotate_half(query, rotary_->cos(position), rotary_->sin(position), rotary_->half());
+    }
+    if (append_count_ > 0) StoreKeysAndValues(weights, cache, row);
+  });
+}
+
+void DecoderStep::ProjectToHidden(const ConstRows& x, const PackedMatrixView& weights, Store store,
+                                  float* output) {
+  // The residual is in the sum once: rank 0 adds to it, the others replace it by their part.
+  const bool adds = store == Store::kAdd && (!sums_over_ranks_ || communicator_->rank() == 0);
+  linear_.Run(x, weights, adds ? Store::kAdd : Store::kOverwrite, {output, rows_, config_.hidden_size});
+  if (sums_over_ranks_) sum_.Run(output, rows_ * config_.hidden_size);
+}
+
+void DecoderStep::Attention(const AttentionWeights& weights, const float* x, KeyValueCache& cache,
+                            Store store, float* output) {
+  Require(append_begin_ + append_count_ <= cache.capacity(), "KV cache: ", append_begin_ + append_count_,
+          " tokens, room for ", cache.capacity());
+  Project(weights, x);
+  NormAndRotate(weights, cache);
+  const int64_t cached = append_begin_ + append_count_;
+  const int64_t width = qkv_row_.query_heads * config_.head_dim;
+  float* mixed = mixed_.As<float>().data();
+  attention_->Run(HeadsOfRow(qkv_.As<float>().data(), 0, qkv_row_.query_heads, qkv_row_.width),
+                  cache.keys().SliceTokens(0, cached), cache.values().SliceTokens(0, cached),
+                  HeadsOfRow(mixed, 0, qkv_row_.query_heads, width));
+  if (!slices_weights_) return ProjectToHidden({mixed, rows_, width}, weights.o, store, output);
+  const IndexRange own = BalancedRange(width, communicator_->size(), communicator_->rank());
+  ProjectToHidden({mixed + own.begin, rows_, width}, weights.o.SliceInputs(own.begin, own.size()), store,
+                  output);
+}
+
+void DecoderStep::Mlp(const MlpWeights& weights, const float* x, Store store, float* output) {
+  MlpWeights part = weights;
+  if (slices_weights_) {
+    const IndexRange own =
+        BalancedRange(weights.gate_up.panels(), communicator_->size(), communicator_->rank());
+    part.gate_up = weights.gate_up.SlicePanels(own.begin, own.size());
+    part.down = weights.down.SliceInputs(own.begin * kGateGroup, own.size() * kGateGroup);
+  }
+  const Rows gate_up{gate_up_.As<float>().data(), rows_, gate_groups_ * kPanelOutputs};
+  const Rows activated{activated_.As<float>().data(), rows_, gate_groups_ * kGateGroup};
+  linear_.Run({x, rows_, config_.hidden_size}, part.gate_up, Store::kOverwrite, gate_up);
+  ForEachRow(options_.threads, rows_, [&](int64_t row) {
+    row_kernels_->swiglu(gate_up.data + row * gate_up.stride, gate_groups_,
+                         activated.data + row * activated.stride);
+  });
+  ProjectToHidden(activated, part.down, store, output);
+}
+
+void DecoderStep::Layer(const LayerWeights& weights, KeyValueCache& cache, float* hidden) {
+  float* normed = normed_.As<float>().data();
+  Norm(hidden, weights.input_norm, rows_, normed);
+  Attention(weights.attention, normed, cache, Store::kAdd, hidden);
+  Norm(hidden, weights.post_attention_norm, rows_, normed);
+  Mlp(weights.mlp, normed, Store::kAdd, hidden);
+}
+
+}  // namespace attention

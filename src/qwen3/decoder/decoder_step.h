@@ -1,0 +1,121 @@
+// One step of a Qwen3 decoder over ranks: attention block, MLP, layer; prefill or one decoded token.
+//
+//   x -> qkv -> norm, rotate -> K/V cache -> attention over ranks -> o -> + -> RMSNorm -> SwiGLU MLP -> +
+//
+// The strategies differ in who owns what, not in the code of a layer:
+//   headwise         hidden states on every rank, all tokens; the rank's heads and intermediate values
+//                    (Megatron: column-parallel qkv and gate/up, row-parallel o and down, one sum after each)
+//   sequence, prefill  hidden states of the rank's tokens; all weights; only K/V or partial results travel
+//   sequence, decode   hidden states of the one token on every rank; K/V cache dealt by tokens; projections
+//                    and MLP tensor-parallel on slices of the whole weights, one sum after each
+#ifndef SRC_QWEN3_DECODER_DECODER_STEP_H_
+#define SRC_QWEN3_DECODER_DECODER_STEP_H_
+
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "src/base/aligned_buffer.h"
+#include "src/mpi/communicator.h"
+#include "src/parallel/contracts/distributed_attention.h"
+#include "src/qwen3/checkpoint/config.h"
+#include "src/qwen3/decoder/key_value_cache.h"
+#include "src/qwen3/decoder/rank_collectives.h"
+#include "src/qwen3/decoder/weights.h"
+#include "src/qwen3/linear/linear.h"
+#include "src/qwen3/linear/rotary.h"
+#include "src/qwen3/linear/row_kernels.h"
+
+namespace attention {
+
+// The query rows are the last `query_tokens` of `kv_tokens`. Prefill: all of them. Decode: one (headwise: any
+// number), with the others in the cache.
+struct StepShape {
+  int64_t batch = 1;
+  int64_t query_tokens = 0;
+  int64_t kv_tokens = 0;
+  Phase phase = Phase::kPrefill;
+  bool causal = true;
+
+  bool operator==(const StepShape&) const = default;
+};
+
+// The attention variant inside a decoder for the variant that was asked for. headwise: heads in, heads out
+// (exchange none), as the output projection takes only the rank's heads. sequence in decode: merge, with the
+// online softmax, the only one that splits keys.
+Variant VariantInsideDecoder(const Variant& asked, Phase phase);
+
+// Tokens of `kv_tokens` that a rank's cache has to have room for.
+int64_t CacheTokens(ParallelStrategy strategy, int64_t kv_tokens, int64_t ranks);
+
+class DecoderStep {
+ public:
+  // Collective; all ranks pass the same. Allocates everything; running allocates nothing. The communicator
+  // and the table must outlive it. Throws the same Error on every rank if the combination is not valid.
+  DecoderStep(Communicator& communicator, const Qwen3Config& config, const Variant& asked,
+              const ExecutionOptions& options, const RotaryTable& rotary, const StepShape& shape);
+
+  // Decode, while the cache grows: from now on kv_tokens, the decoded one included, no more than at
+  // construction. Local, but every rank says the same; no buffer is allocated.
+  void SetKvTokens(int64_t kv_tokens);
+
+  // The tokens whose hidden states this rank works on; rows are [batch, local tokens, hidden].
+  const TokenSegments& tokens() const { return tokens_; }
+  int64_t rows() const { return rows_; }
+
+  // Collective. output (=, or += for a residual) attention block of x; both [rows, hidden], not overlapping.
+  // Appends the keys and values of the step to the cache.
+  void Attention(const AttentionWeights& weights, const float* x, KeyValueCache& cache, Store store,
+                 float* output);
+  // Collective. output (=, +=) MLP of x.
+  void Mlp(const MlpWeights& weights, const float* x, Store store, float* output);
+  // Collective. One decoder layer, in place on hidden [rows, hidden].
+  void Layer(const LayerWeights& weights, KeyValueCache& cache, float* hidden);
+  // Rows of RMSNorm.
+  void Norm(const float* x, std::span<const float> weight, int64_t rows, float* y);
+
+  // Bytes that this rank allocated, attention's included.
+  size_t workspace_bytes() const;
+  const DistributedAttention& attention() const { return *attention_; }
+
+ private:
+  // Where the query, key and value heads lie in a row of the projection.
+  struct QkvRow {
+    int64_t query_heads, kv_heads, width;
+  };
+
+  void PlaceTokens();
+  void Project(const AttentionWeights& weights, const float* x);
+  void NormAndRotate(const AttentionWeights& weights, KeyValueCache& cache);
+  void StoreKeysAndValues(const AttentionWeights& weights, KeyValueCache& cache, int64_t row);
+  // output (=, +=) x W^T; with tensor-parallel weights x and W are parts and the sum goes over ranks.
+  void ProjectToHidden(const ConstRows& x, const PackedMatrixView& weights, Store store, float* output);
+  TensorView HeadsOfRow(float* data, int64_t first_head, int64_t heads, int64_t width) const;
+
+  Communicator* communicator_;
+  Qwen3Config config_;
+  StepShape shape_;
+  ExecutionOptions options_;
+  const RotaryTable* rotary_;
+  const RowKernels* row_kernels_;
+  std::unique_ptr<DistributedAttention> attention_;
+  // Weights are the whole model's and this step uses slices of them (sequence decode).
+  bool slices_weights_;
+  // Every rank adds a part to each projection to hidden size.
+  bool sums_over_ranks_;
+
+  TokenSegments tokens_;
+  int64_t local_tokens_, rows_;
+  QkvRow qkv_row_;
+  int64_t gate_groups_;  // of this rank in this step
+  // Cache rows that this step adds: [append_begin_, append_begin_ + append_count_).
+  int64_t append_begin_, append_count_;
+
+  Linear linear_;
+  RankSum sum_;
+  AlignedBuffer qkv_, mixed_, normed_, gate_up_, activated_;
+};
+
+}  // namespace attention
+
+#endif  // SRC_QWEN3_DECODER_DECODER_STEP_H_

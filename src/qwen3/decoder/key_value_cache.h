@@ -1,0 +1,42 @@
+// Keys (after norm and rotation) and values of one layer, on one rank.
+#ifndef SRC_QWEN3_DECODER_KEY_VALUE_CACHE_H_
+#define SRC_QWEN3_DECODER_KEY_VALUE_CACHE_H_
+
+#include <cstdint>
+
+#include "src/base/aligned_buffer.h"
+#include "src/base/tensor_view.h"
+
+namespace attention {
+
+// Which tokens and heads lie in it is the business of DecoderStep: headwise, the rank's KV heads of all
+// tokens; sequence, all KV heads of the rank's tokens, in the order in which they came. Float32.
+class KeyValueCache {
+ public:
+  // Room for `capacity` tokens of this rank.
+  KeyValueCache(int64_t batch, int64_t kv_heads, int64_t capacity, int64_t head_dim)
+      : shape_{batch, kv_heads, capacity, head_dim},
+        keys_(static_cast<size_t>(Bytes(shape_))),
+        values_(static_cast<size_t>(Bytes(shape_))) {}
+
+  int64_t capacity() const { return shape_.tokens; }
+  // [batch, KV heads, capacity, head_dim], head-major: a head's tokens follow each other, as decode reads.
+  TensorView keys() { return HeadMajorView(keys_.data(), DataType::kFloat32, shape_); }
+  TensorView values() { return HeadMajorView(values_.data(), DataType::kFloat32, shape_); }
+  size_t size_bytes() const { return keys_.size_bytes() + values_.size_bytes(); }
+
+ private:
+  static int64_t Bytes(const TensorShape& shape) {
+    const int64_t rows =
+        CheckedProduct(CheckedProduct(shape.batch, shape.heads, "KV cache"), shape.tokens, "KV cache");
+    return CheckedProduct(CheckedProduct(rows, shape.head_dim, "KV cache"), sizeof(float), "KV cache");
+  }
+
+  TensorShape shape_;
+  AlignedBuffer keys_;
+  AlignedBuffer values_;
+};
+
+}  // namespace attention
+
+#endif  // SRC_QWEN3_DECODER_KEY_VALUE_CACHE_H_

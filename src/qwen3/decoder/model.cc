@@ -1,0 +1,276 @@
+#include "src/qwen3/decoder/model.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "src/base/error.h"
+#include "src/mpi/agreement.h"
+#include "src/mpi/request_set.h"
+#include "src/qwen3/decoder/rank_collectives.h"
+
+namespace attention {
+bool Qwen3Model::deals_tokens() const {
+  return options_.variant.strategy == ParallelStrategy::kSequence && last_ != nullptr &&
+         last_->shape.phase == Phase::kPrefill;
+}
+
+Qwen3Model::Qwen3Model(Communicator& communicator, std::shared_ptr<const ModelStorage> storage,
+                       const ModelOptions& options)
+    : communicator_(&communicator),
+      storage_(std::move(storage)),
+      config_(storage_->config()),
+      options_(options),
+      rotary_(std::max<int64_t>(1, options.max_tokens), config_.head_dim, config_.rope_theta),
+      last_linear_(options.execution.isa, options.execution.threads, options.batch, config_.hidden_size) {
+  AgreeOnErrors(communicator, [&] {
+    Require(options.batch >= 1 && options.max_tokens >= 1, "model: batch ", options.batch, ", max tokens ",
+            options.max_tokens);
+    const ParallelStrategy strategy = options.variant.strategy;
+    Require(storage_->strategy() == strategy || communicator.size() == 1, "model: weights are stored for ",
+            Name(storage_->strategy()));
+    const WeightShare share = StoredWeights(config_, strategy, communicator.size(), communicator.rank());
+    for (int64_t layer = 0; layer < config_.layers; ++layer) {
+      caches_.emplace_back(options.batch, share.heads.kv.size(),
+                           CacheTokens(strategy, options.max_tokens, communicator.size()), config_.head_dim);
+    }
+    last_hidden_.resize(static_cast<size_t>(options.batch * config_.hidden_size));
+    logits_.resize(static_cast<size_t>(options.batch * config_.vocabulary_size));
+  });
+  decode_ = std::make_unique<Step>(communicator, config_, options_, rotary_,
+                                   StepShape{options.batch, 1, options.max_tokens, Phase::kDecode, true});
+}
+
+Qwen3Model::Step::Step(Communicator& communicator, const Qwen3Config& config, const ModelOptions& options,
+                       const RotaryTable& rotary, const StepShape& step_shape)
+    : shape(step_shape),
+      decoder(communicator, config, options.variant, options.execution, rotary, shape),
+      embedding_sum(communicator, shape.batch * shape.query_tokens * config.hidden_size),
+      embedded(static_cast<size_t>(shape.batch * shape.query_tokens * config.hidden_size) * sizeof(float)),
+      hidden(static_cast<size_t>(decoder.rows() * config.hidden_size) * sizeof(float)) {}
+
+void Qwen3Model::Embed(std::span<const int64_t> ids) {
+  const int64_t hidden = config_.hidden_size, rows = static_cast<int64_t>(ids.size());
+  const IndexRange own = Vocabulary(communicator_->rank());
+  float* embedded = last_->embedded.As<float>().data();
+  std::fill_n(embedded, rows * hidden, 0.0f);
+  for (int64_t row = 0; row < rows; ++row) {
+    const int64_t id = ids[static_cast<size_t>(row)];
+    Require(id >= 0 && id < config_.vocabulary_size, "token id ", id, " is not in the vocabulary of ",
+            config_.vocabulary_size);
+    if (id < own.begin || id >= own.end) continue;
+    storage_->embedding().ReadRow(id - own.begin, {embedded + row * hidden, static_cast<size_t>(hidden)});
+  }
+  // Every row is nonzero on one rank only: the sum is exact.
+  last_->embedding_sum.Run(embedded, rows * hidden);
+  float* mine = last_->hidden.As<float>().data();
+  if (!deals_tokens()) {
+    std::copy_n(embedded, rows * hidden, mine);
+    return;
+  }
+  CopyShareOfRows({options_.batch, rows / options_.batch, hidden, options_.variant.sharding},
+                  last_->decoder.tokens(), embedded, mine);
+}
+
+void Qwen3Model::Run(std::span<const int64_t> ids) {
+  Embed(ids);
+  for (size_t layer = 0; layer < caches_.size(); ++layer) {
+    last_->decoder.Layer(storage_->layers()[layer].view(), caches_[layer], last_->hidden.As<float>().data());
+  }
+}
+
+void Qwen3Model::Prefill(std::span<const int64_t> ids) {
+  const int64_t count = static_cast<int64_t>(ids.size()), tokens = count / options_.batch;
+  Require(count > 0 && count == tokens * options_.batch && tokens <= options_.max_tokens, "prefill: ", count,
+          " ids for batch ", options_.batch, " and at most ", options_.max_tokens, " tokens");
+  const StepShape shape{options_.batch, tokens, tokens, Phase::kPrefill, true};
+  if (prefill_ == nullptr || !(prefill_->shape == shape)) {
+    last_ = nullptr;
+    prefill_.reset();
+    prefill_ = std::make_unique<Step>(*communicator_, config_, options_, rotary_, shape);
+  }
+  last_ = prefill_.get();
+  Run(ids);
+  tokens_ = tokens;
+}
+
+void Qwen3Model::Decode(std::span<const int64_t> ids) {
+  Require(static_cast<int64_t>(ids.size()) == options_.batch && tokens_ > 0 && tokens_ < options_.max_tokens,
+          "decode: ", ids.size(), " ids for batch ", options_.batch, " after ", tokens_, " of at most ",
+          options_.max_tokens, " tokens");
+  if (deals_tokens()) BalanceCache();
+  last_ = decode_.get();
+  last_->decoder.SetKvTokens(tokens_ + 1);
+  last_->shape.kv_tokens = tokens_ + 1;
+  Run(ids);
+  ++tokens_;
+}
+
+void Qwen3Model::Rewind() {
+  Require(last_ == decode_.get() && tokens_ == last_->shape.kv_tokens, "rewind: nothing was decoded last");
+  --tokens_;
+}
+
+// A zigzag prompt may leave a token too many on the last ranks and one too few on the first, compared with
+// the balanced share that decoding counts on. Which tokens a rank has does not matter to a decoded one, so
+// the last local token of each rank with one too many moves to the next with one too few.
+void Qwen3Model::BalanceCache() {
+  const int size = communicator_->size(), rank = communicator_->rank();
+  const auto held = [&](int r) {
+    return TokenCount(ShareOfTokens(tokens_, options_.variant.sharding, size, r));
+  };
+  const auto wanted = [&](int r) { return BalancedRange(tokens_, size, r).size(); };
+  int receiver = 0;
+  for (int sender = 0; sender < size; ++sender) {
+    if (held(sender) <= wanted(sender)) continue;
+    while (held(receiver) >= wanted(receiver)) ++receiver;
+    RequestSet requests(*communicator_);
+    for (KeyValueCache& cache : caches_) {
+      if (rank == sender) {
+        requests.Send(
+            {cache.keys().SliceTokens(held(sender) - 1, 1), cache.values().SliceTokens(held(sender) - 1, 1)},
+            receiver);
+      }
+      if (rank == receiver) {
+        requests.Receive(
+            {cache.keys().SliceTokens(held(receiver), 1), cache.values().SliceTokens(held(receiver), 1)},
+            sender);
+      }
+    }
+    requests.Wait("balancing the K/V cache", sender);
+    ++receiver;
+  }
+}
+
+void Qwen3Model::FindLastHidden() {
+  Require(last_ != nullptr, "model: logits are asked for before anything ran");
+  const int64_t hidden = config_.hidden_size, local = TokenCount(last_->decoder.tokens());
+  const int64_t tokens = last_->shape.query_tokens;
+  int owner = -1;
+  if (deals_tokens()) {
+    for (int r = 0; r < communicator_->size(); ++r) {
+      const TokenSegments share = ShareOfTokens(tokens, options_.variant.sharding, communicator_->size(), r);
+      if (!share.empty() && share.back().global_begin + share.back().length == tokens) owner = r;
+    }
+  }
+  if (owner == -1 || owner == communicator_->rank()) {
+    for (int64_t b = 0; b < options_.batch; ++b) {
+      std::copy_n(last_->hidden.As<float>().data() + ((b + 1) * local - 1) * hidden, hidden,
+                  last_hidden_.data() + b * hidden);
+    }
+  }
+  if (owner != -1) BroadcastFloats(*communicator_, owner, last_hidden_.data(), options_.batch * hidden);
+}
+
+void Qwen3Model::OwnLogits(Linear& linear, float* hidden, int64_t rows, float* logits) {
+  const int64_t width = config_.hidden_size;
+  last_->decoder.Norm(hidden, storage_->final_norm(), rows, hidden);
+  linear.Run({hidden, rows, width}, storage_->lm_head().view(), Store::kOverwrite,
+             {logits + Vocabulary(communicator_->rank()).begin, rows, config_.vocabulary_size});
+}
+
+void Qwen3Model::OwnLastLogits() {
+  FindLastHidden();
+  OwnLogits(last_linear_, last_hidden_.data(), options_.batch, logits_.data());
+}
+
+std::vector<float> Qwen3Model::LastTokenLogits() {
+  OwnLastLogits();
+  GatherColumns(*communicator_, {logits_.data(), options_.batch, config_.vocabulary_size},
+                [&](int rank) { return Vocabulary(rank); });
+  return logits_;
+}
+
+std::vector<float> Qwen3Model::AllTokenLogits() {
+  Require(last_ != nullptr, "model: logits are asked for before anything ran");
+  const StepShape& shape = last_->shape;
+  const int64_t rows = options_.batch * shape.query_tokens;
+  const std::span<const float> hidden = last_->hidden.As<float>();
+  std::vector<float> whole(static_cast<size_t>(rows * config_.hidden_size));
+  if (deals_tokens()) {
+    GatherTokens(*communicator_,
+                 {options_.batch, shape.query_tokens, config_.hidden_size, options_.variant.sharding},
+                 hidden.data(), whole.data());
+  } else {
+    std::ranges::copy(hidden, whole.begin());
+  }
+  std::vector<float> logits(static_cast<size_t>(rows * config_.vocabulary_size));
+  Linear linear(options_.execution.isa, options_.execution.threads, rows, config_.hidden_size);
+  OwnLogits(linear, whole.data(), rows, logits.data());
+  GatherColumns(*communicator_, {logits.data(), rows, config_.vocabulary_size},
+                [&](int rank) { return Vocabulary(rank); });
+  return logits;
+}
+
+std::vector<int64_t> Qwen3Model::GreedyNextTokens() {
+  const int size = communicator_->size(), rank = communicator_->rank();
+  const IndexRange own = Vocabulary(rank);
+  OwnLastLogits();
+  // Each rank's best logit and its id, gathered.
+  std::vector<float> best(static_cast<size_t>(options_.batch * 2 * size), 0.0f);
+  for (int64_t b = 0; b < options_.batch && own.size() > 0; ++b) {
+    const float* row = logits_.data() + b * config_.vocabulary_size;
+    const float* largest = std::max_element(row + own.begin, row + own.end);
+    best[b * 2 * size + 2 * rank] = *largest;
+    best[b * 2 * size + 2 * rank + 1] = static_cast<float>(largest - row);
+  }
+  GatherColumns(*communicator_, {best.data(), options_.batch, int64_t{2} * size}, [](int r) {
+    return IndexRange{2 * r, 2 * r + 2};
+  });
+  std::vector<int64_t> tokens;
+  for (int64_t b = 0; b < options_.batch; ++b) {
+    int winner = 0;  // rank 0 always has some of the vocabulary
+    for (int r = 1; r < size; ++r) {
+      if (Vocabulary(r).size() > 0 && best[b * 2 * size + 2 * r] > best[b * 2 * size + 2 * winner])
+        winner = r;
+    }
+    tokens.push_back(static_cast<int64_t>(best[b * 2 * size + 2 * winner + 1]));
+  }
+  return tokens;
+}
+
+std::vector<int64_t> Qwen3Model::Generate(std::span<const int64_t> prompt, int64_t count) {
+  std::vector<int64_t> generated(static_cast<size_t>(options_.batch * count));
+  Prefill(prompt);
+  for (int64_t i = 0; i < count; ++i) {
+    const std::vector<int64_t> next = GreedyNextTokens();
+    for (int64_t b = 0; b < options_.batch; ++b) generated[b * count + i] = next[b];
+    if (i + 1 < count) Decode(next);
+  }
+  return generated;
+}
+
+int64_t Qwen3Model::weight_bytes_per_token() const {
+  const int64_t ranks = communicator_->size();
+  // Under sequence a decode step reads its slice of the whole weights.
+  const int64_t share = options_.variant.strategy == ParallelStrategy::kSequence ? ranks : 1;
+  int64_t bytes = 0;
+  for (const LayerStorage& layer : storage_->layers()) {
+    const LayerWeights weights = layer.view();
+    bytes += weights.attention.qkv.weight_bytes() + weights.attention.o.weight_bytes() +
+             weights.mlp.gate_up.weight_bytes() + weights.mlp.down.weight_bytes();
+  }
+  return bytes / share + storage_->lm_head().view().weight_bytes();
+}
+
+int64_t Qwen3Model::cache_bytes_per_token() const {
+  const int ranks = communicator_->size(), rank = communicator_->rank();
+  const bool headwise = options_.variant.strategy == ParallelStrategy::kHeadwise;
+  const WeightShare share = StoredWeights(config_, options_.variant.strategy, ranks, rank);
+  const int64_t own_tokens = headwise ? tokens_ : BalancedRange(tokens_, ranks, rank).size();
+  return config_.layers * options_.batch * 2 * share.heads.kv.size() * own_tokens * config_.head_dim *
+         static_cast<int64_t>(sizeof(float));
+}
+
+size_t Qwen3Model::workspace_bytes() const {
+  size_t bytes = last_linear_.workspace_bytes() + (last_hidden_.size() + logits_.size()) * sizeof(float);
+  for (const KeyValueCache& cache : caches_) bytes += cache.size_bytes();
+  for (const Step* step : {prefill_.get(), decode_.get()}) {
+    if (step == nullptr) continue;
+    bytes += step->decoder.workspace_bytes() + step->embedding_sum.workspace_bytes() +
+             step->embedded.size_bytes() + step->hidden.size_bytes();
+  }
+  return bytes;
+}
+
+}  // namespace attention

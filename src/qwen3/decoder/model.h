@@ -1,0 +1,106 @@
+// A whole Qwen3 model over ranks: embedding, layers, final norm, LM head, K/V cache, greedy generation.
+#ifndef SRC_QWEN3_DECODER_MODEL_H_
+#define SRC_QWEN3_DECODER_MODEL_H_
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "src/base/aligned_buffer.h"
+#include "src/mpi/communicator.h"
+#include "src/qwen3/checkpoint/config.h"
+#include "src/qwen3/decoder/decoder_step.h"
+#include "src/qwen3/decoder/key_value_cache.h"
+#include "src/qwen3/decoder/model_storage.h"
+#include "src/qwen3/decoder/rank_collectives.h"
+#include "src/qwen3/linear/linear.h"
+#include "src/qwen3/linear/rotary.h"
+
+namespace attention {
+
+struct ModelOptions {
+  Variant variant;
+  ExecutionOptions execution;
+  int64_t batch = 1;
+  int64_t max_tokens = 0;  // longest sequence, prompt and generated
+};
+
+class Qwen3Model {
+ public:
+  // Collective. The storage was loaded for the variant's strategy (on one rank: for any), over the same
+  // ranks. Throws the same Error on every rank if it was not, or if memory for the cache is short.
+  // `communicator` must outlive the model.
+  Qwen3Model(Communicator& communicator, std::shared_ptr<const ModelStorage> storage,
+             const ModelOptions& options);
+
+  const Qwen3Config& config() const { return config_; }
+  // Tokens in the cache.
+  int64_t tokens() const { return tokens_; }
+
+  // Collective; ids are the same on every rank. Starts anew with the prompt [batch, tokens].
+  void Prefill(std::span<const int64_t> ids);
+  // Collective. Appends one token per sequence, [batch].
+  void Decode(std::span<const int64_t> ids);
+  // Forgets the last decoded token, so that its decoding can be repeated.
+  void Rewind();
+
+  // Collective; about the rows of the last Prefill or Decode. Row-major, on every rank.
+  std::vector<float> LastTokenLogits();     // [batch, vocabulary]
+  std::vector<float> AllTokenLogits();      // [batch, tokens of the step, vocabulary]
+  std::vector<int64_t> GreedyNextTokens();  // [batch]: largest last-token logit, lowest id among equals
+  // Prefill, then `count` greedy tokens: [batch, count]. The cache then holds all but the last of them.
+  std::vector<int64_t> Generate(std::span<const int64_t> prompt, int64_t count);
+
+  // Bytes of weights that computing one token reads on this rank (matrices; the embedding row not counted).
+  int64_t weight_bytes_per_token() const;
+  // Bytes of K/V cache that decoding one more token reads on this rank.
+  int64_t cache_bytes_per_token() const;
+  int64_t weight_bytes() const { return static_cast<int64_t>(storage_->size_bytes()); }
+  // Allocated by this model: cache and step, not the shared weights.
+  size_t workspace_bytes() const;
+  // Kernel tiles of the last step.
+  TileSizes tiles() const { return last_ == nullptr ? TileSizes{} : last_->decoder.attention().tiles(); }
+
+ private:
+  // A step and what goes in and out of it.
+  struct Step {
+    Step(Communicator& communicator, const Qwen3Config& config, const ModelOptions& options,
+         const RotaryTable& rotary, const StepShape& step_shape);
+    StepShape shape;
+    DecoderStep decoder;
+    RankSum embedding_sum;
+    AlignedBuffer embedded;  // [batch, tokens, hidden]
+    AlignedBuffer hidden;    // of the rank's rows
+  };
+
+  void Run(std::span<const int64_t> ids);
+  void Embed(std::span<const int64_t> ids);
+  void BalanceCache();
+  IndexRange Vocabulary(int rank) const { return VocabularyRows(config_, communicator_->size(), rank); }
+  bool deals_tokens() const;  // hidden states of the last step are spread over ranks
+  // Hidden states of the last token, [batch, hidden], into last_hidden_.
+  void FindLastHidden();
+  // Final norm, in place, and this rank's part of the LM head: [rows, vocabulary], own columns filled.
+  void OwnLogits(Linear& linear, float* hidden, int64_t rows, float* logits);
+  // The same of the last token, into logits_.
+  void OwnLastLogits();
+
+  Communicator* communicator_;
+  std::shared_ptr<const ModelStorage> storage_;
+  Qwen3Config config_;
+  ModelOptions options_;
+  RotaryTable rotary_;
+  std::vector<KeyValueCache> caches_;  // by layer
+
+  int64_t tokens_ = 0;
+  std::unique_ptr<Step> prefill_;  // of the last prompt's length; made anew for another
+  std::unique_ptr<Step> decode_;   // made once: decoding allocates nothing but the book-keeping of messages
+  Step* last_ = nullptr;           // of the two
+  Linear last_linear_;             // LM head of one row per sequence
+  std::vector<float> last_hidden_, logits_;
+};
+
+}  // namespace attention
+
+#endif  // SRC_QWEN3_DECODER_MODEL_H_

@@ -1,0 +1,183 @@
+// Golden two-layer models: prefill, teacher-forced decode and greedy generation, under every strategy.
+#include "src/qwen3/decoder/model.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "src/base/error.h"
+#include "src/kernels/attention_kernel.h"
+#include "src/qwen3/checkpoint/safetensors.h"
+#include "src/qwen3/checkpoint/tensor_source.h"
+
+namespace attention {
+namespace {
+
+// fp32 through two layers against float64; see verify.h. No logit of softmax is large here.
+constexpr double kTolerance = 5e-6;
+
+struct Golden {
+  std::string checkpoint;
+  Qwen3Config config;
+  DataType weight_type;
+  std::vector<int64_t> ids;  // prompt and its 64 greedy tokens
+  int64_t prompt = 0;
+  std::vector<float> logits;  // [ids, vocabulary]
+};
+
+Golden Load(const std::string& name, DataType weight_type) {
+  const std::string path = "src/qwen3/testdata/" + name;
+  Golden golden{path, Qwen3Config::FromFile(path + "/config.json"), weight_type, {}, 0, {}};
+  const auto file = SafetensorsFile::Open(path + ".golden.safetensors");
+  const StoredTensor& ids = file->Get("input_ids");
+  golden.ids.resize(static_cast<size_t>(ids.elements()));
+  std::memcpy(golden.ids.data(), ids.data.data(), ids.data.size());
+  golden.prompt = std::stoll(file->metadata().at("prompt_tokens"));
+  const StoredTensor& logits = file->Get("expected_logits");
+  golden.logits.resize(static_cast<size_t>(logits.elements()));
+  logits.ReadFloats(0, golden.logits);
+  return golden;
+}
+
+std::vector<Golden> Goldens() {
+  return {Load("model_untied", DataType::kFloat32), Load("model_tied_bfloat16", DataType::kBfloat16)};
+}
+
+std::vector<Variant> Variants() {
+  using enum AttentionAlgorithm;
+  const auto headwise = ParallelStrategy::kHeadwise;
+  const auto sequence = ParallelStrategy::kSequence;
+  return {
+      {headwise, Exchange::kAllgather, Sharding::kContiguous, kOnlineSoftmax, {}, {}},
+      {headwise, Exchange::kAllgather, Sharding::kContiguous, kStandard, {}, {}},
+      {sequence, Exchange::kRing, Sharding::kZigzag, kOnlineSoftmax, {}, {}},
+      {sequence, Exchange::kRing, Sharding::kContiguous, kOnlineSoftmax, {}, {}},
+      {sequence, Exchange::kAllgather, Sharding::kZigzag, kStandard, {}, {}},
+  };
+}
+
+Qwen3Model Make(Communicator& world, const Golden& golden, const Variant& variant, Isa isa,
+                int64_t batch = 1) {
+  ModelOptions options;
+  options.variant = variant;
+  options.execution = {isa, 1, MakeAttentionKernel, true};
+  options.batch = batch;
+  options.max_tokens = static_cast<int64_t>(golden.ids.size());
+  const auto source = MakeCheckpointSource(golden.checkpoint);
+  return Qwen3Model(
+      world, ModelStorage::Load(world, golden.config, *source, {variant.strategy, golden.weight_type, 2, {}}),
+      options);
+}
+
+// Relative l2 error of some rows of logits against the golden rows from `first` on.
+double RelativeError(const Golden& golden, int64_t first, std::span<const float> logits) {
+  double error = 0, norm = 0;
+  for (size_t i = 0; i < logits.size(); ++i) {
+    const double expected = golden.logits[static_cast<size_t>(first * golden.config.vocabulary_size) + i];
+    error += (logits[i] - expected) * (logits[i] - expected);
+    norm += expected * expected;
+  }
+  return std::sqrt(error / norm);
+}
+
+TEST(ModelTest, PrefillThenDecodeMatchesTheGoldenLogits) {
+  Communicator world(MPI_COMM_WORLD);
+  for (const Golden& golden : Goldens()) {
+    const std::span<const int64_t> ids = golden.ids;
+    for (const Variant& variant : Variants()) {
+      for (Isa isa : {Isa::kScalar, BestIsa()}) {
+        Qwen3Model model = Make(world, golden, variant, isa);
+        model.Prefill(ids);
+        EXPECT_LT(RelativeError(golden, 0, model.AllTokenLogits()), kTolerance)
+            << Name(variant) << " " << Name(isa);
+        // Prompts of every residue: zigzag shares and the balanced share of decoding differ in some.
+        for (int64_t prompt = golden.prompt; prompt < golden.prompt + 8; ++prompt) {
+          model.Prefill(ids.first(static_cast<size_t>(prompt)));
+          EXPECT_LT(RelativeError(golden, prompt - 1, model.LastTokenLogits()), kTolerance) << Name(variant);
+          for (int64_t position = prompt; position < prompt + 6; ++position) {
+            model.Decode(ids.subspan(static_cast<size_t>(position), 1));
+            EXPECT_LT(RelativeError(golden, position, model.LastTokenLogits()), kTolerance)
+                << Name(variant) << " " << Name(isa) << " prompt " << prompt << " position " << position;
+          }
+        }
+        EXPECT_EQ(model.tokens(), golden.prompt + 13);
+      }
+    }
+  }
+}
+
+TEST(ModelTest, SixtyFourGreedyTokensUnderEveryStrategy) {
+  Communicator world(MPI_COMM_WORLD);
+  for (const Golden& golden : Goldens()) {
+    const auto prompt = std::span<const int64_t>(golden.ids).first(static_cast<size_t>(golden.prompt));
+    const std::vector<int64_t> expected(golden.ids.begin() + golden.prompt, golden.ids.end());
+    ASSERT_EQ(expected.size(), 64u);
+    for (const Variant& variant : Variants()) {
+      Qwen3Model model = Make(world, golden, variant, BestIsa());
+      EXPECT_EQ(model.Generate(prompt, 64), expected) << Name(variant);
+    }
+  }
+}
+
+// Every sequence of a batch is computed as if it were alone.
+TEST(ModelTest, BatchesDoNotMix) {
+  Communicator world(MPI_COMM_WORLD);
+  const Golden golden = Load("model_untied", DataType::kFloat32);
+  const int64_t prompt = 5, count = 7, vocabulary = golden.config.vocabulary_size;
+  std::vector<int64_t> ids;
+  for (int64_t b = 0; b < 3; ++b) {
+    for (int64_t t = 0; t < prompt; ++t) ids.push_back((11 * b + 5 * t + 3) % vocabulary);
+  }
+  for (const Variant& variant : Variants()) {
+    Qwen3Model batched = Make(world, golden, variant, BestIsa(), 3);
+    const std::vector<int64_t> together = batched.Generate(ids, count);
+    Qwen3Model single = Make(world, golden, variant, BestIsa());
+    for (int64_t b = 0; b < 3; ++b) {
+      const std::vector<int64_t> alone =
+          single.Generate(std::span<const int64_t>(ids).subspan(static_cast<size_t>(b * prompt), 5), count);
+      const std::vector<int64_t> part(together.begin() + b * count, together.begin() + (b + 1) * count);
+      EXPECT_EQ(part, alone) << Name(variant) << " sequence " << b;
+    }
+  }
+}
+
+TEST(ModelTest, RefusesIdsAndSizesOutOfRange) {
+  Communicator world(MPI_COMM_WORLD);
+  const Golden golden = Load("model_untied", DataType::kFloat32);
+  Qwen3Model model = Make(world, golden, Variants()[0], Isa::kScalar);
+  const std::vector<int64_t> outside = {3, golden.config.vocabulary_size}, too_long(1000, 1), fine = {1, 2};
+  EXPECT_THROW(model.Prefill(outside), attention::Error);
+  EXPECT_THROW(model.Prefill(too_long), attention::Error);
+  EXPECT_THROW(model.Prefill({}), attention::Error);
+  model.Prefill(fine);
+  EXPECT_THROW(model.Decode(fine), attention::Error);
+}
+
+TEST(ModelTest, MissingAndMisshapedTensorsAreNamedOnEveryRank) {
+  Communicator world(MPI_COMM_WORLD);
+  Golden golden = Load("model_untied", DataType::kFloat32);
+  const auto refusal = [&](const Qwen3Config& config) -> std::string {
+    Golden wrong = golden;
+    wrong.config = config;
+    try {
+      Make(world, wrong, Variants()[0], Isa::kScalar);
+    } catch (const attention::Error& error) {
+      return error.what();
+    }
+    return "";
+  };
+  Qwen3Config config = golden.config;
+  config.layers = 3;
+  EXPECT_NE(refusal(config).find("tensor 'model.layers.2.self_attn.q_proj.weight' is missing"),
+            std::string::npos);
+  config = golden.config;
+  config.intermediate_size = 96;
+  EXPECT_NE(refusal(config).find("mlp.gate_proj.weight': expected shape [96, 48], is [80, 48]"),
+            std::string::npos);
+}
+
+}  // namespace
+}  // namespace attention

@@ -1,0 +1,167 @@
+#include "src/qwen3/decoder/rank_collectives.h"
+
+#include <algorithm>
+
+#include "src/base/error.h"
+#include "src/mpi/request_set.h"
+
+namespace attention {
+namespace {
+
+// Below this, latency counts and not bandwidth.
+constexpr int64_t kDirectElements = 16384;
+// Long runs are given to MPI as rows of this length, so that a message limit can cut between them.
+constexpr int64_t kRowElements = 4096;
+
+// A contiguous run as one or two views (whole rows and the rest).
+template <typename Function>
+void ForEachPiece(float* data, int64_t elements, const Function& function) {
+  const int64_t rows = elements / kRowElements, rest = elements % kRowElements;
+  if (rows > 0) function(HeadMajorView(data, DataType::kFloat32, {1, 1, rows, kRowElements}));
+  if (rest > 0) function(HeadMajorView(data + rows * kRowElements, DataType::kFloat32, {1, 1, 1, rest}));
+}
+
+void Send(RequestSet& requests, float* data, int64_t elements, int destination) {
+  ForEachPiece(data, elements, [&](const TensorView& piece) { requests.Send({piece}, destination); });
+}
+
+void Receive(RequestSet& requests, float* data, int64_t elements, int source) {
+  ForEachPiece(data, elements, [&](const TensorView& piece) { requests.Receive({piece}, source); });
+}
+
+}  // namespace
+
+RankSum::RankSum(const Communicator& communicator, int64_t max_elements) : communicator_(&communicator) {
+  const int64_t ranks = communicator.size();
+  if (ranks == 1) return;
+  const int64_t slot = std::max(std::min(max_elements, kDirectElements), max_elements / ranks + 1);
+  received_ = AlignedBuffer(static_cast<size_t>(
+      CheckedProduct(CheckedProduct(slot, ranks, "all-reduce room"), sizeof(float), "bytes")));
+}
+
+void RankSum::AddInRankOrder(float* own, int64_t elements, int64_t stride) const {
+  const float* received = received_.As<float>().data();
+  const int64_t rank = communicator_->rank(), size = communicator_->size();
+  // Blocks small enough that a block of the sum stays in cache while every rank's part is added.
+  constexpr int64_t kBlock = 4096;
+  float sum[kBlock];
+  for (int64_t begin = 0; begin < elements; begin += kBlock) {
+    const int64_t count = std::min(kBlock, elements - begin);
+    for (int64_t r = 0; r < size; ++r) {
+      const float* part = r == rank ? own + begin : received + r * stride + begin;
+      if (r == 0) {
+        std::copy_n(part, count, sum);
+      } else {
+        for (int64_t i = 0; i < count; ++i) sum[i] += part[i];
+      }
+    }
+    std::copy_n(sum, count, own + begin);
+  }
+}
+
+void RankSum::Run(float* data, int64_t elements) {
+  const int rank = communicator_->rank(), size = communicator_->size();
+  if (size == 1 || elements == 0) return;
+  const bool direct = elements <= kDirectElements;
+  // The part that rank r adds up: everything (direct), or its slice.
+  const auto slice = [&](int r) {
+    return direct ? IndexRange{0, elements} : BalancedRange(elements, size, r);
+  };
+  const int64_t stride = direct ? elements : elements / size + 1;
+  Require(stride * size <= static_cast<int64_t>(received_.As<float>().size()), "sum over ranks: ", elements,
+          " elements are more than room was made for");
+  float* received = received_.As<float>().data();
+  RequestSet parts(*communicator_);
+  for (int turn = 1; turn < size; ++turn) {
+    const int source = (rank - turn + size) % size, destination = (rank + turn) % size;
+    Receive(parts, received + source * stride, slice(rank).size(), source);
+    Send(parts, data + slice(destination).begin, slice(destination).size(), destination);
+  }
+  parts.Wait("sum over ranks: parts", 0);
+  AddInRankOrder(data + slice(rank).begin, slice(rank).size(), stride);
+  if (direct) return;
+  RequestSet sums(*communicator_);
+  for (int turn = 1; turn < size; ++turn) {
+    const int source = (rank - turn + size) % size, destination = (rank + turn) % size;
+    Receive(sums, data + slice(source).begin, slice(source).size(), source);
+    Send(sums, data + slice(rank).begin, slice(rank).size(), destination);
+  }
+  sums.Wait("sum over ranks: results", 1);
+}
+
+void GatherColumns(const Communicator& communicator, const Rows& rows, const ColumnsOfRank& of_rank) {
+  const int rank = communicator.rank(), size = communicator.size();
+  const auto block = [&](int r) {
+    const IndexRange columns = of_rank(r);
+    return TensorView{reinterpret_cast<std::byte*>(rows.data + columns.begin),
+                      DataType::kFloat32,
+                      {1, 1, rows.rows, columns.size()},
+                      0,
+                      0,
+                      rows.stride};
+  };
+  RequestSet requests(communicator);
+  for (int turn = 1; turn < size; ++turn) {
+    const int source = (rank - turn + size) % size;
+    requests.Receive({block(source)}, source);
+    requests.Send({block(rank)}, (rank + turn) % size);
+  }
+  requests.Wait("allgather of columns", 0);
+}
+
+void GatherTokens(const Communicator& communicator, const TokenRows& shape, const float* mine, float* whole) {
+  const int rank = communicator.rank(), size = communicator.size();
+  const TensorView all =
+      HeadMajorView(whole, DataType::kFloat32, {shape.batch, 1, shape.tokens, shape.width});
+  const auto segments = [&](int r) { return ShareOfTokens(shape.tokens, shape.sharding, size, r); };
+  const TokenSegments own = segments(rank);
+  const ConstTensorView local =
+      HeadMajorView(mine, DataType::kFloat32, {shape.batch, 1, TokenCount(own), shape.width});
+  RequestSet requests(communicator);
+  for (int turn = 1; turn < size; ++turn) {
+    const int source = (rank - turn + size) % size;
+    for (const TokenSegment& segment : segments(source)) {
+      requests.Receive({all.SliceTokens(segment.global_begin, segment.length)}, source);
+    }
+    for (const TokenSegment& segment : own) {
+      requests.Send({local.SliceTokens(segment.local_begin, segment.length)}, (rank + turn) % size);
+    }
+  }
+  for (const TokenSegment& segment : own) {
+    CopyBlock(local.SliceTokens(segment.local_begin, segment.length),
+              all.SliceTokens(segment.global_begin, segment.length));
+  }
+  requests.Wait("allgather of tokens", 0);
+}
+
+std::vector<float> ShareOfRows(const TokenRows& shape, const TokenSegments& tokens,
+                               std::span<const float> whole) {
+  std::vector<float> rows(static_cast<size_t>(shape.batch * TokenCount(tokens) * shape.width));
+  CopyShareOfRows(shape, tokens, whole.data(), rows.data());
+  return rows;
+}
+
+void CopyShareOfRows(const TokenRows& shape, const TokenSegments& tokens, const float* whole, float* rows) {
+  const int64_t local = TokenCount(tokens);
+  for (int64_t b = 0; b < shape.batch; ++b) {
+    for (const TokenSegment& segment : tokens) {
+      std::copy_n(whole + (b * shape.tokens + segment.global_begin) * shape.width,
+                  segment.length * shape.width, rows + (b * local + segment.local_begin) * shape.width);
+    }
+  }
+}
+
+void BroadcastFloats(const Communicator& communicator, int root, float* data, int64_t elements) {
+  const int rank = communicator.rank(), size = communicator.size();
+  RequestSet requests(communicator);
+  if (rank != root) {
+    Receive(requests, data, elements, root);
+  } else {
+    for (int r = 0; r < size; ++r) {
+      if (r != root) Send(requests, data, elements, r);
+    }
+  }
+  requests.Wait("broadcast", 0);
+}
+
+}  // namespace attention
