@@ -1,15 +1,12 @@
 #include "src/attention/attention_state.h"
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
 
+#include "src/attention/row_state.h"
 #include "src/base/error.h"
 
 namespace attention {
 namespace {
-
-constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
 
 template <typename Function>
 void ForEachRow(const TensorShape& shape, Function function) {
@@ -36,7 +33,7 @@ AttentionStateBuffer::AttentionStateBuffer(int64_t batch, int64_t heads, int64_t
 void ResetState(const AttentionStateView& state) {
   ForEachRow(state.o.shape, [&](int64_t b, int64_t h, int64_t t) {
     std::fill_n(state.o.Row<float>(b, h, t), state.o.shape.head_dim, 0.0f);
-    state.m[state.RowIndex(b, h, t)] = kMinusInfinity;
+    state.m[state.RowIndex(b, h, t)] = NaturalRow::kEmpty;
     state.l[state.RowIndex(b, h, t)] = 0.0f;
   });
 }
@@ -45,22 +42,21 @@ void MergeState(const AttentionStateView& into, const AttentionStateView& other)
   Require(into.o.shape == other.o.shape, "MergeState: states of different shape");
   ForEachRow(into.o.shape, [&](int64_t b, int64_t h, int64_t t) {
     const int64_t row = into.RowIndex(b, h, t);
-    const float m_a = into.m[row], m_b = other.m[row];
-    // (-inf) - (-inf) is NaN: the empty state is handled by itself, which also makes it exactly neutral.
-    if (m_b == kMinusInfinity) return;
+    const NaturalRow::Merge merge = NaturalRow::MergeOf(into.m[row], other.m[row]);
     float* o = into.o.Row<float>(b, h, t);
-    const float* o_other = other.o.Row<float>(b, h, t);
-    if (m_a == kMinusInfinity) {
-      std::copy_n(o_other, into.o.shape.head_dim, o);
-      into.m[row] = m_b;
-      into.l[row] = other.l[row];
-      return;
+    const float* other_o = other.o.Row<float>(b, h, t);
+    // What weighs nothing is not touched: an empty state is neutral whatever its o holds.
+    if (merge.other_weight == 0) return;
+    if (merge.weight == 0) {
+      for (int64_t d = 0; d < into.o.shape.head_dim; ++d) o[d] = other_o[d] * merge.other_weight;
+      into.l[row] = other.l[row] * merge.other_weight;
+    } else {
+      for (int64_t d = 0; d < into.o.shape.head_dim; ++d) {
+        o[d] = o[d] * merge.weight + other_o[d] * merge.other_weight;
+      }
+      into.l[row] = into.l[row] * merge.weight + other.l[row] * merge.other_weight;
     }
-    const float m = std::max(m_a, m_b);
-    const float scale_a = std::exp(m_a - m), scale_b = std::exp(m_b - m);
-    for (int64_t d = 0; d < into.o.shape.head_dim; ++d) o[d] = o[d] * scale_a + o_other[d] * scale_b;
-    into.m[row] = m;
-    into.l[row] = into.l[row] * scale_a + other.l[row] * scale_b;
+    into.m[row] = merge.m;
   });
 }
 
@@ -70,7 +66,7 @@ void FinishState(const AttentionStateView& state, const TensorView& output) {
     const float l = state.l[state.RowIndex(b, h, t)];
     const float* o = state.o.Row<float>(b, h, t);
     float* out = output.Row<float>(b, h, t);
-    for (int64_t d = 0; d < state.o.shape.head_dim; ++d) out[d] = l == 0.0f ? 0.0f : o[d] / l;
+    for (int64_t d = 0; d < state.o.shape.head_dim; ++d) out[d] = l == 0 ? 0 : o[d] / l;
   });
 }
 

@@ -1,39 +1,13 @@
-// The words of one rank's attention: algorithms, ISAs, token segments, and the running state of a softmax.
+// The words of one rank's attention: token segments, shards, and the running state of a softmax.
 #ifndef SRC_ATTENTION_ATTENTION_TYPES_H_
 #define SRC_ATTENTION_ATTENTION_TYPES_H_
 
 #include <cstdint>
-#include <optional>
 #include <span>
-#include <string_view>
 
 #include "src/base/tensor_view.h"
-#include "src/simd/isa.h"
 
 namespace attention {
-
-enum class AttentionAlgorithm {
-  kStandard,       // one S x S score matrix per active head, exact softmax over whole rows
-  kRowBlocked,     // exact softmax over whole rows of a query block (SlimAttention)
-  kOnlineSoftmax,  // tiles with running max and sum (Milakov & Gimelshein 2018; FlashAttention)
-};
-
-inline constexpr AttentionAlgorithm kAllAlgorithms[] = {
-    AttentionAlgorithm::kStandard, AttentionAlgorithm::kRowBlocked, AttentionAlgorithm::kOnlineSoftmax};
-
-// Spelled as in YAML, on the command line and in CSV.
-constexpr std::string_view Name(AttentionAlgorithm algorithm) {
-  switch (algorithm) {
-    case AttentionAlgorithm::kStandard:
-      return "standard";
-    case AttentionAlgorithm::kRowBlocked:
-      return "row_blocked";
-    case AttentionAlgorithm::kOnlineSoftmax:
-      return "online_softmax";
-  }
-  return "?";
-}
-std::optional<AttentionAlgorithm> ParseAlgorithm(std::string_view name);
 
 // A run of tokens: rows [local_begin, local_begin + length) of a local tensor hold the tokens
 // [global_begin, global_begin + length) of the whole sequence. Masks use global positions only.
@@ -71,13 +45,15 @@ struct HeadMapping {
   }
 };
 
-// Running softmax of each query row, unfinished (design, "The one idea"):
+// Running softmax of each query row, unfinished (row_state.h):
+//
 //   o [batch, heads, tokens, head_dim]  sum over seen keys of exp(s - m) * v, not normalised; float32
-//   m [batch, heads, tokens]            max of the scaled logits s seen so far, natural-log units; -inf if
-//   none l [batch, heads, tokens]            sum over seen keys of exp(s - m)
-// The empty state is (0, -inf, 0); it is neutral in Merge. m and l are contiguous in that order of axes. Rows
-// are the local tokens of the QueryShard it belongs to. Views; owned by the caller (AttentionStateBuffer owns
-// one).
+//   m [batch, heads, tokens]            max of the scaled logits s seen so far, natural units; -inf if none
+//   l [batch, heads, tokens]            sum over seen keys of exp(s - m)
+//
+// The empty state is (0, -inf, 0); it is neutral in MergeState. m and l are contiguous in that order of axes.
+// Rows are the local tokens of the QueryShard it belongs to. Views; owned by the caller (AttentionStateBuffer
+// owns one).
 struct AttentionStateView {
   TensorView o;
   float* m = nullptr;

@@ -5,7 +5,7 @@
 #include <limits>
 #include <vector>
 
-#include "src/attention/attention_state.h"
+#include "src/attention/row_state.h"
 #include "src/base/error.h"
 
 namespace attention {
@@ -22,10 +22,8 @@ class ReferenceBackend : public AttentionBackend {
   TileSizes tiles() const override { return {1, 1}; }
 
   void Accumulate(const AttentionStep& step) override {
-    Require(config_.algorithm == AttentionAlgorithm::kOnlineSoftmax || (step.first && step.last),
-            Name(config_.algorithm), " needs all keys in one step");
-    Require(config_.algorithm == AttentionAlgorithm::kOnlineSoftmax || !step.is_part_of(config_.kv_heads),
-            Name(config_.algorithm), " takes all heads and one shard of keys in a step");
+    Require(RowOf(config_.algorithm).carries_state || !step.needs_carried_state(config_.kv_heads),
+            Name(config_.algorithm), " needs all heads and all keys in one shard and one step");
     for (const TokenSegment& segment : step.query.segments) {
       for (int64_t b = 0; b < config_.batch; ++b) {
         for (int64_t h = 0; h < config_.query_heads; ++h) {
@@ -44,7 +42,7 @@ class ReferenceBackend : public AttentionBackend {
     const int64_t head_dim = config_.head_dim;
     const float* q = step.query.q.Row<float>(b, h, row);
     std::vector<double> o(head_dim, 0.0);
-    double m = -std::numeric_limits<double>::infinity(), l = 0;
+    double m = ReferenceRow::kEmpty, l = 0;
     const int64_t state_row = step.first ? 0 : step.state.RowIndex(b, h, row);
     if (!step.first) {
       std::copy_n(step.state.o.Row<float>(b, h, row), head_dim, o.begin());
@@ -52,25 +50,26 @@ class ReferenceBackend : public AttentionBackend {
       l = step.state.l[state_row];
     }
     const int64_t kv_head = config_.heads.KvHead(h);
-    for (const KeyValueShard* shard : step.key_values()) {
-      if (shard == &step.next_key_value && step.has_next()) {  // as if stored and loaded
+    for (size_t index = 0; index < step.key_values.size(); ++index) {
+      const KeyValueShard& shard = step.key_values[index];
+      if (index > 0) {  // as if stored and loaded
         for (double& value : o) value = static_cast<float>(value);
         m = static_cast<float>(m);
         l = static_cast<float>(l);
       }
-      for (const TokenSegment& keys : shard->segments) {
-        for (int64_t j = 0; j < keys.length; ++j) {
-          if (config_.causal && keys.global_begin + j > position) break;
-          const float* k = shard->k.Row<float>(b, kv_head, keys.local_begin + j);
-          const float* v = shard->v.Row<float>(b, kv_head, keys.local_begin + j);
+      for (const TokenSegment& keys : shard.segments) {
+        const KeyRange visible =
+            config_.mask.VisibleToAny(position, position, keys.global_begin, keys.length);
+        for (int64_t j = visible.begin; j < visible.end; ++j) {
+          const float* k = shard.k.Row<float>(b, kv_head, keys.local_begin + j);
+          const float* v = shard.v.Row<float>(b, kv_head, keys.local_begin + j);
           double s = 0;
           for (int64_t d = 0; d < head_dim; ++d) s += static_cast<double>(q[d]) * k[d];
           s *= scale_;
-          const double m_new = std::max(m, s);
-          const double rescale = l == 0 ? 0 : std::exp(m - m_new), weight = std::exp(s - m_new);
-          for (int64_t d = 0; d < head_dim; ++d) o[d] = o[d] * rescale + weight * v[d];
-          l = l * rescale + weight;
-          m = m_new;
+          const ReferenceRow::Merge merge = ReferenceRow::MergeOf(m, s);
+          for (int64_t d = 0; d < head_dim; ++d) o[d] = o[d] * merge.weight + merge.other_weight * v[d];
+          l = l * merge.weight + merge.other_weight;
+          m = merge.m;
         }
       }
     }

@@ -14,6 +14,9 @@
 
 namespace attention {
 
+// Most elements of a head that kernels take.
+inline constexpr int64_t kMaxHeadDim = 256;
+
 // Sizes in elements; all may be 0.
 struct TensorShape {
   int64_t batch = 0;

@@ -9,6 +9,20 @@
 #include "src/kernels/simd/tile_kernels.h"
 
 namespace attention {
+namespace {
+
+struct AlgorithmMaker {
+  AttentionAlgorithm algorithm;
+  std::unique_ptr<AttentionBackend> (*make)(const BackendConfig& config, const TileKernels& kernels);
+};
+
+constexpr AlgorithmMaker kMakers[] = {
+    {AttentionAlgorithm::kStandard, &MakeStandard},
+    {AttentionAlgorithm::kRowBlocked, &MakeRowBlocked},
+    {AttentionAlgorithm::kOnlineSoftmax, &MakeOnlineSoftmax},
+};
+
+}  // namespace
 
 std::unique_ptr<AttentionBackend> MakeAttentionKernel(const BackendConfig& config) {
   CheckConfig(config);
@@ -22,15 +36,10 @@ std::unique_ptr<AttentionBackend> MakeAttentionKernel(const BackendConfig& confi
 
 std::unique_ptr<AttentionBackend> MakeKernelFromTable(const BackendConfig& config,
                                                       const TileKernels& kernels) {
-  switch (config.algorithm) {
-    case AttentionAlgorithm::kStandard:
-      return MakeStandard(config, kernels);
-    case AttentionAlgorithm::kRowBlocked:
-      return MakeRowBlocked(config, kernels);
-    case AttentionAlgorithm::kOnlineSoftmax:
-      return MakeOnlineSoftmax(config, kernels);
+  for (const AlgorithmMaker& maker : kMakers) {
+    if (maker.algorithm == config.algorithm) return maker.make(config, kernels);
   }
-  FailUsage("unknown algorithm");
+  FailUsage("no kernel computes ", Name(config.algorithm));
 }
 
 }  // namespace attention

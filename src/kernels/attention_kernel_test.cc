@@ -71,7 +71,7 @@ TEST_P(AttentionKernelTest, OddShapes) {
                               .kv_heads = heads.kv_heads,
                               .tokens = tokens,
                               .head_dim = head_dims[cycle % head_dims.size()],
-                              .causal = causal,
+                              .mask = causal ? Mask::Causal() : Mask::Full(),
                               .token_major = cycle % 3 == 0,
                               .mapping = {}};
         RunAndCompare(shape, 1 + static_cast<int>(cycle % 3));
@@ -91,7 +91,7 @@ TEST_P(AttentionKernelTest, Bfloat16) {
                        .kv_heads = 2,
                        .tokens = tokens,
                        .head_dim = head_dims[cycle % head_dims.size()],
-                       .causal = causal,
+                       .mask = causal ? Mask::Causal() : Mask::Full(),
                        .token_major = cycle % 3 == 0,
                        .data_type = DataType::kBfloat16,
                        .mapping = {}},
@@ -105,16 +105,20 @@ TEST_P(AttentionKernelTest, Bfloat16) {
 TEST_P(AttentionKernelTest, EveryHeadDim) {
   for (int64_t head_dim :
        {1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 31, 32, 33, 64, 80, 96, 100, 127, 128, 129, 255, 256}) {
-    RunAndCompare({.heads = 2, .tokens = 50, .head_dim = head_dim, .causal = true, .mapping = {}});
+    RunAndCompare({.heads = 2, .tokens = 50, .head_dim = head_dim, .mask = Mask::Causal(), .mapping = {}});
   }
 }
 
 TEST_P(AttentionKernelTest, TilesOfAnySize) {
   for (const TileSizes& tiles : {TileSizes{1, 1}, {3, 5}, {17, 31}, {64, 64}, {1000, 1000}}) {
     for (bool causal : {false, true}) {
-      RunAndCompare(
-          {.heads = 6, .kv_heads = 2, .tokens = 150, .head_dim = 40, .causal = causal, .mapping = {}}, 2,
-          tiles);
+      RunAndCompare({.heads = 6,
+                     .kv_heads = 2,
+                     .tokens = 150,
+                     .head_dim = 40,
+                     .mask = causal ? Mask::Causal() : Mask::Full(),
+                     .mapping = {}},
+                    2, tiles);
     }
   }
 }
@@ -126,14 +130,14 @@ TEST_P(AttentionKernelTest, HeadsStartingInsideAGroup) {
                  .kv_heads = 3,
                  .tokens = 70,
                  .head_dim = 64,
-                 .causal = true,
+                 .mask = Mask::Causal(),
                  .mapping = {.group_size = 3, .first_query_head = 2, .first_kv_head = 0}},
                 2);
   RunAndCompare({.heads = 4,
                  .kv_heads = 2,
                  .tokens = 41,
                  .head_dim = 32,
-                 .causal = false,
+                 .mask = Mask::Full(),
                  .mapping = {.group_size = 4, .first_query_head = 6, .first_kv_head = 1}});
 }
 
@@ -145,7 +149,7 @@ TEST_P(AttentionKernelTest, SeveralSegmentsInOneStep) {
                          .kv_heads = 2,
                          .tokens = 143,
                          .head_dim = 48,
-                         .causal = i % 2 == 1,
+                         .mask = i % 2 == 1 ? Mask::Causal() : Mask::Full(),
                          .data_type = i < 2 ? DataType::kFloat32 : DataType::kBfloat16,
                          .mapping = {}});
     // The same rows, visited in pieces and out of order.
@@ -154,7 +158,8 @@ TEST_P(AttentionKernelTest, SeveralSegmentsInOneStep) {
     const std::vector<TokenSegment> keys = {{37, 37, 29}, {66, 66, 77}, {0, 0, 37}};
     AttentionStep step;
     step.query = {problem.q(), queries};
-    step.key_value = {problem.k(), problem.v(), keys};
+    const KeyValueShard key_values[] = {{problem.k(), problem.v(), keys}};
+    step.key_values = key_values;
     step.output = problem.output();
     BackendConfig config = problem.Config(algorithm(), isa(), 2);
     config.tiles = {.q_block = 10, .kv_block = 16};
@@ -165,11 +170,12 @@ TEST_P(AttentionKernelTest, SeveralSegmentsInOneStep) {
 
 TEST_P(AttentionKernelTest, LocalAndGlobalPositionsDiffer) {
   // The rank holds tokens 60 to 99 of the queries at local rows 0 to 39; all keys.
-  TestProblem problem({.heads = 2, .tokens = 100, .head_dim = 32, .causal = true, .mapping = {}});
+  TestProblem problem({.heads = 2, .tokens = 100, .head_dim = 32, .mask = Mask::Causal(), .mapping = {}});
   const TokenSegment queries{0, 60, 40}, keys{0, 0, 100};
   AttentionStep step;
   step.query = {problem.q().SliceTokens(60, 40), {&queries, 1}};
-  step.key_value = {problem.k(), problem.v(), {&keys, 1}};
+  const KeyValueShard key_values[] = {{problem.k(), problem.v(), {&keys, 1}}};
+  step.key_values = key_values;
   step.output = problem.output().SliceTokens(60, 40);
   const auto kernel = MakeAttentionKernel(problem.Config(algorithm(), isa()));
   kernel->Accumulate(step);
@@ -193,14 +199,15 @@ TEST_P(AttentionKernelTest, FewQueriesMeetManyKeys) {
                            .kv_heads = 2,
                            .tokens = 5003,
                            .head_dim = head_dim,
-                           .causal = true,
+                           .mask = Mask::Causal(),
                            .token_major = rows == 2,
                            .mapping = {}});
       const TokenSegment queries{0, 5003 - rows, rows};
       const std::vector<TokenSegment> keys = {{0, 0, 2200}, {2200, 2200, 2803}};
       AttentionStep step;
       step.query = {problem.q().SliceTokens(5003 - rows, rows), {&queries, 1}};
-      step.key_value = {problem.k(), problem.v(), keys};
+      const KeyValueShard key_values[] = {{problem.k(), problem.v(), keys}};
+      step.key_values = key_values;
       step.output = problem.output().SliceTokens(5003 - rows, rows);
       BackendConfig config = problem.Config(algorithm(), isa(), threads);
       config.max_query_tokens = rows;
@@ -219,9 +226,95 @@ TEST_P(AttentionKernelTest, FewQueriesMeetManyKeys) {
   }
 }
 
+// Windows smaller than a tile, as long as one, and longer than the sequence; documents of length 1, shorter
+// and longer than a tile. In whole and in segments out of order; on tiles of a test's own sizes and on the
+// kernel's.
+TEST_P(AttentionKernelTest, EveryMaskAgreesWithFloat64) {
+  const std::vector<Mask> masks = {Mask::Window(1),
+                                   Mask::Window(7),
+                                   Mask::Window(16),
+                                   Mask::Window(150),
+                                   Mask::Window(1000),
+                                   Mask::Parse("documents:1+1+9+60+1+132+85"),
+                                   Mask::Parse("documents:289")};
+  const std::vector<TokenSegment> whole = {{0, 0, 289}};
+  const std::vector<TokenSegment> cut = {{200, 200, 89}, {0, 0, 1}, {1, 1, 50}, {51, 51, 0}, {51, 51, 149}};
+  int number = 0;
+  for (const Mask& mask : masks) {
+    for (DataType type : {DataType::kFloat32, DataType::kBfloat16}) {
+      for (const std::vector<TokenSegment>& segments : {whole, cut}) {
+        ++number;
+        TestProblem problem({.heads = 4,
+                             .kv_heads = 2,
+                             .tokens = 289,
+                             .head_dim = 40,
+                             .mask = mask,
+                             .token_major = number % 3 == 0,
+                             .data_type = type,
+                             .mapping = {}});
+        BackendConfig config = problem.Config(algorithm(), isa(), number % 2 == 0 ? 1 : 3);
+        if (number % 4 < 2) config.tiles = {.q_block = 10, .kv_block = 16};
+        const KeyValueShard key_values[] = {{problem.k(), problem.v(), segments}};
+        AttentionStep step{.query = {problem.q(), segments}, .key_values = key_values};
+        step.output = problem.output();
+        MakeAttentionKernel(config)->Accumulate(step);
+        ExpectAccurate(problem, problem.shape().Describe());
+      }
+    }
+  }
+}
+
+// A mask's lower end, too, must keep what it hides out of the result, and of the way: a NaN there is not
+// seen.
+TEST_P(AttentionKernelTest, WhatAMaskHidesIsNotRead) {
+  for (const Mask& mask : {Mask::Window(20), Mask::Parse("documents:50+100+50")}) {
+    TestProblem problem(
+        {.heads = 2, .kv_heads = 1, .tokens = 200, .head_dim = 32, .mask = mask, .mapping = {}});
+    for (int64_t d = 0; d < 32; ++d) {
+      problem.k().Row<float>(0, 0, 10)[d] = NAN;
+      problem.v().Row<float>(0, 0, 10)[d] = NAN;
+    }
+    problem.Run(problem.Config(algorithm(), isa()));
+    for (int64_t t = 0; t < 200; ++t) {
+      const KeyRange visible = mask.Visible(t);
+      const bool sees = visible.begin <= 10 && 10 < visible.end;
+      ASSERT_EQ(std::isnan(problem.output().Row<float>(0, 1, t)[0]), sees) << Name(mask) << " row " << t;
+    }
+  }
+}
+
+// Decode under a window: whatever lies before it, on every number of threads.
+TEST_P(AttentionKernelTest, FewQueriesUnderEveryMask) {
+  for (const Mask& mask : {Mask::Full(), Mask::Window(1), Mask::Window(600), Mask::Window(2900),
+                           Mask::Parse("documents:2000+3001+2"), Mask::Parse("documents:5000+1+1+1")}) {
+    for (int threads : {1, 3}) {
+      TestProblem problem(
+          {.heads = 4, .kv_heads = 2, .tokens = 5003, .head_dim = 64, .mask = mask, .mapping = {}});
+      const TokenSegment queries{0, 5000, 3};
+      const std::vector<TokenSegment> keys = {{0, 0, 2200}, {2200, 2200, 2803}};
+      const KeyValueShard key_values[] = {{problem.k(), problem.v(), keys}};
+      AttentionStep step{.query = {problem.q().SliceTokens(5000, 3), {&queries, 1}},
+                         .key_values = key_values};
+      step.output = problem.output().SliceTokens(5000, 3);
+      BackendConfig config = problem.Config(algorithm(), isa(), threads);
+      config.max_query_tokens = 3;
+      MakeAttentionKernel(config)->Accumulate(step);
+      for (int64_t h = 0; h < 4; ++h) {
+        for (int64_t t = 5000; t < 5003; ++t) {
+          const std::vector<double> expected = problem.Expected(0, h, t);
+          for (int64_t d = 0; d < 64; ++d) {
+            ASSERT_NEAR(problem.output().Row<float>(0, h, t)[d], expected[d], 5e-6)
+                << Name(mask) << " threads " << threads << " head " << h << " row " << t;
+          }
+        }
+      }
+    }
+  }
+}
+
 TEST_P(AttentionKernelTest, EmptyShards) {
   TestProblem problem(
-      {.heads = 3, .kv_heads = 3, .tokens = 20, .head_dim = 33, .causal = true, .mapping = {}});
+      {.heads = 3, .kv_heads = 3, .tokens = 20, .head_dim = 33, .mask = Mask::Causal(), .mapping = {}});
   const auto kernel = MakeAttentionKernel(problem.Config(algorithm(), isa(), 2));
   const TokenSegment all{0, 0, 20}, empty{0, 0, 0};
   AttentionStep step;
@@ -229,10 +322,15 @@ TEST_P(AttentionKernelTest, EmptyShards) {
   step.output = problem.output();
   for (const auto& segments : {std::span<const TokenSegment>(), std::span<const TokenSegment>(&empty, 1)}) {
     for (float& value : std::span(problem.output().Row<float>(0, 0, 0), 3 * 20 * 33)) value = NAN;
-    step.key_value = {problem.k().SliceTokens(0, 0), problem.v().SliceTokens(0, 0), segments};
+    const KeyValueShard key_values[] = {
+        {problem.k().SliceTokens(0, 0), problem.v().SliceTokens(0, 0), segments}};
+    step.key_values = key_values;
     kernel->Accumulate(step);
     for (float value : std::span(problem.output().Row<float>(0, 0, 0), 3 * 20 * 33)) ASSERT_EQ(value, 0.0f);
   }
+  step.key_values = {};
+  kernel->Accumulate(step);
+  for (float value : std::span(problem.output().Row<float>(0, 0, 0), 3 * 20 * 33)) ASSERT_EQ(value, 0.0f);
   step.query = {problem.q().SliceTokens(0, 0), {}};
   step.output = problem.output().SliceTokens(0, 0);
   kernel->Accumulate(step);
@@ -245,11 +343,12 @@ TEST_P(AttentionKernelTest, CallsProgressFromTheCallingThreadOnly) {
     bool foreign = false;
   } seen{std::this_thread::get_id()};
   TestProblem problem(
-      {.heads = 4, .kv_heads = 2, .tokens = 300, .head_dim = 64, .causal = true, .mapping = {}});
+      {.heads = 4, .kv_heads = 2, .tokens = 300, .head_dim = 64, .mask = Mask::Causal(), .mapping = {}});
   const TokenSegment all{0, 0, 300};
   AttentionStep step;
   step.query = {problem.q(), {&all, 1}};
-  step.key_value = {problem.k(), problem.v(), {&all, 1}};
+  const KeyValueShard key_values[] = {{problem.k(), problem.v(), {&all, 1}}};
+  step.key_values = key_values;
   step.output = problem.output();
   step.progress = {[](void* context) {
                      Seen& seen = *static_cast<Seen*>(context);
@@ -281,11 +380,12 @@ TEST_P(AttentionKernelTest, RefusesWhatDoesNotFit) {
   const TokenSegment all{0, 0, 10}, negative{0, 0, -1};
   AttentionStep step;
   step.query = {problem.q(), {&negative, 1}};
-  step.key_value = {problem.k(), problem.v(), {&all, 1}};
+  const KeyValueShard key_values[] = {{problem.k(), problem.v(), {&all, 1}}};
+  step.key_values = key_values;
   step.output = problem.output();
   EXPECT_THROW(kernel->Accumulate(step), Error);
   step.query.segments = {&all, 1};
-  if (algorithm() == AttentionAlgorithm::kOnlineSoftmax) return;
+  if (RowOf(algorithm()).carries_state) return;
   step.kv_heads = {0, 0};
   EXPECT_THROW(kernel->Accumulate(step), Error);
 }
@@ -311,7 +411,8 @@ void RunSteps(TestProblem& problem, const BackendConfig& config, std::span<const
   for (size_t i = 0; i < key_steps.size(); ++i) {
     AttentionStep step;
     step.query = {problem.q(), queries};
-    step.key_value = {problem.k(), problem.v(), key_steps[i]};
+    const KeyValueShard key_values[] = {{problem.k(), problem.v(), key_steps[i]}};
+    step.key_values = key_values;
     step.state = state.view();
     step.output = problem.output();
     step.first = i == 0;
@@ -345,23 +446,23 @@ void RunStepsLastTwoAsOne(TestProblem& problem, const BackendConfig& config,
   step.last = false;
   const size_t last = key_steps.size() - 1;
   for (size_t i = 0; i + 1 < last; ++i) {
-    step.key_value = {problem.k(), problem.v(), key_steps[i]};
+    const KeyValueShard key_values[] = {{problem.k(), problem.v(), key_steps[i]}};
+    step.key_values = key_values;
     kernel->Accumulate(step);
     step.first = false;
   }
   const int64_t end = shape.kv_heads - 1;
-  const KeyValueShard here = {problem.k(), problem.v(), key_steps[last - 1]};
-  const KeyValueShard next = {problem.k(), problem.v(), key_steps[last]};
-  step.key_value = here;
+  const KeyValueShard shards[] = {{problem.k(), problem.v(), key_steps[last - 1]},
+                                  {problem.k(), problem.v(), key_steps[last]}};
+  step.key_values = std::span(shards, 1);
   step.kv_heads = {end, end + 1};
   kernel->Accumulate(step);
   step.last = true;
-  step.next_key_value = next;
+  step.key_values = shards;
   step.kv_heads = {0, end};
   kernel->Accumulate(step);
   step.first = false;
-  step.key_value = next;
-  step.next_key_value = {};
+  step.key_values = std::span(shards + 1, 1);
   step.kv_heads = {end, end + 1};
   kernel->Accumulate(step);
 }
@@ -372,7 +473,8 @@ TEST_P(OnlineStepsTest, RingAndZigzag) {
   const std::vector<TokenSegment> halves = {{0, 0, 33}, {33, 33, 98}};
   const std::vector<std::vector<TokenSegment>> zigzag = {
       {{33, 33, 33}, {66, 66, 32}}, {{0, 0, 33}, {98, 98, 33}}, {{0, 0, 0}}};
-  for (bool causal : {false, true}) {
+  for (const Mask& mask :
+       {Mask::Full(), Mask::Causal(), Mask::Window(50), Mask::Parse("documents:1+69+61")}) {
     for (bool token_major : {false, true}) {
       for (int threads : {1, 3}) {
         TestProblem problem({.batch = 2,
@@ -380,7 +482,7 @@ TEST_P(OnlineStepsTest, RingAndZigzag) {
                              .kv_heads = 2,
                              .tokens = 131,
                              .head_dim = 72,
-                             .causal = causal,
+                             .mask = mask,
                              .token_major = token_major,
                              .mapping = {}});
         const BackendConfig config = problem.Config(AttentionAlgorithm::kOnlineSoftmax, GetParam(), threads);
@@ -404,7 +506,8 @@ TEST_P(OnlineStepsTest, TwoStepsAsOneAreTheSameToTheBit) {
       {{{0, 120, 35}}, {{35, 40, 80}}, {}, {{115, 0, 5}, {120, 5, 11}}},
   };
   for (const auto& ring : rings) {
-    for (bool causal : {false, true}) {
+    for (const Mask& mask :
+         {Mask::Full(), Mask::Causal(), Mask::Window(30), Mask::Parse("documents:40+1+114")}) {
       for (int threads : {1, 3}) {
         // Values that overflow, or are no numbers, in some rows' sums: those rows are repaired.
         for (const auto& [rows, spoilt] : {std::pair(131, 0.0f), {2, 0.0f}, {131, 3e38f}, {131, INFINITY}}) {
@@ -413,7 +516,7 @@ TEST_P(OnlineStepsTest, TwoStepsAsOneAreTheSameToTheBit) {
                                .kv_heads = 3,
                                .tokens = 131,
                                .head_dim = 72,
-                               .causal = causal,
+                               .mask = mask,
                                .mapping = {}});
           for (int64_t token : {3, 65, 130}) {
             if (spoilt != 0) problem.v().Row<float>(1, 1, token)[token % 70] = spoilt;
@@ -430,7 +533,7 @@ TEST_P(OnlineStepsTest, TwoStepsAsOneAreTheSameToTheBit) {
           RunStepsLastTwoAsOne(problem, config, segments, ring);
           const std::vector<float> got = AllValues(problem.output());
           ASSERT_TRUE(std::ranges::equal(got, expected, IsSameToTheBit))
-              << "steps " << ring.size() << " causal " << causal << " threads " << threads << " rows "
+              << "steps " << ring.size() << " mask " << Name(mask) << " threads " << threads << " rows "
               << rows;
         }
       }
@@ -446,7 +549,7 @@ INSTANTIATE_TEST_SUITE_P(All, OnlineStepsTest, ::testing::ValuesIn(SupportedIsas
 TEST_P(OnlineStepsTest, FewQueries) {
   for (int threads : {1, 2}) {
     TestProblem problem(
-        {.heads = 2, .tokens = 3001, .head_dim = 40, .causal = true, .mapping = {.group_size = 2}});
+        {.heads = 2, .tokens = 3001, .head_dim = 40, .mask = Mask::Causal(), .mapping = {.group_size = 2}});
     const TokenSegment query{2000, 2000, 1};
     const std::vector<std::vector<TokenSegment>> ring = {
         {{2500, 2500, 501}}, {{1100, 1100, 1400}}, {{0, 0, 1100}}};
@@ -466,17 +569,19 @@ TEST_P(OnlineStepsTest, FewQueries) {
 TEST(AttentionKernelStateTest, MergeOfPartialStates) {
   for (Isa isa : SupportedIsas()) {
     TestProblem problem(
-        {.heads = 4, .kv_heads = 2, .tokens = 90, .head_dim = 64, .causal = true, .mapping = {}});
+        {.heads = 4, .kv_heads = 2, .tokens = 90, .head_dim = 64, .mask = Mask::Causal(), .mapping = {}});
     const auto kernel = MakeAttentionKernel(problem.Config(AttentionAlgorithm::kOnlineSoftmax, isa));
     AttentionStateBuffer a(1, 4, 90, 64), b(1, 4, 90, 64);
     const TokenSegment all{0, 0, 90}, early{0, 0, 41}, late{41, 41, 49};
     AttentionStep step;
     step.query = {problem.q(), {&all, 1}};
     step.last = false;
-    step.key_value = {problem.k(), problem.v(), {&early, 1}};
+    const KeyValueShard key_values[] = {{problem.k(), problem.v(), {&early, 1}}};
+    step.key_values = key_values;
     step.state = a.view();
     kernel->Accumulate(step);
-    step.key_value.segments = {&late, 1};
+    const KeyValueShard late_keys[] = {{problem.k(), problem.v(), {&late, 1}}};
+    step.key_values = late_keys;
     step.state = b.view();
     kernel->Accumulate(step);
     MergeState(a.view(), b.view());

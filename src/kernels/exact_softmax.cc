@@ -67,7 +67,7 @@ class ExactSoftmax : public AttentionBackend {
     const PackedValues& packed_values = phases_.values();
     packed_values.CheckRoom(step);
     const int64_t groups = static_cast<int64_t>(groups_.size());
-    const int64_t last_position = LastPosition(step.query);
+    const PositionRange queries = PositionsOf(step.query);
     pipeline_.Reset(units(), packed_values.Chunks(step), blocks.count() * largest_group_);
 #pragma omp parallel num_threads(config_.threads) if (config_.threads > 1)
     {
@@ -76,7 +76,7 @@ class ExactSoftmax : public AttentionBackend {
       pipeline_.Run(
           [&](int64_t unit, int64_t chunk, int64_t buffer) {
             meter.BeforeBytes(packed_values.BytesPerChunk());
-            packed_values.Pack(step, unit / groups, groups_[unit % groups].kv_head, chunk, last_position,
+            packed_values.Pack(step, unit / groups, groups_[unit % groups].kv_head, chunk, queries,
                                values_[buffer]);
           },
           [&](int64_t unit, int64_t index, int64_t buffer) {

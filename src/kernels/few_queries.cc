@@ -6,15 +6,13 @@
 #include <array>
 #include <atomic>
 #include <cmath>
-#include <limits>
-#include <numbers>
 
+#include "src/attention/row_state.h"
 #include "src/kernels/row_repair.h"
 
 namespace attention {
 namespace {
 
-constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
 // One run of K, then one of V: 1 MB each at head_dim 128. Short runs break up the hardware's streams (64 keys
 // reach half the bandwidth).
 constexpr int64_t kKeysPerRun = 2048;
@@ -75,22 +73,25 @@ int64_t FewQueries::FillColumns(const AttentionStep& step, const HeadGroup& grou
 }
 
 void FewQueries::Run(const AttentionStep& step) {
-  if (!step.has_next()) return RunShard(step);
-  AttentionStep half = step;
-  half.next_key_value = {};
-  half.last = false;
-  RunShard(half);
-  half.key_value = step.next_key_value;
-  half.first = false;
-  half.last = step.last;
-  RunShard(half);
+  if (step.key_values.size() <= 1) return RunShard(step);
+  for (size_t index = 0; index < step.key_values.size(); ++index) RunShard(step.OfShard(index));
+}
+
+std::span<const TokenSegment> FewQueries::Segments(const AttentionStep& step) {
+  return step.key_values.empty() ? std::span<const TokenSegment>() : step.key_values.front().segments;
+}
+
+KeyRange FewQueries::VisibleKeys(const TokenSegment& segment, const PositionRange& queries) const {
+  return config_.mask.VisibleToAny(queries.first, queries.last, segment.global_begin, segment.length);
 }
 
 void FewQueries::RunShard(const AttentionStep& step) {
   const std::span<const HeadGroup> step_groups = GroupsOfStep(groups_, step);
   const int64_t groups = static_cast<int64_t>(step_groups.size());
   const int64_t units = config_.batch * groups;
-  const int64_t keys = CountTokens(step.key_value.segments);
+  const PositionRange queries = PositionsOf(step.query);
+  int64_t keys = 0;
+  for (const TokenSegment& segment : Segments(step)) keys += VisibleKeys(segment, queries).size();
   const int64_t splits = Splits(keys);
   std::atomic<int64_t> next{0};
 #pragma omp parallel num_threads(config_.threads) if (config_.threads > 1)
@@ -99,7 +100,7 @@ void FewQueries::RunShard(const AttentionStep& step) {
     worker.meter = ProgressMeter(omp_get_thread_num() == 0 ? step.progress : Progress{}, config_.isa);
     for (int64_t item = next++; item < units * splits; item = next++) {
       const int64_t unit = item / splits, split = item % splits;
-      RunSplit(step, unit / groups, step_groups[unit % groups], keys * split / splits,
+      RunSplit(step, queries, unit / groups, step_groups[unit % groups], keys * split / splits,
                keys * (split + 1) / splits, worker, partials_[unit * max_splits_ + split]);
     }
     barrier_.Wait(omp_get_num_threads(), worker.meter);
@@ -111,8 +112,9 @@ void FewQueries::RunShard(const AttentionStep& step) {
   step.progress();
 }
 
-void FewQueries::RunSplit(const AttentionStep& step, int64_t batch, const HeadGroup& group, int64_t begin,
-                          int64_t end, Worker& worker, const Partial& partial) const {
+void FewQueries::RunSplit(const AttentionStep& step, const PositionRange& queries, int64_t batch,
+                          const HeadGroup& group, int64_t begin, int64_t end, Worker& worker,
+                          const Partial& partial) const {
   std::array<Column, kMaxColumns> columns;
   const int64_t count = FillColumns(step, group, columns.data());
   const float scale = Base2Scale(config_);
@@ -123,28 +125,30 @@ void FewQueries::RunSplit(const AttentionStep& step, int64_t batch, const HeadGr
     }
   }
   std::fill_n(partial.o, count * config_.head_dim, 0.0f);
-  std::fill_n(partial.m, count, kMinusInfinity);
+  std::fill_n(partial.m, count, Base2Row::kEmpty);
   std::fill_n(partial.l, count, 0.0f);
-  int64_t segment_begin = 0;
-  for (const TokenSegment& segment : step.key_value.segments) {
-    const int64_t first = std::max<int64_t>(0, begin - segment_begin);
-    const int64_t last = std::min(segment.length, end - segment_begin);
+  int64_t counted = 0;  // visible keys of the segments before
+  for (const TokenSegment& segment : Segments(step)) {
+    const KeyRange seen = VisibleKeys(segment, queries);
+    const int64_t first = seen.begin + std::max<int64_t>(0, begin - counted);
+    const int64_t last = seen.begin + std::min(seen.size(), end - counted);
     for (int64_t key = first; key < last; key += kKeysPerRun) {
       RunKeys(step, batch, group.kv_head,
               {segment.local_begin + key, segment.global_begin + key, std::min(kKeysPerRun, last - key)},
               std::span(columns.data(), count), worker, partial);
     }
-    segment_begin += segment.length;
+    counted += seen.size();
   }
 }
 
 void FewQueries::RunKeys(const AttentionStep& step, int64_t batch, int64_t kv_head, const TokenSegment& keys,
                          std::span<const Column> columns, Worker& worker, const Partial& partial) const {
-  std::array<int64_t, kMaxColumns> visible{};
+  std::array<KeyRange, kMaxColumns> visible{};
   int64_t most = 0;
   for (size_t c = 0; c < columns.size(); ++c) {
-    visible[c] = VisibleKeys(config_.causal, columns[c].position, keys.global_begin, keys.length);
-    most = std::max(most, visible[c]);
+    const int64_t position = columns[c].position;
+    visible[c] = config_.mask.VisibleToAny(position, position, keys.global_begin, keys.length);
+    most = std::max(most, visible[c].end);
   }
   if (most == 0) return;
   const int64_t count = static_cast<int64_t>(columns.size());
@@ -152,8 +156,8 @@ void FewQueries::RunKeys(const AttentionStep& step, int64_t batch, int64_t kv_he
   for (int64_t begin = 0; begin < most; begin += piece) {
     const int64_t piece_keys = std::min(piece, most - begin);
     worker.meter.Before(Microseconds(piece_keys, count));
-    kernels_.few_scores({.k = RowAddress(step.key_value.k, batch, kv_head, keys.local_begin + begin),
-                         .k_stride = step.key_value.k.token_stride,
+    kernels_.few_scores({.k = RowAddress(step.key_values.front().k, batch, kv_head, keys.local_begin + begin),
+                         .k_stride = step.key_values.front().k.token_stride,
                          .keys = piece_keys,
                          .q = worker.q,
                          .columns = count,
@@ -163,8 +167,9 @@ void FewQueries::RunKeys(const AttentionStep& step, int64_t batch, int64_t kv_he
   }
   for (int64_t c = 0; c < count; ++c) {
     worker.meter.BeforeFlops(kFlopsPerExponential * static_cast<double>(most));
-    const float rescale =
-        kernels_.few_softmax(worker.scores + c * kKeysPerRun, visible[c], most, partial.m + c, partial.l + c);
+    float* scores = worker.scores + c * kKeysPerRun;
+    std::fill_n(scores, visible[c].begin, Base2Row::kEmpty);
+    const float rescale = kernels_.few_softmax(scores, visible[c].end, most, partial.m + c, partial.l + c);
     float* o = partial.o + c * config_.head_dim;
     if (rescale != 1.0f) {
       for (int64_t d = 0; d < config_.head_dim; ++d) o[d] *= rescale;
@@ -173,14 +178,15 @@ void FewQueries::RunKeys(const AttentionStep& step, int64_t batch, int64_t kv_he
   for (int64_t begin = 0; begin < most; begin += piece) {
     const int64_t piece_keys = std::min(piece, most - begin);
     worker.meter.Before(Microseconds(piece_keys, count));
-    kernels_.few_weighted_sum({.scores = worker.scores + begin,
-                               .scores_stride = kKeysPerRun,
-                               .columns = count,
-                               .v = RowAddress(step.key_value.v, batch, kv_head, keys.local_begin + begin),
-                               .v_stride = step.key_value.v.token_stride,
-                               .keys = piece_keys,
-                               .head_dim = config_.head_dim,
-                               .o = partial.o});
+    kernels_.few_weighted_sum(
+        {.scores = worker.scores + begin,
+         .scores_stride = kKeysPerRun,
+         .columns = count,
+         .v = RowAddress(step.key_values.front().v, batch, kv_head, keys.local_begin + begin),
+         .v_stride = step.key_values.front().v.token_stride,
+         .keys = piece_keys,
+         .head_dim = config_.head_dim,
+         .o = partial.o});
   }
 }
 
@@ -204,22 +210,21 @@ void FewQueries::Finish(const AttentionStep& step, int64_t batch, const HeadGrou
   const int64_t head_dim = config_.head_dim;
   std::array<Column, kMaxColumns> columns;
   const int64_t count = FillColumns(step, group, columns.data());
-  std::array<float, 256> sum;
+  std::array<float, kMaxHeadDim> sum;
   for (int64_t c = 0; c < count; ++c) {
     const Column& column = columns[c];
     meter.BeforeBytes(static_cast<double>(4 * head_dim * static_cast<int64_t>(partials.size() + 2)));
     const int64_t index = step.first ? 0 : step.state.RowIndex(batch, column.head, column.row);
-    float m = step.first ? kMinusInfinity : step.state.m[index] * std::numbers::log2e_v<float>;
+    float m = step.first ? Base2Row::kEmpty : Base2FromNatural(step.state.m[index]);
     const float old_m = m;
     for (const Partial& partial : partials) m = std::max(m, partial.m[c]);
-    // A part that saw nothing weighs nothing; (-inf) - (-inf) is never formed.
-    const auto weight = [&](float part_m) { return part_m == kMinusInfinity ? 0.0f : std::exp2(part_m - m); };
-    float l = step.first ? 0.0f : step.state.l[index] * weight(old_m);
+    const float old_weight = Base2Row::Weight(old_m, m);
+    float l = step.first ? 0.0f : step.state.l[index] * old_weight;
     for (int64_t d = 0; d < head_dim; ++d) {
-      sum[d] = step.first ? 0.0f : step.state.o.Row<float>(batch, column.head, column.row)[d] * weight(old_m);
+      sum[d] = step.first ? 0.0f : step.state.o.Row<float>(batch, column.head, column.row)[d] * old_weight;
     }
     for (const Partial& partial : partials) {
-      const float factor = weight(partial.m[c]);
+      const float factor = Base2Row::Weight(partial.m[c], m);
       l += partial.l[c] * factor;
       for (int64_t d = 0; d < head_dim; ++d) sum[d] += partial.o[c * head_dim + d] * factor;
     }
@@ -229,12 +234,12 @@ void FewQueries::Finish(const AttentionStep& step, int64_t batch, const HeadGrou
       RepairRow(config_, step, batch, column.head, column.row, column.position, meter);
       continue;
     }
-    const float factor = !step.last ? 1.0f : (l == 0.0f ? 0.0f : 1.0f / l);
+    const float factor = step.last ? Base2Row::FinishFactor(l) : 1.0f;
     float* to = (step.last ? step.output : step.state.o).Row<float>(batch, column.head, column.row);
     for (int64_t d = 0; d < head_dim; ++d) to[d] = sum[d] * factor;
     if (!step.last) {
       const int64_t out = step.state.RowIndex(batch, column.head, column.row);
-      step.state.m[out] = m * std::numbers::ln2_v<float>;
+      step.state.m[out] = NaturalFromBase2(m);
       step.state.l[out] = l;
     }
   }

@@ -50,17 +50,22 @@ class FewQueries {
     ProgressMeter meter;
   };
 
-  // The shard key_value alone.
+  // A step of one shard, or none.
   void RunShard(const AttentionStep& step);
+  // Of its shard.
+  static std::span<const TokenSegment> Segments(const AttentionStep& step);
+  // Of a segment, as places in it.
+  KeyRange VisibleKeys(const TokenSegment& segment, const PositionRange& queries) const;
   int64_t FillColumns(const AttentionStep& step, const HeadGroup& group, Column* columns) const;
   int64_t Splits(int64_t keys) const;
-  // What one pass over keys takes a slow machine, and into how large pieces `keys` are
-  // cut between two calls of progress.
+  // What one pass over keys takes on a slow machine, and how many keys one piece may have between two calls
+  // of the progress callback.
   double Microseconds(int64_t keys, int64_t columns) const;
   int64_t KeysPerPiece(int64_t keys, int64_t columns) const;
-  // Keys [begin, end) of all segments, counted through.
-  void RunSplit(const AttentionStep& step, int64_t batch, const HeadGroup& group, int64_t begin, int64_t end,
-                Worker& worker, const Partial& partial) const;
+  // Keys [begin, end) of the visible ones of all segments, counted through.
+  void RunSplit(const AttentionStep& step, const PositionRange& queries, int64_t batch,
+                const HeadGroup& group, int64_t begin, int64_t end, Worker& worker,
+                const Partial& partial) const;
   void RunKeys(const AttentionStep& step, int64_t batch, int64_t kv_head, const TokenSegment& keys,
                std::span<const Column> columns, Worker& worker, const Partial& partial) const;
   void Finish(const AttentionStep& step, int64_t batch, const HeadGroup& group,

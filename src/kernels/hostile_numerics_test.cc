@@ -21,8 +21,12 @@ class HostileNumericsTest : public ::testing::TestWithParam<std::tuple<Attention
     return problem.Config(std::get<0>(GetParam()), std::get<1>(GetParam()), threads);
   }
   static TestProblem Problem(bool causal) {
-    return TestProblem(
-        {.heads = 4, .kv_heads = 2, .tokens = 75, .head_dim = 64, .causal = causal, .mapping = {}});
+    return TestProblem({.heads = 4,
+                        .kv_heads = 2,
+                        .tokens = 75,
+                        .head_dim = 64,
+                        .mask = causal ? Mask::Causal() : Mask::Full(),
+                        .mapping = {}});
   }
   static void Scale(const TensorView& view, float factor) {
     for (int64_t h = 0; h < view.shape.heads; ++h) {
@@ -147,12 +151,13 @@ TEST(MaskedRowsTest, RowsThatSeeNothingAreZero) {
   for (Isa isa : SupportedIsas()) {
     for (AttentionAlgorithm algorithm : kAllAlgorithms) {
       TestProblem problem(
-          {.heads = 2, .kv_heads = 1, .tokens = 40, .head_dim = 24, .causal = true, .mapping = {}});
+          {.heads = 2, .kv_heads = 1, .tokens = 40, .head_dim = 24, .mask = Mask::Causal(), .mapping = {}});
       // Rows at positions 0 to 39 meet keys at positions 20 to 59.
       const TokenSegment queries{0, 0, 40}, keys{0, 20, 40};
       AttentionStep step;
       step.query = {problem.q(), {&queries, 1}};
-      step.key_value = {problem.k(), problem.v(), {&keys, 1}};
+      const KeyValueShard key_values[] = {{problem.k(), problem.v(), {&keys, 1}}};
+      step.key_values = key_values;
       step.output = problem.output();
       const auto kernel = MakeAttentionKernel(problem.Config(algorithm, isa));
       kernel->Accumulate(step);
@@ -166,7 +171,7 @@ TEST(MaskedRowsTest, RowsThatSeeNothingAreZero) {
           }
         }
       }
-      if (algorithm != AttentionAlgorithm::kOnlineSoftmax) continue;
+      if (!RowOf(algorithm).carries_state) continue;
       AttentionStateBuffer state(1, 2, 40, 24);
       step.state = state.view();
       step.last = false;

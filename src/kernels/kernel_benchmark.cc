@@ -94,7 +94,7 @@ void Run(benchmark::State& state, const Case& c) {
   config.isa = c.isa;
   config.data_type = c.data_type;
   config.threads = c.threads;
-  config.causal = c.causal;
+  config.mask = c.causal ? Mask::Causal() : Mask::Full();
   config.heads.group_size = kHeads / kKvHeads;
   config.query_heads = kHeads;
   config.kv_heads = kKvHeads;
@@ -107,9 +107,10 @@ void Run(benchmark::State& state, const Case& c) {
   const TensorShape query_shape{1, kHeads, c.queries, c.head_dim}, kv_shape{1, kKvHeads, c.keys, c.head_dim};
   AttentionStep step;
   step.query = {HeadMajorView(q.data(), c.data_type, query_shape), {&query_segment, 1}};
-  step.key_value = {HeadMajorView(kv.data(), c.data_type, kv_shape),
-                    HeadMajorView(kv.data() + kv_bytes, c.data_type, kv_shape),
-                    {&key_segment, 1}};
+  const KeyValueShard key_values[] = {{HeadMajorView(kv.data(), c.data_type, kv_shape),
+                                       HeadMajorView(kv.data() + kv_bytes, c.data_type, kv_shape),
+                                       {&key_segment, 1}}};
+  step.key_values = key_values;
   step.output = HeadMajorView(output.data(), DataType::kFloat32, query_shape);
   kernel->Accumulate(step);
 

@@ -25,11 +25,10 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <limits>
-#include <numbers>
 #include <span>
 #include <vector>
 
+#include "src/attention/row_state.h"
 #include "src/base/aligned_buffer.h"
 #include "src/kernels/few_queries.h"
 #include "src/kernels/layout/column_tile.h"
@@ -44,12 +43,6 @@
 
 namespace attention {
 namespace {
-
-constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
-
-// The kernel's logits are to base 2, a state's natural.
-float ToStateMaximum(float m) { return m * std::numbers::ln2_v<float>; }
-float FromStateMaximum(float m) { return m * std::numbers::log2e_v<float>; }
 
 // One thread's memory.
 struct Worker {
@@ -97,7 +90,7 @@ class OnlineSoftmax : public AttentionBackend {
     const std::span<const HeadGroup> step_groups = GroupsOfStep(groups_, step);
     const int64_t groups = static_cast<int64_t>(step_groups.size());
     const RowBlocks blocks(step.query.segments, RowsPerTile(step), row_granule_);
-    const int64_t last_position = LastPosition(step.query);
+    const PositionRange queries = PositionsOf(step.query);
     pipeline_.Reset(config_.batch * groups, packed_values_.Chunks(step), blocks.count());
 #pragma omp parallel num_threads(config_.threads) if (config_.threads > 1)
     {
@@ -106,13 +99,13 @@ class OnlineSoftmax : public AttentionBackend {
       pipeline_.Run(
           [&](int64_t unit, int64_t chunk, int64_t buffer) {
             worker.meter.BeforeBytes(packed_values_.BytesPerChunk());
-            packed_values_.Pack(step, unit / groups, step_groups[unit % groups].kv_head, chunk, last_position,
+            packed_values_.Pack(step, unit / groups, step_groups[unit % groups].kv_head, chunk, queries,
                                 values_[buffer]);
           },
           [&](int64_t unit, int64_t index, int64_t buffer) {
             const HeadGroup& group = step_groups[unit % groups];
             const ColumnTile tile{unit / groups, group.first_head, group.heads,
-                                  blocks.Get(config_.causal ? blocks.count() - 1 - index : index)};
+                                  blocks.Get(config_.mask.grows() ? blocks.count() - 1 - index : index)};
             RunTile(step, tile, group.kv_head, values_[buffer], 0, worker);
           },
           [&] { worker.meter.Call(); });
@@ -175,37 +168,38 @@ class OnlineSoftmax : public AttentionBackend {
     }
   }
 
-  // first_key: where key_value's packed values begin.
+  // first_key: where the packed values of the step's first shard begin.
   void RunTile(const AttentionStep& step, const ColumnTile& tile, int64_t kv_head, std::byte* values,
                int64_t first_key, Worker& worker) {
-    // Under a causal mask a step of a ring shows some rows nothing: their state stays as it is.
-    const bool sees_keys = SeesKeys(step.key_value, tile);
-    if (!step.first && !step.last && !sees_keys) return;
+    // A step of a ring may show some rows nothing: their state stays as it is.
+    if (!step.first && !step.last && !SeesKeys(step.key_values, tile)) return;
     ForEachBlock(tile, [&](const Block& block) { LoadBlock(step, tile, block, worker); });
     bool fresh = step.first;  // no o yet
-    int64_t segment_key = first_key;
-    MeetShard(tile, step.key_value, kv_head, values, segment_key, fresh, worker);
-    if (step.has_next()) {
-      const int64_t next_key = segment_key;
+    int64_t key = first_key;
+    for (size_t index = 0; index < step.key_values.size(); ++index) {
       // Between two steps the maximum would have been stored and loaded.
-      if (step.first || sees_keys) {
-        for (float& m : std::span(worker.m, tile_columns_)) m = FromStateMaximum(ToStateMaximum(m));
+      if (index > 0 &&
+          ((step.first && index == 1) || SeesKeys(step.key_values.subspan(index - 1, 1), tile))) {
+        for (float& m : std::span(worker.m, tile_columns_)) m = Base2FromNatural(NaturalFromBase2(m));
       }
-      MeetShard(tile, step.next_key_value, kv_head, values, segment_key, fresh, worker);
-      // What is repaired depends on where a step ends.
-      if (!fresh && IsNonFinite(tile, worker)) {
-        AttentionStep half = step;
-        half.next_key_value = {};
-        half.last = false;
-        RunTile(half, tile, kv_head, values, first_key, worker);
-        half.key_value = step.next_key_value;
-        half.first = false;
-        half.last = true;
-        return RunTile(half, tile, kv_head, values, next_key, worker);
-      }
+      AddShard(tile, step.key_values[index], kv_head, values, key, fresh, worker);
+    }
+    // What is repaired depends on where a step ends.
+    if (step.key_values.size() > 1 && !fresh && IsNonFinite(tile, worker)) {
+      return RunTileByShard(step, tile, kv_head, values, first_key, worker);
     }
     if (fresh) std::fill_n(worker.o, padded_head_dim_ * tile_columns_, 0.0f);
     ForEachBlock(tile, [&](const Block& block) { StoreBlock(step, tile, block, worker); });
+  }
+
+  void RunTileByShard(const AttentionStep& step, const ColumnTile& tile, int64_t kv_head, std::byte* values,
+                      int64_t first_key, Worker& worker) {
+    for (size_t index = 0; index < step.key_values.size(); ++index) {
+      RunTile(step.OfShard(index), tile, kv_head, values, first_key, worker);
+      for (const TokenSegment& segment : step.key_values[index].segments) {
+        first_key = packed_values_.NextSegment(first_key) + segment.length;
+      }
+    }
   }
 
   bool IsNonFinite(const ColumnTile& tile, Worker& worker) {
@@ -219,18 +213,17 @@ class OnlineSoftmax : public AttentionBackend {
   }
 
   // segment_key: where the shard's packed values begin; moves on to their end.
-  void MeetShard(const ColumnTile& tile, const KeyValueShard& shard, int64_t kv_head, std::byte* values,
-                 int64_t& segment_key, bool& fresh, Worker& worker) {
+  void AddShard(const ColumnTile& tile, const KeyValueShard& shard, int64_t kv_head, std::byte* values,
+                int64_t& segment_key, bool& fresh, Worker& worker) {
     for (const TokenSegment& segment : shard.segments) {
       segment_key = packed_values_.NextSegment(segment_key);
-      const int64_t seen =
-          VisibleKeys(config_.causal, tile.last_position(), segment.global_begin, segment.length);
-      for (int64_t begin = 0; begin < seen; begin += tiles_.kv_block) {
+      const KeyRange seen = VisibleKeys(segment, tile);
+      for (int64_t begin = seen.begin; begin < seen.end; begin += tiles_.kv_block) {
         const TokenSegment keys{segment.local_begin + begin, segment.global_begin + begin,
-                                std::min(tiles_.kv_block, seen - begin)};
+                                std::min(tiles_.kv_block, seen.end - begin)};
         const std::byte* tile_values = packed_values_.At(values, segment_key + begin);
         ForEachBlock(tile, [&](const Block& block) {
-          MeetKeys(tile, block, shard.k, kv_head, keys, tile_values, fresh, worker);
+          AddKeys(tile, block, shard.k, kv_head, keys, tile_values, fresh, worker);
         });
         fresh = false;
       }
@@ -238,9 +231,19 @@ class OnlineSoftmax : public AttentionBackend {
     }
   }
 
-  bool SeesKeys(const KeyValueShard& shard, const ColumnTile& tile) const {
-    return std::ranges::any_of(shard.segments, [&](const TokenSegment& segment) {
-      return VisibleKeys(config_.causal, tile.last_position(), segment.global_begin, segment.length) > 0;
+  // Of a segment: from a key that packed values can begin with.
+  KeyRange VisibleKeys(const TokenSegment& segment, const ColumnTile& tile) const {
+    KeyRange seen = config_.mask.VisibleToAny(tile.first_position(), tile.last_position(),
+                                              segment.global_begin, segment.length);
+    seen.begin = seen.begin / kernels_.key_granule * kernels_.key_granule;
+    return seen;
+  }
+
+  bool SeesKeys(std::span<const KeyValueShard> shards, const ColumnTile& tile) const {
+    return std::ranges::any_of(shards, [&](const KeyValueShard& shard) {
+      return std::ranges::any_of(shard.segments, [&](const TokenSegment& segment) {
+        return !VisibleKeys(segment, tile).is_empty();
+      });
     });
   }
 
@@ -253,7 +256,7 @@ class OnlineSoftmax : public AttentionBackend {
     kernels_.pack_queries(rows.data(), config_.head_dim, block.vectors, Base2Scale(config_),
                           worker.q + offset * kernels_.packed_bytes);
     if (step.first) {
-      std::fill_n(worker.m + block.begin, block.width, kMinusInfinity);
+      std::fill_n(worker.m + block.begin, block.width, Base2Row::kEmpty);
       std::fill_n(worker.l + block.begin, block.width, 0.0f);
       return;  // the first weighted sum overwrites o
     }
@@ -263,21 +266,20 @@ class OnlineSoftmax : public AttentionBackend {
     for (int64_t c = block.begin; c < block.begin + block.width; ++c) {
       if (c < block.end) {
         const int64_t index = step.state.RowIndex(tile.batch, tile.Head(c), tile.LocalRow(c));
-        worker.m[c] = FromStateMaximum(step.state.m[index]);
+        worker.m[c] = Base2FromNatural(step.state.m[index]);
         worker.l[c] = step.state.l[index];
       } else {
-        worker.m[c] = kMinusInfinity;
+        worker.m[c] = Base2Row::kEmpty;
         worker.l[c] = 0.0f;
       }
     }
   }
 
-  void MeetKeys(const ColumnTile& tile, const Block& block, const ConstTensorView& k, int64_t kv_head,
-                const TokenSegment& keys, const std::byte* values, bool fresh, Worker& worker) {
+  void AddKeys(const ColumnTile& tile, const Block& block, const ConstTensorView& k, int64_t kv_head,
+               const TokenSegment& keys, const std::byte* values, bool fresh, Worker& worker) {
     BlockMask mask;
-    MaskBlock(tile, config_.causal, block.begin, block.vectors, kernels_, keys.global_begin, keys.length,
-              mask);
-    if (mask.visible == 0) {
+    MaskBlock(tile, config_.mask, block.begin, block.vectors, kernels_, keys.global_begin, keys.length, mask);
+    if (mask.visible <= 0) {
       if (fresh) std::fill_n(worker.o + block.begin * padded_head_dim_, padded_head_dim_ * block.width, 0.0f);
       return;
     }
@@ -287,11 +289,13 @@ class OnlineSoftmax : public AttentionBackend {
     std::copy_n(m, block.width, worker.new_m);
     const double scores = static_cast<double>(mask.visible * block.width);
     worker.meter.BeforeFlops(2 * scores * static_cast<double>(config_.head_dim));
-    kernels_.scores({.k = RowAddress(k, tile.batch, kv_head, keys.local_begin),
+    kernels_.scores({.k = RowAddress(k, tile.batch, kv_head, keys.local_begin + mask.begin),
                      .k_stride = k.token_stride,
                      .keys = mask.visible,
-                     .unmasked_keys = mask.unmasked,
+                     .unmasked_begin = mask.unmasked_begin,
+                     .unmasked_end = mask.unmasked_end,
                      .limits = mask.limits,
+                     .first_keys = mask.first_keys_or_null(),
                      .vector_keys = mask.vector_keys_or_null(),
                      .q = worker.q + offset * kernels_.packed_bytes,
                      .scale = Base2Scale(config_),
@@ -311,7 +315,7 @@ class OnlineSoftmax : public AttentionBackend {
     kernels_.weighted_sum({.scores = worker.scores,
                            .keys = mask.visible,
                            .vector_keys = mask.vector_keys_or_null(),
-                           .values = values,
+                           .values = packed_values_.At(values, mask.begin),
                            .panel_stride = packed_values_.stride(),
                            .head_dim = config_.head_dim,
                            .vectors = block.vectors,
@@ -334,7 +338,7 @@ class OnlineSoftmax : public AttentionBackend {
     kernels_.flag_non_finite(o, config_.head_dim, block.vectors, l, worker.flags);
     float* factors = worker.rescale;
     for (int64_t i = 0; i < block.width; ++i) {
-      factors[i] = !step.last ? 1.0f : (l[i] == 0.0f ? 0.0f : 1.0f / l[i]);
+      factors[i] = step.last ? Base2Row::FinishFactor(l[i]) : 1.0f;
       if (std::isnan(worker.flags[i])) rows[i] = nullptr;
     }
     kernels_.unpack_columns(o, config_.head_dim, block.vectors, factors, rows.data(),
@@ -345,7 +349,7 @@ class OnlineSoftmax : public AttentionBackend {
         RepairRow(config_, step, tile.batch, head, row, tile.Position(c), worker.meter);
       } else if (!step.last) {
         const int64_t index = step.state.RowIndex(tile.batch, head, row);
-        step.state.m[index] = ToStateMaximum(worker.m[c]);
+        step.state.m[index] = NaturalFromBase2(worker.m[c]);
         step.state.l[index] = l[c - block.begin];
       }
     }

@@ -26,7 +26,7 @@ int64_t PeakResidentBytes() {
 
 TEST(PeakMemoryTest, OneHeadOf65536TokensInUnder200Megabytes) {
   constexpr int64_t kTokens = 65536, kHeadDim = 128;
-  TestProblem problem({.tokens = kTokens, .head_dim = kHeadDim, .causal = true, .mapping = {}});
+  TestProblem problem({.tokens = kTokens, .head_dim = kHeadDim, .mask = Mask::Causal(), .mapping = {}});
   problem.Run(problem.Config(AttentionAlgorithm::kOnlineSoftmax, BestIsa(), /*threads=*/2));
 
   // Q, K, V and O themselves: what is seen must at least hold them.

@@ -141,7 +141,8 @@ class Problem {
     AttentionStep step;
     step.query = {HeadMajorView(q_.data(), config_.data_type, query_shape_), {&query_segment_, 1}};
     const ConstTensorView keys = HeadMajorView(k_.data(), config_.data_type, key_shape_);
-    step.key_value = {keys, keys, {&key_segment_, 1}};
+    const KeyValueShard key_values[] = {{keys, keys, {&key_segment_, 1}}};
+    step.key_values = key_values;
     step.output = HeadMajorView(output_.data(), DataType::kFloat32, query_shape_);
     step.state = state_.view();
     step.first = first;
@@ -168,7 +169,7 @@ BackendConfig Config(AttentionAlgorithm algorithm, Isa isa, DataType type, int64
   config.isa = isa;
   config.data_type = type;
   config.tiles = tiles;
-  config.causal = true;
+  config.mask = Mask::Causal();
   config.heads.group_size = config.query_heads = 2;
   config.head_dim = head_dim;
   return config;

@@ -5,12 +5,12 @@
 #include <limits>
 #include <numbers>
 
+#include "src/attention/row_state.h"
 #include "src/kernels/layout/step_layout.h"
 
 namespace attention {
 namespace {
 
-constexpr int64_t kMaxHeadDim = 256;
 // Some 1 us each: scalar, and a view's address per element.
 constexpr int64_t kKeysPerCall = 32;
 
@@ -22,20 +22,18 @@ float ClampToFloat(double value) {
 
 struct Row {
   double o[kMaxHeadDim] = {};
-  double m = -std::numeric_limits<double>::infinity();
+  double m = ReferenceRow::kEmpty;
   double l = 0;
 };
 
 void AddKey(const ConstTensorView& v, int64_t batch, int64_t kv_head, int64_t key, double s, Row& row) {
-  constexpr double kMinusInfinity = -std::numeric_limits<double>::infinity();
-  if (s == kMinusInfinity) return;  // weight exactly 0
-  const double m = std::max(row.m, s);
-  const double rescale = row.m == kMinusInfinity ? 0.0 : std::exp(row.m - m), weight = std::exp(s - m);
+  if (s == ReferenceRow::kEmpty) return;  // weight exactly 0
+  const ReferenceRow::Merge merge = ReferenceRow::MergeOf(row.m, s);
   for (int64_t d = 0; d < v.shape.head_dim; ++d) {
-    row.o[d] = row.o[d] * rescale + weight * ElementAsFloat(v, batch, kv_head, key, d);
+    row.o[d] = row.o[d] * merge.weight + merge.other_weight * ElementAsFloat(v, batch, kv_head, key, d);
   }
-  row.m = m;
-  row.l = row.l * rescale + weight;
+  row.m = merge.m;
+  row.l = row.l * merge.weight + merge.other_weight;
 }
 
 }  // namespace
@@ -52,17 +50,19 @@ void RepairRow(const BackendConfig& config, const AttentionStep& step, int64_t b
     row.m = step.state.m[index];
     row.l = step.state.l[index];
   }
-  for (const KeyValueShard* shard : step.key_values()) {
-    for (const TokenSegment& segment : shard->segments) {
-      const int64_t visible = VisibleKeys(config.causal, position, segment.global_begin, segment.length);
-      for (int64_t key = segment.local_begin; key < segment.local_begin + visible; ++key) {
+  for (const KeyValueShard& shard : step.key_values) {
+    for (const TokenSegment& segment : shard.segments) {
+      const KeyRange visible =
+          config.mask.VisibleToAny(position, position, segment.global_begin, segment.length);
+      for (int64_t key = segment.local_begin + visible.begin; key < segment.local_begin + visible.end;
+           ++key) {
         if (key % kKeysPerCall == 0) meter.Call();
         double s = 0;
         for (int64_t d = 0; d < head_dim; ++d) {
           s += double{ElementAsFloat(step.query.q, batch, head, query_row, d)} *
-               ElementAsFloat(shard->k, batch, kv_head, key, d);
+               ElementAsFloat(shard.k, batch, kv_head, key, d);
         }
-        AddKey(shard->v, batch, kv_head, key, s * scale, row);
+        AddKey(shard.v, batch, kv_head, key, s * scale, row);
       }
     }
   }
@@ -72,8 +72,7 @@ void RepairRow(const BackendConfig& config, const AttentionStep& step, int64_t b
   for (int64_t d = 0; d < head_dim; ++d) to[d] = row.l == 0 ? 0.0f : static_cast<float>(row.o[d] / row.l);
   if (!step.last) {
     const int64_t index = step.state.RowIndex(batch, head, query_row);
-    step.state.m[index] =
-        row.l == 0 ? -std::numeric_limits<float>::infinity() : ClampToFloat(row.m + std::log(row.l));
+    step.state.m[index] = row.l == 0 ? NaturalRow::kEmpty : ClampToFloat(row.m + std::log(row.l));
     step.state.l[index] = row.l == 0 ? 0.0f : 1.0f;
   }
 }

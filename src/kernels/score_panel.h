@@ -52,7 +52,7 @@ class PanelPhases {
     return 2.0 * sizeof(float) * static_cast<double>(width * config_.head_dim);
   }
   int Vectors(const ColumnTile& tile) const;
-  // function(keys of the chunk, first key's row in the panel, first key's row in `values`), in order.
+  // function(shard, keys of the chunk, first key's row in the panel, first key's row in `values`), in order.
   template <typename Function>
   void ForEachChunk(const AttentionStep& step, const ColumnTile& tile, Function function) const;
 

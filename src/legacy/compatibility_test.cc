@@ -10,8 +10,8 @@
 namespace attention {
 namespace {
 
-constexpr AttentionShape kShape = {
-    .batch = 2, .query_heads = 6, .kv_heads = 2, .tokens = 45, .head_dim = 32, .causal = true};
+const AttentionShape kShape = {
+    .batch = 2, .query_heads = 6, .kv_heads = 2, .tokens = 45, .head_dim = 32, .mask = Mask::Causal()};
 
 std::vector<float> Values(int64_t heads, uint64_t stream) {
   std::vector<float> values(static_cast<size_t>(kShape.batch * heads * kShape.tokens * kShape.head_dim));

@@ -115,10 +115,10 @@ Tensor RunBlock(const BlockArguments& arguments, MPI_Comm comm, Isa isa) {
   variant.strategy = arguments.strategy;
   variant.algorithm = arguments.algorithm;
   variant.exchange = DefaultExchange(variant.strategy, variant.algorithm, Contract::kNative, Phase::kPrefill);
-  variant.sharding = DefaultSharding(variant.strategy, Phase::kPrefill, /*causal=*/true);
+  variant.sharding = DefaultSharding(variant.strategy, Phase::kPrefill, Mask::Causal());
   const RotaryTable rotary(arguments.cos.values, arguments.sin.values, config.head_dim);
   DecoderStep step(communicator, config, variant, {isa, threads, MakeAttentionKernel, true}, rotary,
-                   {batch, tokens, tokens, Phase::kPrefill, true});
+                   {batch, tokens, tokens, Phase::kPrefill, Mask::Causal()});
   const WeightShare share = StoredWeights(config, variant.strategy, communicator.size(), communicator.rank());
   const LayerStorage storage(SourceOf(arguments, config), "", config, share, DataType::kFloat32, threads);
   KeyValueCache cache(batch, share.heads.kv.size(),

@@ -18,7 +18,7 @@ void RunOnce(ParallelStrategy strategy, AttentionAlgorithm algorithm, const floa
   problem.kv_heads = shape.kv_heads;
   problem.head_dim = shape.head_dim;
   problem.query_tokens = problem.kv_tokens = shape.tokens;
-  problem.causal = shape.causal;
+  problem.mask = shape.mask;
   Variant variant;
   variant.strategy = strategy;
   variant.algorithm = algorithm;

@@ -2,7 +2,7 @@
 //
 //   q       [batch, query_heads, tokens, head_dim]   row-major, float32
 //   k, v    [batch, kv_heads,    tokens, head_dim]   query head h reads KV head h / (query_heads / kv_heads)
-//   output  as q; softmax(q k^T / sqrt(head_dim)) v, with causal: over keys at or before the query's position
+//   output  as q; softmax(q k^T / sqrt(head_dim)) v over the keys that the mask shows
 //
 // headwise: `tokens` are all tokens; every rank passes the complete q, k, v and gets the complete output;
 // each
@@ -25,8 +25,9 @@
 #include <optional>
 #include <vector>
 
-#include "src/attention/attention_types.h"
+#include "src/attention/mask.h"
 #include "src/parallel/strategy/strategy.h"
+#include "src/simd/isa.h"
 
 namespace attention {
 
@@ -36,7 +37,7 @@ struct AttentionShape {
   int64_t kv_heads = 1;  // divides query_heads
   int64_t tokens = 0;    // of the whole sequence
   int64_t head_dim = 128;
-  bool causal = false;
+  Mask mask;
 };
 
 struct AttentionOptions {

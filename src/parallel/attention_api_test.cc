@@ -12,8 +12,8 @@
 namespace attention {
 namespace {
 
-constexpr AttentionShape kShape = {
-    .batch = 2, .query_heads = 6, .kv_heads = 2, .tokens = 45, .head_dim = 32, .causal = true};
+const AttentionShape kShape = {
+    .batch = 2, .query_heads = 6, .kv_heads = 2, .tokens = 45, .head_dim = 32, .mask = Mask::Causal()};
 
 std::vector<float> Values(int64_t heads, uint64_t stream) {
   std::vector<float> values(static_cast<size_t>(kShape.batch * heads * kShape.tokens * kShape.head_dim));
@@ -45,7 +45,7 @@ class AttentionApiTest : public testing::Test {
                            {kShape.batch, heads, kShape.tokens, kShape.head_dim});
     };
     expected_ = ReferenceAttention(view(q_, kShape.query_heads), view(k_, kShape.kv_heads),
-                                   view(v_, kShape.kv_heads), kShape.causal);
+                                   view(v_, kShape.kv_heads), kShape.mask);
   }
 
   // float32 rounding at these sizes is below 2e-6 of values of order 1; a wrong key or row is above 1e-2.

@@ -35,6 +35,37 @@ constexpr int64_t kSequenceLengths[] = {1, 3, 37, 130, 257};
 constexpr std::pair<int64_t, int64_t> kHeads[] = {{4, 4}, {6, 2}, {5, 1}, {16, 8}};
 constexpr int64_t kHeadDims[] = {32, 64, 80, 128, 256};
 constexpr int64_t kBatches[] = {1, 3};
+// Which keys a query sees; of packed sequences the whole sequence, cut by number of the mask so that
+// documents of length 1, documents inside a shard and documents that span several are among them.
+constexpr int kMasks = 7;
+Mask MaskOf(int number, int64_t tokens) {
+  const auto documents = [&](std::initializer_list<int64_t> first_lengths) {
+    std::vector<int64_t> lengths;
+    int64_t left = tokens;
+    for (int64_t length : first_lengths) {
+      if (length < left) lengths.push_back(length);
+      left -= length < left ? length : 0;
+    }
+    lengths.push_back(left);
+    return Mask::Documents(lengths);
+  };
+  switch (number) {
+    case 0:
+      return Mask::Full();
+    case 1:
+      return Mask::Causal();
+    case 2:
+      return Mask::Window(3);
+    case 3:  // a shard's border, for two ranks
+      return Mask::Window((tokens + 1) / 2);
+    case 4:
+      return Mask::Window(tokens + 20);
+    case 5:
+      return documents({1, 1, 30, 1, 64, 100});
+    default:
+      return documents({90});
+  }
+}
 constexpr Grid kGrids[] = {{2, 2}, {2, 4}, {4, 2}, {3, 1}, {1, 3}, {2, 1}};
 
 // A kernel to test with: the float64 backend, and every ISA that this machine runs.
@@ -75,7 +106,7 @@ int64_t FullMatrixLength() {
 }
 
 AttentionProblem MakeProblem(Phase phase, int64_t tokens, std::pair<int64_t, int64_t> heads, int64_t head_dim,
-                             int64_t batch, bool causal) {
+                             int64_t batch, const Mask& mask) {
   AttentionProblem problem;
   problem.batch = batch;
   problem.query_heads = heads.first;
@@ -83,7 +114,7 @@ AttentionProblem MakeProblem(Phase phase, int64_t tokens, std::pair<int64_t, int
   problem.head_dim = head_dim;
   problem.query_tokens = phase == Phase::kPrefill ? tokens : 1;
   problem.kv_tokens = tokens;
-  problem.causal = causal;
+  problem.mask = mask;
   problem.phase = phase;
   return problem;
 }
@@ -106,7 +137,7 @@ class StrategyTest : public testing::Test {
   // Collective over the world.
   const TestData& DataFor(const AttentionProblem& problem) {
     const auto key = std::tuple(problem.batch, problem.query_heads, problem.kv_heads, problem.head_dim,
-                                problem.query_tokens, problem.kv_tokens, problem.causal);
+                                problem.query_tokens, problem.kv_tokens, Name(problem.mask));
     if (data_.empty() || key != data_key_) {
       data_ = {MakeTestData(world_, problem)};
       data_key_ = key;
@@ -132,7 +163,7 @@ class StrategyTest : public testing::Test {
  private:
   std::vector<std::optional<Communicator>> parts_;
   std::vector<TestData> data_;
-  std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, bool> data_key_;
+  std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, std::string> data_key_;
 };
 
 // One line now and then, and one at the end, from rank 0: a product runs for minutes.
@@ -175,7 +206,7 @@ void RunMatrix(const Communicator& world, const std::vector<Combination>& combin
       full_length > 0 ? std::vector<int64_t>{full_length}
                       : std::vector<int64_t>(std::begin(kSequenceLengths), std::end(kSequenceLengths));
   const auto count = [](const auto& values) { return static_cast<int>(std::size(values)); };
-  const std::vector<int> levels = {2,
+  const std::vector<int> levels = {full_length > 0 ? 2 : kMasks,
                                    count(lengths),
                                    count(kHeads),
                                    count(kHeadDims),
@@ -192,7 +223,8 @@ void RunMatrix(const Communicator& world, const std::vector<Combination>& combin
     const Kernel& kernel = kernels[static_cast<size_t>(row[7])];
     TestCase test_case;
     test_case.problem = MakeProblem(combination.phase, lengths[static_cast<size_t>(row[1])], kHeads[row[2]],
-                                    kHeadDims[row[3]], kBatches[row[4]], row[0] == 1);
+                                    kHeadDims[row[3]], kBatches[row[4]],
+                                    MaskOf(row[0], lengths[static_cast<size_t>(row[1])]));
     test_case.variant = combination.variant;
     test_case.contract = combination.contract;
     // Some rows in as many pieces of heads as there can be, some in one.
@@ -230,7 +262,7 @@ TEST_F(StrategyTest, GrowingLogitsDoNotOverflow) {
     for (const Combination& combination : Combinations(false)) {
       if (combination.variant.algorithm != AttentionAlgorithm::kOnlineSoftmax) continue;
       TestCase test_case;
-      test_case.problem = MakeProblem(combination.phase, 97, {4, 2}, 64, 1, false);
+      test_case.problem = MakeProblem(combination.phase, 97, {4, 2}, 64, 1, Mask::Full());
       test_case.variant = combination.variant;
       test_case.contract = combination.contract;
       test_case.options = {kernel.isa, kernel.threads, kernel.factory, true};
@@ -255,7 +287,7 @@ TEST_F(StrategyTest, OnOneRankEveryVariantIsTheSameToTheLastBit) {
       // Decode by merging finishes a state in a pass of its own, which rounds once more.
       if (combination.phase == Phase::kDecode && combination.variant.exchange == Exchange::kMerge) continue;
       TestCase test_case;
-      test_case.problem = MakeProblem(combination.phase, 130, {6, 2}, 64, 3, true);
+      test_case.problem = MakeProblem(combination.phase, 130, {6, 2}, 64, 3, Mask::Causal());
       test_case.variant = combination.variant;
       test_case.contract = combination.contract;
       test_case.options = {kernel.isa, kernel.threads, kernel.factory, true};
@@ -301,7 +333,7 @@ TEST_F(StrategyTest, ResultsDoNotDependOnArrival) {
     for (const Grid& grid : {Grid{}, Grid{2, 2}}) {
       if (grid.is_set() && !takes_grid) continue;
       TestCase test_case;
-      test_case.problem = MakeProblem(combination.phase, 37, {6, 2}, 32, 1, true);
+      test_case.problem = MakeProblem(combination.phase, 37, {6, 2}, 32, 1, Mask::Causal());
       test_case.variant = combination.variant;
       test_case.variant.grid = grid;
       test_case.contract = combination.contract;
@@ -327,7 +359,7 @@ TEST_F(StrategyTest, ResultsDoNotDependOnArrival) {
 TEST_F(StrategyTest, SmallMessagesChangeNothing) {
   for (const Combination& combination : Combinations(false)) {
     TestCase test_case;
-    test_case.problem = MakeProblem(combination.phase, 37, {6, 2}, 32, 3, true);
+    test_case.problem = MakeProblem(combination.phase, 37, {6, 2}, 32, 3, Mask::Causal());
     test_case.variant = combination.variant;
     test_case.contract = combination.contract;
     test_case.options = {Isa::kScalar, 1, &MakeReferenceBackend, true, /*least_block_bytes=*/1};
@@ -352,15 +384,16 @@ TEST_F(StrategyTest, RanksThatDisagreeAreTold) {
   Communicator* ranks = FirstRanks(3);
   if (ranks == nullptr) return;
   const int64_t tokens = ranks->rank() == 2 ? 11 : 10;
-  const std::string error = CreateError(*ranks, MakeProblem(Phase::kPrefill, tokens, {4, 4}, 32, 1, false),
-                                        Variant(), Contract::kNative);
+  const std::string error =
+      CreateError(*ranks, MakeProblem(Phase::kPrefill, tokens, {4, 4}, 32, 1, Mask::Full()), Variant(),
+                  Contract::kNative);
   EXPECT_EQ(error.find("rank 2: its plan differs from rank 0's"), 0u) << error;
 }
 
 TEST_F(StrategyTest, BadRequestsAreRefusedOnEveryRank) {
   Communicator* ranks = FirstRanks(2);
   if (ranks == nullptr) return;
-  const AttentionProblem good = MakeProblem(Phase::kPrefill, 10, {4, 4}, 32, 1, false);
+  const AttentionProblem good = MakeProblem(Phase::kPrefill, 10, {4, 4}, 32, 1, Mask::Full());
   Variant ring = {ParallelStrategy::kSequence,
                   Exchange::kRing,
                   Sharding::kZigzag,
@@ -389,7 +422,7 @@ TEST_F(StrategyTest, OneRanksFailureIsEveryRanksError) {
     Fail("no such kernel");
   };
   const std::string error =
-      CreateError(*ranks, MakeProblem(Phase::kPrefill, 10, {4, 4}, 32, 1, false), Variant(),
+      CreateError(*ranks, MakeProblem(Phase::kPrefill, 10, {4, 4}, 32, 1, Mask::Full()), Variant(),
                   Contract::kNative, ranks->rank() == 1 ? fails : &MakeReferenceBackend);
   EXPECT_EQ(error, "rank 1: no such kernel");
 }
@@ -411,9 +444,9 @@ TEST_F(StrategyTest, AGrowingCacheGivesTheBitsOfAFreshOne) {
                          {}};
   for (const Variant& variant : {headwise, sequence}) {
     const auto make = [&](int64_t keys) {
-      return MakeDistributedAttention(world_, MakeProblem(Phase::kDecode, keys, {6, 2}, kHeadDim, 2, true),
-                                      variant, Contract::kNative,
-                                      {SupportedIsas().back(), 1, &MakeAttentionKernel, true});
+      return MakeDistributedAttention(
+          world_, MakeProblem(Phase::kDecode, keys, {6, 2}, kHeadDim, 2, Mask::Causal()), variant,
+          Contract::kNative, {SupportedIsas().back(), 1, &MakeAttentionKernel, true});
     };
     const auto run = [&](DistributedAttention& attention) {
       std::vector<std::vector<float>> tensors;
@@ -440,8 +473,8 @@ TEST_F(StrategyTest, AGrowingCacheGivesTheBitsOfAFreshOne) {
     EXPECT_THROW(growing->SetKvTokens(0), Error);
   }
   const auto prefill =
-      MakeDistributedAttention(world_, MakeProblem(Phase::kPrefill, 8, {6, 2}, kHeadDim, 2, true), headwise,
-                               Contract::kNative, {Isa::kScalar, 1, &MakeReferenceBackend, true});
+      MakeDistributedAttention(world_, MakeProblem(Phase::kPrefill, 8, {6, 2}, kHeadDim, 2, Mask::Causal()),
+                               headwise, Contract::kNative, {Isa::kScalar, 1, &MakeReferenceBackend, true});
   EXPECT_THROW(prefill->SetKvTokens(8), Error);
 }
 
@@ -449,7 +482,7 @@ TEST_F(StrategyTest, ViewsThatDoNotFitAreRefused) {
   Communicator* ranks = FirstRanks(1);
   if (ranks == nullptr) return;
   const std::unique_ptr<DistributedAttention> attention =
-      MakeDistributedAttention(*ranks, MakeProblem(Phase::kPrefill, 2, {1, 1}, 4, 1, false), Variant(),
+      MakeDistributedAttention(*ranks, MakeProblem(Phase::kPrefill, 2, {1, 1}, 4, 1, Mask::Full()), Variant(),
                                Contract::kNative, {Isa::kScalar, 1, &MakeReferenceBackend, true});
   std::vector<float> values(8);
   const TensorView right = HeadMajorView(values.data(), DataType::kFloat32, {1, 1, 2, 4});

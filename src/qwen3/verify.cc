@@ -25,7 +25,7 @@ constexpr char kPrefix[] = "model.layers.0.";
 // The file's content, checked, with its tensors as floats.
 struct VerifyCase {
   Qwen3Config config;
-  bool causal = true;
+  Mask mask = Mask::Causal();
   int64_t batch = 0, tokens = 0;
   std::vector<float> hidden, expected;
   double tolerance = 0;
@@ -82,7 +82,7 @@ VerifyCase ReadCase(const std::string& path) {
   if (causal == file->metadata().end() || (causal->second != "true" && causal->second != "false")) {
     FailUsage(path, ": metadata 'causal' should be \"true\" or \"false\"");
   }
-  result.causal = causal->second == "true";
+  result.mask = causal->second == "true" ? Mask::Causal() : Mask::Full();
 
   const StoredTensor& hidden = file->Get("hidden_states");
   if (hidden.shape.size() != 3 || hidden.elements() == 0) {
@@ -128,7 +128,7 @@ std::vector<float> RunOnce(Communicator& communicator, const VerifyCase& problem
   const int64_t hidden_size = config.hidden_size;
   const RotaryTable rotary(problem.tokens, config.head_dim, config.rope_theta);
   DecoderStep step(communicator, config, variant, options, rotary,
-                   {problem.batch, problem.tokens, problem.tokens, Phase::kPrefill, problem.causal});
+                   {problem.batch, problem.tokens, problem.tokens, Phase::kPrefill, problem.mask});
   const WeightShare share = StoredWeights(config, variant.strategy, communicator.size(), communicator.rank());
   const LayerStorage storage(source, kPrefix, config, share, DataType::kFloat32, options.threads);
   KeyValueCache cache(problem.batch, share.heads.kv.size(),

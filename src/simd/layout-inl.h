@@ -8,14 +8,13 @@
 #endif
 
 #include "hwy/cache_control.h"
+#include "src/base/tensor_view.h"
 #include "src/simd/elements-inl.h"
 #include "src/simd/simd_base-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace attention {
 namespace HWY_NAMESPACE {
-
-constexpr int64_t kMaxHeadDim = 256;
 
 HWY_INLINE int64_t RoundUpToTileRows(int64_t n) { return (n + kTileRows - 1) / kTileRows * kTileRows; }
 

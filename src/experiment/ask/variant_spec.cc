@@ -110,13 +110,13 @@ VariantSpec ParseVariantSpec(std::string_view text) {
   return spec;
 }
 
-Variant ResolveVariant(const VariantSpec& spec, Contract contract, Phase phase, bool causal) {
+Variant ResolveVariant(const VariantSpec& spec, Contract contract, Phase phase, const Mask& mask) {
   Variant variant;
   variant.strategy = spec.strategy;
   variant.algorithm = spec.algorithm;
   variant.exchange =
       spec.exchange ? *spec.exchange : DefaultExchange(spec.strategy, spec.algorithm, contract, phase);
-  variant.sharding = spec.sharding ? *spec.sharding : DefaultSharding(spec.strategy, phase, causal);
+  variant.sharding = spec.sharding ? *spec.sharding : DefaultSharding(spec.strategy, phase, mask);
   variant.tiles = spec.tiles;
   return variant;
 }

@@ -31,7 +31,7 @@ Sharding ShardingFromText(std::string_view text);
 AttentionAlgorithm AlgorithmFromText(std::string_view text);
 
 // With the defaults of a cell.
-Variant ResolveVariant(const VariantSpec& spec, Contract contract, Phase phase, bool causal);
+Variant ResolveVariant(const VariantSpec& spec, Contract contract, Phase phase, const Mask& mask);
 
 }  // namespace attention
 

@@ -28,7 +28,7 @@ std::vector<Column> FactorColumns() {
       {"isa", [](const Cell& cell) { return std::string(Name(cell.isa)); }},
       {"batch", [](const Cell& cell) { return std::to_string(cell.problem.batch); }},
       {"seq_len", [](const Cell& cell) { return std::to_string(cell.seq_len); }},
-      {"mask", [](const Cell& cell) { return std::string(cell.problem.causal ? "causal" : "full"); }},
+      {"mask", [](const Cell& cell) { return Name(cell.problem.mask); }},
       {"ranks", [](const Cell& cell) { return std::to_string(cell.ranks); }},
       {"threads", [](const Cell& cell) { return std::to_string(cell.threads); }},
       {"placement", [](const Cell& cell) { return std::string(Name(cell.placement)); }},

@@ -143,8 +143,8 @@ void ExperimentRun::ShowProgress(size_t index, const std::string& activity) {
   if (estimate_done_ > 0) left *= elapsed / estimate_done_;
   options_.progress(internal::Concatenate(
       "[", index + 1, "/", plan_.cells.size(), "] ", cell.model.name, " ", Name(cell.phase), " ",
-      Name(cell.contract), " S=", cell.seq_len, cell.problem.causal ? " causal" : " full", " ", cell.ranks,
-      "x", cell.threads, " ", Name(cell.isa), ", ", activity, FormatDuration(left), " left"));
+      Name(cell.contract), " S=", cell.seq_len, " ", Name(cell.problem.mask), " ", cell.ranks, "x",
+      cell.threads, " ", Name(cell.isa), ", ", activity, FormatDuration(left), " left"));
 }
 
 // Not every layer: a log would fill with lines.

@@ -49,7 +49,8 @@ void CheckDecoderCell(const Cell& cell, const Point& point) {
   if (cell.model.hidden_size == 0) {
     refuse("model", "needs a whole model's shape, not heads alone; --list shows the models");
   }
-  if (cell.scope == Scope::kModel && !cell.problem.causal) refuse("causal", "is causal; valid: true");
+  if (cell.scope == Scope::kModel && cell.problem.mask != Mask::Causal())
+    refuse("causal", "is causal; valid: true");
   if (cell.scope == Scope::kModel && cell.phase == Phase::kDecode && cell.seq_len < 2) {
     refuse("seq_len", "decodes after a prompt; at least 2 tokens are needed");
   }
@@ -80,7 +81,7 @@ Cell MakeCell(const Point& point, const ExperimentSpec& spec, const PlanOptions&
   cell.problem.head_dim = cell.model.head_dim;
   cell.problem.query_tokens = cell.phase == Phase::kDecode ? 1 : cell.seq_len;
   cell.problem.kv_tokens = cell.seq_len;
-  cell.problem.causal = point.at("causal").text == "true";
+  cell.problem.mask = point.at("causal").text == "true" ? Mask::Causal() : Mask::Full();
   cell.problem.data_type = point.at("dtype").text == "bf16" ? DataType::kBfloat16 : DataType::kFloat32;
   std::string factors =
       internal::Concatenate("seed=", cell.seed, ";isa=", Name(cell.isa), ";heads=", cell.model.query_heads,
@@ -99,7 +100,7 @@ Cell MakeCell(const Point& point, const ExperimentSpec& spec, const PlanOptions&
 Case MakeCase(const Cell& cell, const VariantSpec& variant_spec, const Point& tiles) {
   Case made;
   made.label = variant_spec.label;
-  made.variant = ResolveVariant(variant_spec, cell.contract, cell.phase, cell.problem.causal);
+  made.variant = ResolveVariant(variant_spec, cell.contract, cell.phase, cell.problem.mask);
   if (cell.scope != Scope::kAttention) made.variant = VariantInsideDecoder(made.variant, cell.phase);
   const std::string& q = tiles.at("q_block").text;
   const std::string& kv = tiles.at("kv_block").text;
@@ -177,11 +178,8 @@ std::string_view Name(CacheState cache) { return cache == CacheState::kWarm ? "w
 std::string_view Name(InputDataKind data) { return data == InputDataKind::kGaussian ? "gaussian" : "peaked"; }
 
 double VisiblePairs(const AttentionProblem& problem) {
-  const double queries = static_cast<double>(problem.query_tokens);
-  const double keys = static_cast<double>(problem.kv_tokens);
-  // The last query sees every key, each earlier one a key less.
-  if (problem.causal) return queries * keys - queries * (queries - 1) / 2;
-  return queries * keys;
+  return problem.mask.VisiblePairs(problem.kv_tokens - problem.query_tokens, problem.query_tokens,
+                                   problem.kv_tokens);
 }
 
 double Plan::seconds_estimate() const {

@@ -11,6 +11,7 @@
 #include "src/experiment/ask/experiment_spec.h"
 #include "src/machine/placement.h"
 #include "src/parallel/strategy/strategy.h"
+#include "src/simd/isa.h"
 
 namespace attention {
 

@@ -62,7 +62,7 @@ double CountPairs(const AttentionProblem& problem) {
   double pairs = 0;
   for (int64_t i = 0; i < problem.query_tokens; ++i) {
     for (int64_t j = 0; j < problem.kv_tokens; ++j) {
-      if (!problem.causal || j <= problem.kv_tokens - problem.query_tokens + i) ++pairs;
+      if (problem.mask == Mask::Full() || j <= problem.kv_tokens - problem.query_tokens + i) ++pairs;
     }
   }
   return pairs;
@@ -74,7 +74,7 @@ TEST(PlanTest, FlopsAreExact) {
       AttentionProblem problem;
       problem.query_tokens = queries;
       problem.kv_tokens = 37;
-      problem.causal = causal;
+      problem.mask = causal ? Mask::Causal() : Mask::Full();
       EXPECT_EQ(VisiblePairs(problem), CountPairs(problem)) << causal << " " << queries;
     }
   }

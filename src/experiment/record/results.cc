@@ -113,7 +113,7 @@ std::string ToCsv(const CaseRow& row, int launch) {
       .Text(Name(cell.problem.data_type))
       .Text(Name(cell.isa));
   line.Integer(cell.problem.batch).Integer(cell.problem.query_heads).Integer(cell.problem.kv_heads);
-  line.Integer(cell.problem.head_dim).Integer(cell.seq_len).Boolean(cell.problem.causal);
+  line.Integer(cell.problem.head_dim).Integer(cell.seq_len).Boolean(cell.problem.mask == Mask::Causal());
   line.Integer(cell.ranks).Integer(cell.threads).Integer(row.nodes).Text(Name(cell.placement));
   line.Text(Name(cell.cache)).Text(Name(cell.data)).Integer(static_cast<int64_t>(cell.seed));
   line.Integer(row.tiles.q_block).Integer(row.tiles.kv_block).Integer(row.rounds);

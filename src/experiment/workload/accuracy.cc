@@ -43,7 +43,7 @@ class ReferenceUnit {
         HeadMajorView(buffer.data(), problem_.data_type, TensorShape{1, 1, 1, problem_.head_dim});
     const TokenSegment one[] = {{0, position, 1}};
     data_.FillQuery(q, batch_, query_head, one);
-    const int64_t visible = problem_.causal ? position + 1 : problem_.kv_tokens;
+    const KeyRange visible = problem_.mask.VisibleToAny(position, position, 0, problem_.kv_tokens);
     const double scale = 1.0 / std::sqrt(static_cast<double>(problem_.head_dim));
     const std::vector<double> values = ReferenceAttentionRow(q, k_, v_, 0, 0, 0, 0, visible, scale);
     std::copy(values.begin(), values.end(), out);
@@ -196,7 +196,7 @@ void AccuracyReference::ComputeDecoder(const Communicator& communicator, const C
   setup.weight_type = cell.problem.data_type;
   setup.batch = cell.problem.batch;
   setup.tokens = cell.seq_len;
-  setup.causal = cell.problem.causal;
+  setup.mask = cell.problem.mask;
   setup.threads = cell.threads;
   const DecoderReference reference(communicator, setup);
   if (cell.scope == Scope::kModel) {

@@ -34,7 +34,7 @@ class LayerWorkload : public Workload {
         share_(StoredWeights(config_, made.variant.strategy, communicator.size(), communicator.rank())),
         rotary_(cell.seq_len, config_.head_dim, config_.rope_theta),
         step_(communicator, config_, made.variant, Execution(cell, backend), rotary_,
-              {cell.problem.batch, cell.problem.query_tokens, cell.seq_len, cell.phase, cell.problem.causal}),
+              {cell.problem.batch, cell.problem.query_tokens, cell.seq_len, cell.phase, cell.problem.mask}),
         output_shard_{0, 1, step_.tokens()} {
     AgreeOnErrors(communicator, [&] {
       storage_ = std::make_unique<LayerStorage>(weights.source(), "model.layers.0.", config_, share_,
@@ -98,7 +98,7 @@ class LayerWorkload : public Workload {
     if (variant.strategy == ParallelStrategy::kSequence) variant.exchange = Exchange::kAllgather;
     DecoderStep prefill(
         communicator, config_, variant, Execution(cell_, backend), rotary_,
-        {cell_.problem.batch, cell_.seq_len - 1, cell_.seq_len - 1, Phase::kPrefill, cell_.problem.causal});
+        {cell_.problem.batch, cell_.seq_len - 1, cell_.seq_len - 1, Phase::kPrefill, cell_.problem.mask});
     std::vector<float> rows = HiddenRows(prefill.tokens()), out(rows.size());
     // A block sees its input as it is, a layer normalises it first.
     const LayerWeights weights = storage_->view();

@@ -23,7 +23,8 @@ class PackedValues {
   int64_t stride() const { return stride_; }
   // Bytes of one head.
   int64_t size() const { return size_; }
-  std::byte* At(std::byte* values, int64_t key) const {
+  template <typename Byte>
+  Byte* At(Byte* values, int64_t key) const {
     return values + key * kernels_.tile_rows * kernels_.packed_bytes;
   }
   // Where a segment's packed keys begin if those before it took `keys` keys.
@@ -34,14 +35,13 @@ class PackedValues {
   double BytesPerChunk() const {
     return 2.0 * sizeof(float) * static_cast<double>(keys_per_chunk_ * head_dim_);
   }
-  // Packs chunk `chunk` of [0, Chunks(step)); keys that only positions beyond last_position see are left out
-  // under a causal mask.
-  void Pack(const AttentionStep& step, int64_t batch, int64_t kv_head, int64_t chunk, int64_t last_position,
-            std::byte* values) const;
+  // Packs chunk `chunk` of [0, Chunks(step)); keys that the mask hides from all of `queries` are left out.
+  void Pack(const AttentionStep& step, int64_t batch, int64_t kv_head, int64_t chunk,
+            const PositionRange& queries, std::byte* values) const;
 
  private:
   const TileKernels& kernels_;
-  bool causal_;
+  Mask mask_;
   int64_t head_dim_;
   int64_t keys_per_chunk_;
   int64_t capacity_;  // keys

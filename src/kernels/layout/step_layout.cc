@@ -9,8 +9,6 @@
 namespace attention {
 namespace {
 
-constexpr int64_t kMaxHeadDim = 256;
-
 // Returns the segments' tokens.
 int64_t CheckSegments(std::span<const TokenSegment> segments, int64_t tokens, int64_t bound,
                       const char* what) {
@@ -53,25 +51,23 @@ void CheckConfig(const BackendConfig& config) {
 }
 
 void CheckStep(const BackendConfig& config, const AttentionStep& step) {
-  Require(config.algorithm == AttentionAlgorithm::kOnlineSoftmax || (step.first && step.last),
-          Name(config.algorithm), " needs all keys in one step");
+  Require(RowOf(config.algorithm).carries_state || !step.needs_carried_state(config.kv_heads),
+          Name(config.algorithm), " needs all heads and all keys in one shard and one step");
   const TensorShape& q = step.query.q.shape;
   const int64_t queries = CheckSegments(step.query.segments, q.tokens, config.max_query_tokens, "query");
   int64_t keys = 0;
-  for (const KeyValueShard* shard : step.key_values()) {
-    keys += CheckSegments(shard->segments, shard->k.shape.tokens, config.max_kv_tokens, "key");
+  for (const KeyValueShard& shard : step.key_values) {
+    keys += CheckSegments(shard.segments, shard.k.shape.tokens, config.max_kv_tokens, "key");
   }
   Require(keys <= config.max_kv_tokens, keys,
-          " key tokens of two shards in a step; the workspace was sized for ", config.max_kv_tokens);
-  Require(step.last || !step.has_next(), "only a last step takes two shards of keys");
-  Require(config.algorithm == AttentionAlgorithm::kOnlineSoftmax || !step.is_part_of(config.kv_heads),
-          Name(config.algorithm), " takes all heads and one shard of keys in a step");
+          " key tokens of all shards in a step; the workspace was sized for ", config.max_kv_tokens);
+  Require(step.last || step.key_values.size() <= 1, "only a last step takes several shards of keys");
   if (queries == 0) return;
   Require(q.batch == config.batch && q.heads == config.query_heads && q.head_dim == config.head_dim,
           "q does not have the configured shape");
   Require(step.query.q.data_type == config.data_type, "q is not ", Name(config.data_type));
-  for (const KeyValueShard* shard : step.key_values()) CheckKeyValues(config, *shard);
-  const bool needs_state = !(step.first && step.last) || step.has_next();
+  for (const KeyValueShard& shard : step.key_values) CheckKeyValues(config, shard);
+  const bool needs_state = !(step.first && step.last) || step.key_values.size() > 1;
   Require(!needs_state || (step.state.o.shape == q && step.state.m != nullptr && step.state.l != nullptr),
           "the step needs a state of q's shape");
   Require(!step.last || step.output.shape == q, "output does not have q's shape");
@@ -105,12 +101,16 @@ int64_t CountTokens(std::span<const TokenSegment> segments) {
   return tokens;
 }
 
-int64_t LastPosition(const QueryShard& query) {
-  int64_t last = -1;
+PositionRange PositionsOf(const QueryShard& query) {
+  PositionRange positions;
   for (const TokenSegment& segment : query.segments) {
-    if (segment.length > 0) last = std::max(last, segment.global_begin + segment.length - 1);
+    if (segment.length == 0) continue;
+    const int64_t last = segment.global_begin + segment.length - 1;
+    positions.first =
+        positions.last < 0 ? segment.global_begin : std::min(positions.first, segment.global_begin);
+    positions.last = std::max(positions.last, last);
   }
-  return last;
+  return positions;
 }
 
 float Base2Scale(const BackendConfig& config) {

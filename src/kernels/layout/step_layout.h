@@ -30,8 +30,12 @@ std::span<const HeadGroup> GroupsOfStep(std::span<const HeadGroup> groups, const
 int64_t LargestGroup(std::span<const HeadGroup> groups);
 
 int64_t CountTokens(std::span<const TokenSegment> segments);
-// Global position of the last query row; -1 without rows.
-int64_t LastPosition(const QueryShard& query);
+// Global positions of the first and the last query row; {0, -1} without rows.
+struct PositionRange {
+  int64_t first = 0;
+  int64_t last = -1;
+};
+PositionRange PositionsOf(const QueryShard& query);
 
 // The multiplier of q.k that gives base-2 logits.
 float Base2Scale(const BackendConfig& config);
@@ -87,13 +91,6 @@ class RowBlocks {
 // its own: few heads per rank and many threads would otherwise have fewer blocks than threads. `units`: how
 // often the rows are gone through by different work (heads, groups, batch entries).
 int64_t RowsPerBlock(int64_t rows, int64_t units, int64_t max_rows, int64_t granule, int64_t threads);
-
-// Keys of `keys` (first one at global position key_begin) that position `position` sees: 0 to keys.
-inline int64_t VisibleKeys(bool causal, int64_t position, int64_t key_begin, int64_t keys) {
-  if (!causal) return keys;
-  const int64_t visible = position - key_begin + 1;
-  return visible < 0 ? 0 : (visible < keys ? visible : keys);
-}
 
 }  // namespace attention
 

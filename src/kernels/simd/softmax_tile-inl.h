@@ -49,7 +49,11 @@ HWY_INLINE void StoreScores(const Accumulators<kVectors>& acc, int64_t key, cons
       FloatVec s = acc.c[i][j];
       if constexpr (kMasked) {
         const auto limit = hn::Load(di, arguments.limits + j * kLanes);
-        const auto hidden = hn::Gt(hn::Set(di, static_cast<int32_t>(key + i)), limit);
+        auto hidden = hn::Gt(hn::Set(di, static_cast<int32_t>(key + i)), limit);
+        if (arguments.first_keys != nullptr) {
+          const auto first_key = hn::Load(di, arguments.first_keys + j * kLanes);
+          hidden = hn::Or(hidden, hn::Lt(hn::Set(di, static_cast<int32_t>(key + i)), first_key));
+        }
         s = hn::IfThenElse(hn::RebindMask(df, hidden), hn::Set(df, -std::numeric_limits<float>::infinity()),
                            s);
       }
@@ -103,7 +107,7 @@ template <int kVectors, typename T>
 HWY_INLINE void Scores(const ScoreArguments& arguments, KeyBuffer* buffer) {
   const VectorKeys<kVectors> vector_keys(arguments.vector_keys, arguments.keys);
   for (int64_t key = 0; key < arguments.keys; key += kTileRows) {
-    if (key + kTileRows <= arguments.unmasked_keys) {
+    if (key >= arguments.unmasked_begin && key + kTileRows <= arguments.unmasked_end) {
       ScoreTile<false, 0, kVectors, T>(key, arguments, buffer);
     } else if (key < vector_keys.end[0]) {
       ScoreTile<true, 0, kVectors, T>(key, arguments, buffer);

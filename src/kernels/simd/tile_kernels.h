@@ -28,9 +28,13 @@ struct ScoreArguments {
   const void* k = nullptr;  // first key, of the inputs' type; row i at k + i * k_stride (elements)
   int64_t k_stride = 0;
   int64_t keys = 0;
-  int64_t unmasked_keys = 0;  // leading keys that every column sees
-  // Column c sees key i iff i <= limits[c]; limits[c] < keys. Read only beyond unmasked_keys.
+  // Keys [unmasked_begin, unmasked_end) every column sees.
+  int64_t unmasked_begin = 0;
+  int64_t unmasked_end = 0;
+  // Column c sees key i iff first_keys[c] <= i <= limits[c]; limits[c] < keys. Read only outside of the
+  // unmasked keys. first_keys null: every column sees the first key.
   const int32_t* limits = nullptr;
+  const int32_t* first_keys = nullptr;
   // Vector j of the block sees no key from vector_keys[j] on; rising, multiples of tile_rows or `keys`, the
   // last one `keys`. Scores beyond are not written. Null: every vector goes to `keys`.
   const int32_t* vector_keys = nullptr;

@@ -124,8 +124,12 @@ ATTENTION_INLINE void ScoreTile(int64_t key, const ScoreArguments& arguments) {
     for (int i = 0; i < kRows; ++i) {
       __m512 s = _mm512_mul_ps(acc.c[i][j], scale);
       if constexpr (kMasked) {
-        const __mmask16 hidden = _mm512_cmpgt_epi32_mask(_mm512_set1_epi32(static_cast<int>(key + i)),
-                                                         _mm512_load_si512(arguments.limits + j * kLanes));
+        __mmask16 hidden = _mm512_cmpgt_epi32_mask(_mm512_set1_epi32(static_cast<int>(key + i)),
+                                                   _mm512_load_si512(arguments.limits + j * kLanes));
+        if (arguments.first_keys != nullptr) {
+          hidden |= _mm512_cmplt_epi32_mask(_mm512_set1_epi32(static_cast<int>(key + i)),
+                                            _mm512_load_si512(arguments.first_keys + j * kLanes));
+        }
         s = _mm512_mask_mov_ps(s, hidden, _mm512_set1_ps(-std::numeric_limits<float>::infinity()));
       }
       _mm512_store_ps(arguments.scores + (key + i) * kWidth + j * kLanes, s);
@@ -140,7 +144,7 @@ ATTENTION_INLINE void Scores(const ScoreArguments& arguments) {
   int64_t end[kVectors];
   VectorEnds(arguments.vector_keys, arguments.keys, end);
   for (int64_t key = 0; key < arguments.keys; key += kRows) {
-    if (key + kRows <= arguments.unmasked_keys) {
+    if (key >= arguments.unmasked_begin && key + kRows <= arguments.unmasked_end) {
       ScoreTile<false, 0, kVectors>(key, arguments);
     } else if (key < end[0]) {
       ScoreTile<true, 0, kVectors>(key, arguments);

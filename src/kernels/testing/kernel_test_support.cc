@@ -27,8 +27,8 @@ AlignedBuffer Gaussian(int64_t elements, DataType type, uint64_t seed, uint64_t 
 
 std::string TestShape::Describe() const {
   std::ostringstream out;
-  out << "B=" << batch << " H=" << heads << " KV=" << kv_heads << " S=" << tokens << " D=" << head_dim
-      << (causal ? " causal" : " full") << (token_major ? " token-major " : " ") << Name(data_type)
+  out << "B=" << batch << " H=" << heads << " KV=" << kv_heads << " S=" << tokens << " D=" << head_dim << " "
+      << Name(mask) << (token_major ? " token-major " : " ") << Name(data_type)
       << " first_query_head=" << mapping.first_query_head;
   return out.str();
 }
@@ -57,7 +57,7 @@ BackendConfig TestProblem::Config(AttentionAlgorithm algorithm, Isa isa, int thr
   config.isa = isa;
   config.data_type = shape_.data_type;
   config.threads = threads;
-  config.causal = shape_.causal;
+  config.mask = shape_.mask;
   config.heads = shape_.mapping;
   config.batch = shape_.batch;
   config.query_heads = shape_.heads;
@@ -72,13 +72,14 @@ void TestProblem::Run(const BackendConfig& config) {
   const TokenSegment all{0, 0, shape_.tokens};
   AttentionStep step;
   step.query = {q(), {&all, 1}};
-  step.key_value = {k(), v(), {&all, 1}};
+  const KeyValueShard key_values[] = {{k(), v(), {&all, 1}}};
+  step.key_values = key_values;
   step.output = output();
   MakeAttentionKernel(config)->Accumulate(step);
 }
 
 std::vector<double> TestProblem::Expected(int64_t batch, int64_t head, int64_t token) {
-  const int64_t visible = shape_.causal ? token + 1 : shape_.tokens;
+  const KeyRange visible = shape_.mask.VisibleToAny(token, token, 0, shape_.tokens);
   return ReferenceAttentionRow(q(), k(), v(), batch, head, shape_.mapping.KvHead(head), token, visible,
                                1.0 / std::sqrt(static_cast<double>(shape_.head_dim)));
 }

@@ -17,7 +17,7 @@ struct TestShape {
   int64_t kv_heads = 1;  // of this rank
   int64_t tokens = 1;    // queries and keys
   int64_t head_dim = 128;
-  bool causal = false;
+  Mask mask;
   bool token_major = false;
   DataType data_type = DataType::kFloat32;  // of q, k, v
   HeadMapping mapping;                      // group_size 0: heads / kv_heads

@@ -1,5 +1,6 @@
 #include "src/parallel/contracts/all_to_all_attention.h"
 
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -47,13 +48,10 @@ void AllToAllAttention::Execute(const ConstTensorView& q, const ConstTensorView&
 
 void AllToAllAttention::Compute(const HeadShare& piece, const std::vector<RequestSet*>& under_way) {
   const TokenSegments& tokens = exchange_.group_tokens();
-  kernel_.Accumulate({{exchange_.q(piece), tokens},
-                      {exchange_.k(piece), exchange_.v(piece), tokens},
-                      {},
-                      exchange_.output(piece),
-                      /*first=*/true,
-                      /*last=*/true,
-                      {}},
+  const KeyValueShard keys = {exchange_.k(piece), exchange_.v(piece), tokens};
+  kernel_.Accumulate({.query = {exchange_.q(piece), tokens},
+                      .key_values = std::span(&keys, 1),
+                      .output = exchange_.output(piece)},
                      under_way);
 }
 

@@ -1,6 +1,7 @@
 #include "src/parallel/contracts/replicated_attention.h"
 
 #include <algorithm>
+#include <span>
 #include <utility>
 
 #include "src/mpi/request_set.h"
@@ -68,15 +69,12 @@ void ReplicatedAttention::Compute(const HeadShare& piece, const ConstTensorView&
   const int64_t kv_begin = piece.kv.begin - key_value_shard_.head_begin;
   const int64_t query_begin = piece.query.begin - query_shard_.head_begin;
   const int64_t output_begin = piece.query.begin - output_shard_.head_begin;
-  kernel_.Accumulate(
-      {{q.SliceHeads(query_begin, piece.query.size()), query_tokens_},
-       {k.SliceHeads(kv_begin, piece.kv.size()), v.SliceHeads(kv_begin, piece.kv.size()), key_tokens_},
-       {},
-       output.SliceHeads(output_begin, piece.query.size()),
-       /*first=*/true,
-       /*last=*/true,
-       {}},
-      {&leaving});
+  const KeyValueShard keys = {k.SliceHeads(kv_begin, piece.kv.size()),
+                              v.SliceHeads(kv_begin, piece.kv.size()), key_tokens_};
+  kernel_.Accumulate({.query = {q.SliceHeads(query_begin, piece.query.size()), query_tokens_},
+                      .key_values = std::span(&keys, 1),
+                      .output = output.SliceHeads(output_begin, piece.query.size())},
+                     {&leaving});
 }
 
 void ReplicatedAttention::StartGather(size_t piece, const TensorView& output, RequestSet& leaving) const {

@@ -1,5 +1,6 @@
 #include "src/parallel/contracts/split_keys_attention.h"
 
+#include <span>
 #include <utility>
 
 #include "src/mpi/request_set.h"
@@ -44,15 +45,13 @@ void SplitKeysAttention::Execute(const ConstTensorView& q, const ConstTensorView
   const HeadShare own = plan_.heads();
   if (parts.compute) {
     const int64_t kv_begin = own.kv.begin - key_value_shard_.head_begin;
-    kernel_.Accumulate(
-        {{q.SliceHeads(own.query.begin, own.query.size()), query_tokens_},
-         {k.SliceHeads(kv_begin, own.kv.size()), v.SliceHeads(kv_begin, own.kv.size()), key_tokens_},
-         states_[static_cast<size_t>(plan_.token_index())].view(),
-         {},
-         /*first=*/true,
-         /*last=*/false,
-         {}},
-        {});
+    const KeyValueShard keys = {k.SliceHeads(kv_begin, own.kv.size()), v.SliceHeads(kv_begin, own.kv.size()),
+                                key_tokens_};
+    kernel_.Accumulate({.query = {q.SliceHeads(own.query.begin, own.query.size()), query_tokens_},
+                        .key_values = std::span(&keys, 1),
+                        .state = states_[static_cast<size_t>(plan_.token_index())].view(),
+                        .last = false},
+                       {});
   }
   if (parts.exchange && plan_.token_parts > 1) ExchangeStates();
   if (parts.compute) {

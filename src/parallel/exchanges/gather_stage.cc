@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <memory>
+#include <span>
 
 #include "src/attention/attention_state.h"
 #include "src/parallel/exchanges/sequence_stage.h"
@@ -61,7 +62,7 @@ GatherStage::GatherStage(const AttentionPlan& plan, const SequenceLayout& layout
     : problem_(plan.problem),
       layout_(layout),
       communicator_(&communicator),
-      own_first_(plan.variant.algorithm == AttentionAlgorithm::kOnlineSoftmax),
+      own_first_(RowOf(plan.variant.algorithm).carries_state),
       gathered_tokens_(GatheredTokens(layout, own_first_)),
       kernel_(plan, layout.heads, layout.TokensOf(layout.rank), layout.total_tokens()),
       gathered_(problem_.data_type,
@@ -103,19 +104,18 @@ void GatherStage::Run(const ConstTensorView& q, const ConstTensorView& k, const 
     StartGather(k, v, arriving, leaving);
     if (!own_first_) CopyOwn(k, v);
   }
-  AttentionStep step;
-  step.query = {q, layout_.own()};
-  step.output = output;
+  const KeyValueShard own = {k, v, layout_.own()};
   const KeyValueShard gathered = {gathered_.k.view(), gathered_.v.view(), gathered_tokens_};
+  const KeyValueShard own_then_others[] = {own, gathered};
+  AttentionStep step{.query = {q, layout_.own()},
+                     .key_values = own_first_ ? std::span(own_then_others) : std::span(&gathered, 1),
+                     .state = state_.view(),
+                     .output = output};
   if (parts.compute && own_first_) {
-    step.key_value = {k, v, layout_.own()};
-    step.next_key_value = gathered;
-    step.state = state_.view();
     kernel_.AccumulateArriving(step, arriving, leaving, "allgather of K/V", 0);
   }
   arriving.Wait("allgather of K/V", 0);
   if (parts.compute && !own_first_) {
-    step.key_value = gathered;
     kernel_.Accumulate(step, {&leaving});
   }
   leaving.Wait("allgather of K/V", 0);

@@ -51,7 +51,7 @@ KernelRunner::KernelRunner(const AttentionPlan& plan, const HeadShare& heads, in
   config.data_type = problem.data_type;
   config.threads = plan.options.threads;
   config.tiles = plan.variant.tiles;
-  config.causal = problem.causal;
+  config.mask = problem.mask;
   config.heads = {problem.group_size(), heads.query.begin, heads.kv.begin};
   config.batch = problem.batch;
   config.query_heads = heads.query.size();
@@ -75,12 +75,7 @@ void KernelRunner::Accumulate(AttentionStep step, const std::vector<RequestSet*>
 
 void KernelRunner::AccumulateArriving(const AttentionStep& step, RequestSet& arriving, RequestSet& leaving,
                                       const char* operation, int64_t number) {
-  AttentionStep here = step, next = step;
-  here.next_key_value = {};
-  here.last = false;
-  next.key_value = step.next_key_value;
-  next.next_key_value = {};
-  next.first = false;
+  const AttentionStep here = step.OfShard(0), next = step.OfShard(1);
   const auto accumulate = [&](AttentionStep part, const IndexRange& kv_heads) {
     part.kv_heads = {kv_heads.begin, kv_heads.end};
     Accumulate(part, {&arriving, &leaving});

@@ -28,10 +28,10 @@ class KernelRunner {
   // One step; everything in `under_way` is polled from the kernel's progress callback if the options say so.
   void Accumulate(AttentionStep step, const std::vector<RequestSet*>& under_way);
 
-  // The last two steps of a strategy whose keys come in turns, online_softmax: `step` meets key_value's keys,
-  // which are there, and next_key_value's, which `arriving` brings. KV heads are taken in pieces. A piece
-  // that is begun before they are there meets key_value's keys alone, and at the end the next ones; the rest
-  // meet both in one pass, which spares their queries and state a second one (1 to 1.5 % of the time at 2048
+  // The last two shards of a strategy whose keys come in turns, of an algorithm with a state: `step` has two,
+  // the first of which is there, while `arriving` brings the second. KV heads are taken in pieces. A piece
+  // that is begun before the second shard is there takes the first alone, and the second at the end; the rest
+  // take both in one pass, which spares their queries and state a second one (1 to 1.5 % of the time at 2048
   // rows and keys a rank). Which piece is taken when changes no bit of the result. Waits for `arriving`, and
   // polls `leaving`, the rank's own sends, too. `operation` and `number`: as in RequestSet::Wait.
   void AccumulateArriving(const AttentionStep& step, RequestSet& arriving, RequestSet& leaving,

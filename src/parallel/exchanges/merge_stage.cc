@@ -1,4 +1,5 @@
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "src/attention/attention_state.h"
@@ -78,13 +79,11 @@ void MergeStage::Run(const ConstTensorView& q, const ConstTensorView& k, const C
     arriving[owner].Wait("merge: queries", step);
     const ConstTensorView queries = step == 0 ? q : ConstTensorView(queries_[owner].view());
     if (parts.compute) {
-      kernel_.Accumulate({{queries, layout_.tokens[owner]},
-                          {k, v, layout_.own()},
-                          computed_[owner].view(),
-                          {},
-                          /*first=*/true,
-                          /*last=*/false,
-                          {}},
+      const KeyValueShard own = {k, v, layout_.own()};
+      kernel_.Accumulate({.query = {queries, layout_.tokens[owner]},
+                          .key_values = std::span(&own, 1),
+                          .state = computed_[owner].view(),
+                          .last = false},
                          under_way);
     }
     if (parts.exchange && step > 0) {

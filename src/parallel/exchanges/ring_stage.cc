@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <memory>
+#include <span>
 
 #include "src/attention/attention_state.h"
 #include "src/parallel/exchanges/sequence_stage.h"
@@ -74,29 +75,29 @@ void RingStage::Run(const ConstTensorView& q, const ConstTensorView& k, const Co
                     const TensorView& output, RunParts parts) {
   const int steps = layout_.size();
   const int right = (layout_.rank + 1) % steps, left = SourceOf(layout_, 1);
-  AttentionStep step;
-  step.query = {q, layout_.own()};
-  step.key_value = {k, v, layout_.own()};
-  step.state = state_.view();
-  step.output = output;
+  // The shard at hand, and the one that arrives meanwhile.
+  KeyValueShard shards[2] = {{k, v, layout_.own()}, {}};
+  AttentionStep step{.query = {q, layout_.own()},
+                     .key_values = std::span(shards, 1),
+                     .state = state_.view(),
+                     .output = output};
   if (steps == 1 && parts.compute) kernel_.Accumulate(step, {});
   for (int number = 0; number + 1 < steps; ++number) {
     const KeyValueBuffer& buffer = arriving_[number % 2];
     const int64_t tokens = layout_.TokensOf(SourceOf(layout_, number + 1));
     const TensorView next_k = buffer.k.Dense(tokens), next_v = buffer.v.Dense(tokens);
-    const KeyValueShard next = {next_k, next_v,
-                                layout_.tokens[static_cast<size_t>(SourceOf(layout_, number + 1))]};
+    shards[1] = {next_k, next_v, layout_.tokens[static_cast<size_t>(SourceOf(layout_, number + 1))]};
     RequestSet arriving(*communicator_), leaving(*communicator_);
     if (parts.exchange) {
       arriving.Receive({next_k}, left);
       arriving.Receive({next_v}, left);
-      leaving.Send({step.key_value.k}, right);
-      leaving.Send({step.key_value.v}, right);
+      leaving.Send({shards[0].k}, right);
+      leaving.Send({shards[0].v}, right);
     }
     const bool are_last_two = number + 2 == steps;
     step.first = number == 0;
     step.last = are_last_two;
-    if (are_last_two) step.next_key_value = next;
+    step.key_values = std::span(shards, are_last_two ? 2 : 1);
     if (parts.compute && are_last_two) {
       kernel_.AccumulateArriving(step, arriving, leaving, "ring", number);
     } else if (parts.compute) {
@@ -104,7 +105,7 @@ void RingStage::Run(const ConstTensorView& q, const ConstTensorView& k, const Co
     }
     arriving.Wait("ring", number);
     leaving.Wait("ring", number);
-    step.key_value = next;
+    shards[0] = shards[1];
   }
 }
 

@@ -20,6 +20,8 @@ void CheckSizes(const AttentionProblem& problem) {
   Require(problem.head_dim >= 1, "head_dim ", problem.head_dim, " is not at least 1");
   Require(problem.query_tokens >= 0 && problem.query_tokens <= problem.kv_tokens, "query tokens ",
           problem.query_tokens, " are not between 0 and the ", problem.kv_tokens, " tokens of the sequence");
+  const std::string wrong_mask = problem.mask.WhyInvalid(problem.kv_tokens);
+  Require(wrong_mask.empty(), wrong_mask);
   // Every size of a strategy is at most a few times the largest whole tensor.
   int64_t bytes = CheckedProduct(problem.batch, problem.query_heads, "tensor size");
   bytes = CheckedProduct(bytes, problem.kv_tokens, "tensor size");
@@ -68,7 +70,7 @@ std::string AttentionPlan::Description() const {
   return internal::Concatenate(
       Name(variant), " contract=", Name(contract), " batch=", problem.batch, " heads=", problem.query_heads,
       "/", problem.kv_heads, " head_dim=", problem.head_dim, " query_tokens=", problem.query_tokens,
-      " kv_tokens=", problem.kv_tokens, " causal=", problem.causal, " dtype=", Name(problem.data_type),
+      " kv_tokens=", problem.kv_tokens, " mask=", Name(problem.mask), " dtype=", Name(problem.data_type),
       " decode=", problem.is_decode(), " isa=", Name(options.isa), " threads=", options.threads,
       " poll=", options.poll_progress, " least_block_bytes=", options.least_block_bytes);
 }

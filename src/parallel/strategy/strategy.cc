@@ -29,7 +29,7 @@ struct Row {
   Exchange exchange;
   bool native, token_sharded, replicated;
   bool zigzag;
-  bool online_only;
+  bool needs_state;
 };
 
 constexpr Row kTable[] = {
@@ -147,13 +147,13 @@ Exchange DefaultExchange(ParallelStrategy strategy, AttentionAlgorithm algorithm
   if (strategy == ParallelStrategy::kHeadwise) {
     return contract == Contract::kTokenSharded ? Exchange::kAllToAll : Exchange::kAllgather;
   }
-  if (algorithm != AttentionAlgorithm::kOnlineSoftmax) return Exchange::kAllgather;
+  if (!RowOf(algorithm).carries_state) return Exchange::kAllgather;
   if (phase == Phase::kDecode) return Exchange::kMerge;
   return contract == Contract::kReplicated ? Exchange::kAllgather : Exchange::kRing;
 }
 
-Sharding DefaultSharding(ParallelStrategy strategy, Phase phase, bool causal) {
-  const bool balances = strategy == ParallelStrategy::kSequence && phase == Phase::kPrefill && causal;
+Sharding DefaultSharding(ParallelStrategy strategy, Phase phase, const Mask& mask) {
+  const bool balances = strategy == ParallelStrategy::kSequence && phase == Phase::kPrefill && mask.grows();
   return balances ? Sharding::kZigzag : Sharding::kContiguous;
 }
 
@@ -166,9 +166,9 @@ std::string WhyInvalid(const Variant& variant, Contract contract, Phase phase) {
         RowsWhere([&](const Row& r) { return r.phase == phase && r.strategy == variant.strategy; });
     return Concatenate(pair, " does not exist in ", Name(phase), "; valid: ", valid);
   }
-  if (row->online_only && variant.algorithm != AttentionAlgorithm::kOnlineSoftmax) {
+  if (row->needs_state && !RowOf(variant.algorithm).carries_state) {
     const std::string valid =
-        RowsWhere([&](const Row& r) { return r.phase == phase && !r.online_only && Allows(r, contract); });
+        RowsWhere([&](const Row& r) { return r.phase == phase && !r.needs_state && Allows(r, contract); });
     return Concatenate(pair, " merges running softmax states, which only online_softmax has; valid with ",
                        Name(variant.algorithm), " under contract ", Name(contract), ": ", valid);
   }

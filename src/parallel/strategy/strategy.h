@@ -9,7 +9,9 @@
 #include <string_view>
 #include <vector>
 
+#include "src/attention/algorithm.h"
 #include "src/attention/attention_types.h"
+#include "src/attention/mask.h"
 
 namespace attention {
 
@@ -64,7 +66,7 @@ struct AttentionProblem {
   int64_t head_dim = 128;
   int64_t query_tokens = 0;
   int64_t kv_tokens = 0;
-  bool causal = false;
+  Mask mask;
   DataType data_type = DataType::kFloat32;
   Phase phase = Phase::kPrefill;  // fewer queries than keys are decode, whatever stands here
 
@@ -91,10 +93,11 @@ std::string Name(const Variant& variant);
 
 // The design's defaults: headwise -> allgather (all_to_all under token_sharded); sequence+online_softmax ->
 // ring (prefill; allgather under replicated, where no K/V travel) or merge (decode); sequence with an exact
-// softmax -> allgather; sharding zigzag if causal prefill under sequence, else contiguous.
+// softmax -> allgather; sharding zigzag under sequence where later rows of a prefill see ever more keys (mask
+// causal), else contiguous.
 Exchange DefaultExchange(ParallelStrategy strategy, AttentionAlgorithm algorithm, Contract contract,
                          Phase phase);
-Sharding DefaultSharding(ParallelStrategy strategy, Phase phase, bool causal);
+Sharding DefaultSharding(ParallelStrategy strategy, Phase phase, const Mask& mask);
 
 // Which combinations are valid.
 //

@@ -46,7 +46,7 @@ TEST(StrategyTest, DefaultsAreValidEverywhere) {
           }
           const Variant variant = {strategy,
                                    DefaultExchange(strategy, algorithm, contract, phase),
-                                   DefaultSharding(strategy, phase, true),
+                                   DefaultSharding(strategy, phase, Mask::Causal()),
                                    algorithm,
                                    {},
                                    {}};

@@ -104,7 +104,7 @@ TestData MakeTestData(const Communicator& workers, const AttentionProblem& probl
       for (int64_t t = 0; t < problem.query_tokens; ++t, ++row) {
         if (row % workers.size() != workers.rank()) continue;
         const int64_t position = problem.kv_tokens - problem.query_tokens + t;
-        const int64_t visible = problem.causal ? position + 1 : problem.kv_tokens;
+        const KeyRange visible = problem.mask.VisibleToAny(position, position, 0, problem.kv_tokens);
         const std::vector<double> values = ReferenceAttentionRow(
             q, k, v, b, h, h / (problem.query_heads / problem.kv_heads), t, visible, scale);
         std::copy(values.begin(), values.end(), data.expected.begin() + row * problem.head_dim);
@@ -121,7 +121,7 @@ std::string Name(const TestCase& test_case) {
   return internal::Concatenate(Name(test_case.variant), " ", Name(test_case.contract),
                                problem.is_decode() ? " decode" : " prefill", " S=", problem.kv_tokens,
                                " heads=", problem.query_heads, "/", problem.kv_heads, " D=", problem.head_dim,
-                               " batch=", problem.batch, problem.causal ? " causal" : " full",
+                               " batch=", problem.batch, " mask=", Name(problem.mask),
                                " isa=", Name(test_case.options.isa), " threads=", test_case.options.threads,
                                test_case.token_major ? " token-major" : " head-major");
 }

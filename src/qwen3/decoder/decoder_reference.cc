@@ -54,10 +54,11 @@ struct HeadRows {
 
 // Attention of one head for up to kTile queries, which share the reading of keys and values. visible[i]: keys
 // that query i sees; outputs zeroed.
-void AttendTile(std::span<const double* const> queries, std::span<const int64_t> visible,
+void AttendTile(std::span<const double* const> queries, std::span<const KeyRange> visible,
                 const HeadRows& keys, const HeadRows& values, int64_t head_dim,
                 std::span<double* const> outputs) {
-  const int64_t most = *std::ranges::max_element(visible), padded = (most + kTile - 1) / kTile * kTile;
+  const int64_t most = std::ranges::max(visible, {}, &KeyRange::end).end,
+                padded = (most + kTile - 1) / kTile * kTile;
   std::vector<double> weights(static_cast<size_t>(kTile * padded));
   std::array<const double*, kTile> q, k;
   for (size_t i = 0; i < kTile; ++i) q[i] = queries[std::min(i, queries.size() - 1)];
@@ -69,7 +70,8 @@ void AttendTile(std::span<const double* const> queries, std::span<const int64_t>
   }
   const double scale = 1 / std::sqrt(static_cast<double>(head_dim));
   for (size_t i = 0; i < queries.size(); ++i) {
-    const std::span<double> row(&weights[i * static_cast<size_t>(padded)], static_cast<size_t>(visible[i]));
+    const std::span<double> row(&weights[i * static_cast<size_t>(padded) + visible[i].begin],
+                                static_cast<size_t>(visible[i].size()));
     const double largest = *std::ranges::max_element(row);
     double sum = 0;
     for (double& weight : row) sum += weight = std::exp((weight - largest) * scale);
@@ -77,7 +79,7 @@ void AttendTile(std::span<const double* const> queries, std::span<const int64_t>
   }
   for (int64_t t = 0; t < most; ++t) {
     for (size_t i = 0; i < queries.size(); ++i) {
-      if (t >= visible[i]) continue;
+      if (t < visible[i].begin || t >= visible[i].end) continue;
       AddScaled(weights[i * static_cast<size_t>(padded) + t], values.data + t * values.stride, head_dim,
                 outputs[i]);
     }
@@ -255,12 +257,12 @@ std::vector<double> DecoderReference::Block(const std::string& prefix, const std
         const int64_t first = b * setup_.tokens * config.key_width() + head / group * head_dim;
         std::vector<const double*> tile_queries;
         std::vector<double*> outputs;
-        std::vector<int64_t> visible;
+        std::vector<KeyRange> visible;
         for (int64_t i = tile * kTile; i < std::min(own_count, (tile + 1) * kTile); ++i) {
           const int64_t offset = ((b * own_count + i) * config.query_heads + head) * head_dim;
           tile_queries.push_back(&queries[offset]);
           outputs.push_back(&mixed[offset]);
-          visible.push_back(setup_.causal ? own[i] + 1 : setup_.tokens);
+          visible.push_back(setup_.mask.VisibleToAny(own[i], own[i], 0, setup_.tokens));
         }
         AttendTile(tile_queries, visible, {&keys[first], config.key_width()},
                    {&values[first], config.key_width()}, head_dim, outputs);

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "src/attention/mask.h"
 #include "src/base/data_type.h"
 #include "src/mpi/communicator.h"
 #include "src/parallel/partition/partition.h"
@@ -24,7 +25,7 @@ struct ReferenceSetup {
   DataType weight_type = DataType::kFloat32;  // matrices are rounded to it first
   int64_t batch = 1;
   int64_t tokens = 0;
-  bool causal = true;
+  Mask mask = Mask::Causal();
   int threads = 1;
 };
 

@@ -44,7 +44,7 @@ TEST(DecoderReferenceTest, BlocksAndLayers) {
     setup.source = source.get();
     setup.batch = shape[0];
     setup.tokens = shape[1];
-    setup.causal = file->metadata().at("causal") == "true";
+    setup.mask = file->metadata().at("causal") == "true" ? Mask::Causal() : Mask::Full();
     setup.config.hidden_size = shape[2];
     setup.config.query_heads = static_cast<int64_t>(number("num_attention_heads"));
     setup.config.kv_heads = static_cast<int64_t>(number("num_key_value_heads"));

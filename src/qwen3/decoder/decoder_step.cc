@@ -18,7 +18,7 @@ std::unique_ptr<DistributedAttention> MakeAttention(Communicator& communicator, 
   problem.head_dim = config.head_dim;
   problem.query_tokens = shape.query_tokens;
   problem.kv_tokens = shape.kv_tokens;
-  problem.causal = shape.causal;
+  problem.mask = shape.mask;
   problem.phase = shape.phase;
   return MakeDistributedAttention(communicator, problem, VariantInsideDecoder(asked, shape.phase),
                                   Contract::kNative, options);

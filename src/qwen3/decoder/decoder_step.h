@@ -35,7 +35,7 @@ struct StepShape {
   int64_t query_tokens = 0;
   int64_t kv_tokens = 0;
   Phase phase = Phase::kPrefill;
-  bool causal = true;
+  Mask mask = Mask::Causal();
 
   bool operator==(const StepShape&) const = default;
 };

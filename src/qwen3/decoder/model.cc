@@ -37,8 +37,9 @@ Qwen3Model::Qwen3Model(Communicator& communicator, std::shared_ptr<const ModelSt
     last_hidden_.resize(static_cast<size_t>(options.batch * config_.hidden_size));
     logits_.resize(static_cast<size_t>(options.batch * config_.vocabulary_size));
   });
-  decode_ = std::make_unique<Step>(communicator, config_, options_, rotary_,
-                                   StepShape{options.batch, 1, options.max_tokens, Phase::kDecode, true});
+  decode_ =
+      std::make_unique<Step>(communicator, config_, options_, rotary_,
+                             StepShape{options.batch, 1, options.max_tokens, Phase::kDecode, Mask::Causal()});
 }
 
 Qwen3Model::Step::Step(Communicator& communicator, const Qwen3Config& config, const ModelOptions& options,
@@ -83,7 +84,7 @@ void Qwen3Model::Prefill(std::span<const int64_t> ids) {
   const int64_t count = static_cast<int64_t>(ids.size()), tokens = count / options_.batch;
   Require(count > 0 && count == tokens * options_.batch && tokens <= options_.max_tokens, "prefill: ", count,
           " ids for batch ", options_.batch, " and at most ", options_.max_tokens, " tokens");
-  const StepShape shape{options_.batch, tokens, tokens, Phase::kPrefill, true};
+  const StepShape shape{options_.batch, tokens, tokens, Phase::kPrefill, Mask::Causal()};
   if (prefill_ == nullptr || !(prefill_->shape == shape)) {
     last_ = nullptr;
     prefill_.reset();
