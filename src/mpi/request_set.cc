@@ -20,7 +20,12 @@ void RequestSet::Receive(std::initializer_list<TensorView> blocks, int source) {
   Start(std::vector<ConstTensorView>(blocks.begin(), blocks.end()), source, /*is_send=*/false);
 }
 
+void RequestSet::Copy(const ConstTensorView& source, const TensorView& destination) {
+  if (moves_) CopyBlock(source, destination);
+}
+
 void RequestSet::Start(const std::vector<ConstTensorView>& blocks, int peer, bool is_send) {
+  if (!moves_) return;
   Require(peer != communicator_->rank(), "RequestSet: rank ", peer, " exchanges with itself; use CopyBlock");
   ForEachChunk(blocks, communicator_->settings().max_message_bytes,
                [&](std::span<const ConstTensorView> chunk) {

@@ -21,10 +21,14 @@ namespace attention {
 // unwinds.
 class RequestSet {
  public:
-  explicit RequestSet(const Communicator& communicator) : communicator_(&communicator) {}
+  // moves: false makes every call of Send, Receive and Copy do nothing, for runs that leave out the exchange.
+  explicit RequestSet(const Communicator& communicator, bool moves = true)
+      : communicator_(&communicator), moves_(moves) {}
 
   void Send(std::initializer_list<ConstTensorView> blocks, int destination);
   void Receive(std::initializer_list<TensorView> blocks, int source);
+  // What stays on this rank: done when the call returns.
+  void Copy(const ConstTensorView& source, const TensorView& destination);
 
   // Nothing is under way (or ever was).
   bool is_empty() const { return under_way_ == 0; }
@@ -46,6 +50,7 @@ class RequestSet {
   std::string Pending(const char* operation, int64_t step) const;
 
   const Communicator* communicator_;
+  bool moves_;
   std::vector<MPI_Request> requests_;
   std::vector<Message> messages_;  // what requests_ stand for, same order
   std::vector<int> completed_;     // scratch of CompleteSome

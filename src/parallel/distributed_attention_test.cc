@@ -153,6 +153,10 @@ class StrategyTest : public testing::Test {
     const TestResult result = RunTestCase(*communicator, test_case, data);
     EXPECT_LE(result.relative_l2_error, result.tolerance);
     EXPECT_EQ(result.bytes_sent, result.bytes_by_formula);
+    // The reference backend has no workspace of its own.
+    if (test_case.options.backend == &MakeReferenceBackend) {
+      EXPECT_EQ(result.workspace_bytes, result.buffer_bytes_by_formula);
+    }
     if (!test_case.run_parts) return;
     EXPECT_EQ(result.bytes_exchange_only, result.bytes_by_formula);
     EXPECT_EQ(result.bytes_compute_only, 0);

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "src/base/error.h"
 #include "src/mpi/agreement.h"
 #include "src/parallel/contracts/all_to_all_attention.h"
 #include "src/parallel/contracts/replicated_attention.h"
@@ -13,17 +14,18 @@ namespace attention {
 namespace {
 
 std::unique_ptr<DistributedAttention> MakeByPlan(const AttentionPlan& plan, GridCommunicators communicators) {
-  if (plan.problem.is_decode() && plan.variant.exchange == Exchange::kMerge) {
-    return std::make_unique<SplitKeysAttention>(plan, std::move(communicators));
+  Require(plan.options.backend != nullptr, "no kernel backend given");
+  switch (plan.ends()) {
+    case PlanEnds::kReplicated:
+      return std::make_unique<ReplicatedAttention>(plan, std::move(communicators));
+    case PlanEnds::kSplitKeys:
+      return std::make_unique<SplitKeysAttention>(plan, std::move(communicators));
+    case PlanEnds::kHeads:
+      return std::make_unique<AllToAllAttention>(plan, std::move(communicators));
+    case PlanEnds::kTokens:
+      return std::make_unique<TokenShardedAttention>(plan, std::move(communicators));
   }
-  const bool starts_complete =
-      plan.contract == Contract::kReplicated ||
-      (plan.contract == Contract::kNative && plan.variant.strategy == ParallelStrategy::kHeadwise);
-  if (starts_complete) return std::make_unique<ReplicatedAttention>(plan, std::move(communicators));
-  if (plan.head_parts > 1 && plan.token_parts == 1) {
-    return std::make_unique<AllToAllAttention>(plan, std::move(communicators));
-  }
-  return std::make_unique<TokenShardedAttention>(plan, std::move(communicators));
+  FailUsage("a plan without ends");
 }
 
 }  // namespace

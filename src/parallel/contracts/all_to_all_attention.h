@@ -23,7 +23,6 @@ class AllToAllAttention : public DistributedAttention {
  public:
   AllToAllAttention(const AttentionPlan& plan, GridCommunicators communicators);
 
-  int64_t comm_bytes_formula() const override { return exchange_.comm_bytes(); }
   size_t workspace_bytes() const override { return exchange_.workspace_bytes() + kernel_.workspace_bytes(); }
   TileSizes tiles() const override { return kernel_.tiles(); }
 
@@ -32,7 +31,7 @@ class AllToAllAttention : public DistributedAttention {
                const TensorView& output, RunParts parts) override;
 
  private:
-  void Compute(const HeadShare& piece, const std::vector<RequestSet*>& under_way);
+  void Compute(RunParts parts, const HeadShare& piece, const std::vector<RequestSet*>& under_way);
 
   GridCommunicators communicators_;
   HeadExchange exchange_;

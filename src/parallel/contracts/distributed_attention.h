@@ -1,6 +1,6 @@
 // One distributed attention: partition (who owns what) + exchange (how it moves) + a kernel backend.
-#ifndef SRC_PARALLEL_DISTRIBUTED_ATTENTION_H_
-#define SRC_PARALLEL_DISTRIBUTED_ATTENTION_H_
+#ifndef SRC_PARALLEL_CONTRACTS_DISTRIBUTED_ATTENTION_H_
+#define SRC_PARALLEL_CONTRACTS_DISTRIBUTED_ATTENTION_H_
 
 #include <cstdint>
 #include <memory>
@@ -10,6 +10,7 @@
 #include "src/mpi/communicator.h"
 #include "src/parallel/exchanges/kernel_runner.h"
 #include "src/parallel/partition/attention_plan.h"
+#include "src/parallel/partition/communication.h"
 #include "src/parallel/strategy/strategy.h"
 
 namespace attention {
@@ -50,9 +51,9 @@ class DistributedAttention {
   void RunComputeOnly(const ConstTensorView& q, const ConstTensorView& k, const ConstTensorView& v,
                       const TensorView& output);
 
-  // Payload bytes this rank sends to other ranks in one Run(), by the strategy's formula. Equals what the
-  // communicator counts, in a test.
-  virtual int64_t comm_bytes_formula() const = 0;
+  // Payload bytes this rank sends to other ranks in one Run(), by the formula of the exchange's row.
+  int64_t comm_bytes_formula() const { return BytesSent(plan_); }
+  const AttentionPlan& plan() const { return plan_; }
   // Kernel workspace plus exchange buffers, bytes on this rank.
   virtual size_t workspace_bytes() const = 0;
   // The kernel's tiles in use.
@@ -80,4 +81,4 @@ class DistributedAttention {
 
 }  // namespace attention
 
-#endif  // SRC_PARALLEL_DISTRIBUTED_ATTENTION_H_
+#endif  // SRC_PARALLEL_CONTRACTS_DISTRIBUTED_ATTENTION_H_

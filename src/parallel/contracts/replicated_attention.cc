@@ -4,6 +4,7 @@
 #include <span>
 #include <utility>
 
+#include "src/mpi/peers.h"
 #include "src/mpi/request_set.h"
 
 namespace attention {
@@ -56,22 +57,24 @@ void ReplicatedAttention::Execute(const ConstTensorView& q, const ConstTensorVie
   const std::vector<HeadShare>& own = pieces_[static_cast<size_t>(plan_.head_index())];
   size_t most = 0;  // ranks may have different numbers of pieces
   for (const std::vector<HeadShare>& pieces : pieces_) most = std::max(most, pieces.size());
-  RequestSet leaving(communicators_.all());
+  RequestSet leaving(communicators_.all(), parts.exchange && gathers_);
   for (size_t piece = 0; piece < most; ++piece) {
-    if (parts.compute && piece < own.size()) Compute(own[piece], q, k, v, output, leaving);
-    if (parts.exchange && gathers_) StartGather(piece, output, leaving);
+    if (piece < own.size()) Compute(parts, own[piece], q, k, v, output, leaving);
+    StartGather(piece, output, leaving);
   }
   leaving.Wait("allgather of outputs", static_cast<int64_t>(most));
 }
 
-void ReplicatedAttention::Compute(const HeadShare& piece, const ConstTensorView& q, const ConstTensorView& k,
-                                  const ConstTensorView& v, const TensorView& output, RequestSet& leaving) {
+void ReplicatedAttention::Compute(RunParts parts, const HeadShare& piece, const ConstTensorView& q,
+                                  const ConstTensorView& k, const ConstTensorView& v,
+                                  const TensorView& output, RequestSet& leaving) {
   const int64_t kv_begin = piece.kv.begin - key_value_shard_.head_begin;
   const int64_t query_begin = piece.query.begin - query_shard_.head_begin;
   const int64_t output_begin = piece.query.begin - output_shard_.head_begin;
   const KeyValueShard keys = {k.SliceHeads(kv_begin, piece.kv.size()),
                               v.SliceHeads(kv_begin, piece.kv.size()), key_tokens_};
-  kernel_.Accumulate({.query = {q.SliceHeads(query_begin, piece.query.size()), query_tokens_},
+  kernel_.Accumulate(parts,
+                     {.query = {q.SliceHeads(query_begin, piece.query.size()), query_tokens_},
                       .key_values = std::span(&keys, 1),
                       .output = output.SliceHeads(output_begin, piece.query.size())},
                      {&leaving});
@@ -88,18 +91,11 @@ void ReplicatedAttention::StartGather(size_t piece, const TensorView& output, Re
       use(output.SliceHeads(heads.begin, heads.size()).SliceTokens(segment.local_begin, segment.length));
     }
   };
-  for (int turn = 1; turn < size; ++turn) {
-    const int source = (rank - turn + size) % size, destination = (rank + turn) % size;
+  ForEachPeer(rank, size, [&](int source, int destination) {
     for_each_block(source, QueryTokensOf(plan_, source),
                    [&](const TensorView& block) { leaving.Receive({block}, source); });
     for_each_block(rank, query_tokens_, [&](const TensorView& block) { leaving.Send({block}, destination); });
-  }
-}
-
-int64_t ReplicatedAttention::comm_bytes_formula() const {
-  if (!gathers_) return 0;
-  return OutputBytes(plan_.problem, plan_.heads().query.size(), TokenCount(query_tokens_)) *
-         (plan_.ranks - 1);
+  });
 }
 
 }  // namespace attention

@@ -24,7 +24,6 @@ class ReplicatedAttention : public DistributedAttention {
  public:
   ReplicatedAttention(const AttentionPlan& plan, GridCommunicators communicators);
 
-  int64_t comm_bytes_formula() const override;
   size_t workspace_bytes() const override { return kernel_.workspace_bytes(); }
   TileSizes tiles() const override { return kernel_.tiles(); }
 
@@ -36,7 +35,7 @@ class ReplicatedAttention : public DistributedAttention {
  private:
   static std::vector<std::vector<HeadShare>> PiecesOf(const AttentionPlan& plan);
   static TokenSegments QueryTokensOf(const AttentionPlan& plan, int rank);
-  void Compute(const HeadShare& piece, const ConstTensorView& q, const ConstTensorView& k,
+  void Compute(RunParts parts, const HeadShare& piece, const ConstTensorView& q, const ConstTensorView& k,
                const ConstTensorView& v, const TensorView& output, RequestSet& leaving);
   void StartGather(size_t piece, const TensorView& output, RequestSet& leaving) const;
 

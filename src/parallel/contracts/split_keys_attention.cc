@@ -3,6 +3,7 @@
 #include <span>
 #include <utility>
 
+#include "src/mpi/peers.h"
 #include "src/mpi/request_set.h"
 #include "src/parallel/exchanges/state_exchange.h"
 
@@ -43,54 +44,45 @@ void SplitKeysAttention::PlaceTokens() {
 void SplitKeysAttention::Execute(const ConstTensorView& q, const ConstTensorView& k, const ConstTensorView& v,
                                  const TensorView& output, RunParts parts) {
   const HeadShare own = plan_.heads();
-  if (parts.compute) {
-    const int64_t kv_begin = own.kv.begin - key_value_shard_.head_begin;
-    const KeyValueShard keys = {k.SliceHeads(kv_begin, own.kv.size()), v.SliceHeads(kv_begin, own.kv.size()),
-                                key_tokens_};
-    kernel_.Accumulate({.query = {q.SliceHeads(own.query.begin, own.query.size()), query_tokens_},
-                        .key_values = std::span(&keys, 1),
-                        .state = states_[static_cast<size_t>(plan_.token_index())].view(),
-                        .last = false},
-                       {});
-  }
-  if (parts.exchange && plan_.token_parts > 1) ExchangeStates();
+  const int64_t kv_begin = own.kv.begin - key_value_shard_.head_begin;
+  const KeyValueShard keys = {k.SliceHeads(kv_begin, own.kv.size()), v.SliceHeads(kv_begin, own.kv.size()),
+                              key_tokens_};
+  kernel_.Accumulate(parts,
+                     {.query = {q.SliceHeads(own.query.begin, own.query.size()), query_tokens_},
+                      .key_values = std::span(&keys, 1),
+                      .state = states_[static_cast<size_t>(plan_.token_index())].view(),
+                      .last = false},
+                     {});
+  ExchangeStates(parts);
   if (parts.compute) {
     for (size_t i = 1; i < states_.size(); ++i) MergeState(states_[0].view(), states_[i].view());
     FinishState(states_[0].view(), output.SliceHeads(own.query.begin, own.query.size()));
   }
-  if (parts.exchange && plan_.head_parts > 1) GatherHeads(output);
+  if (plan_.head_parts > 1) GatherHeads(parts, output);
 }
 
-void SplitKeysAttention::ExchangeStates() const {
+void SplitKeysAttention::ExchangeStates(RunParts parts) const {
   const int rank = plan_.token_index(), size = plan_.token_parts;
-  RequestSet requests(communicators_.tokens());
-  for (int turn = 1; turn < size; ++turn) {
-    const int source = (rank - turn + size) % size;
+  RequestSet requests(communicators_.tokens(), parts.exchange);
+  ForEachPeer(rank, size, [&](int source, int destination) {
     ReceiveState(requests, states_[static_cast<size_t>(source)].view(), source);
-    SendState(requests, states_[static_cast<size_t>(rank)].view(), (rank + turn) % size);
-  }
+    SendState(requests, states_[static_cast<size_t>(rank)].view(), destination);
+  });
   requests.Wait("exchange of partial states", 0);
 }
 
-void SplitKeysAttention::GatherHeads(const TensorView& output) const {
+void SplitKeysAttention::GatherHeads(RunParts parts, const TensorView& output) const {
   const int rank = plan_.head_index(), size = plan_.head_parts;
   const auto heads_of = [&](int index) {
     const IndexRange heads = plan_.heads_of(index).query;
     return output.SliceHeads(heads.begin, heads.size());
   };
-  RequestSet requests(communicators_.heads());
-  for (int turn = 1; turn < size; ++turn) {
-    const int source = (rank - turn + size) % size;
+  RequestSet requests(communicators_.heads(), parts.exchange);
+  ForEachPeer(rank, size, [&](int source, int destination) {
     requests.Receive({heads_of(source)}, source);
-    requests.Send({heads_of(rank)}, (rank + turn) % size);
-  }
+    requests.Send({heads_of(rank)}, destination);
+  });
   requests.Wait("allgather of merged heads", 1);
-}
-
-int64_t SplitKeysAttention::comm_bytes_formula() const {
-  const int64_t heads = plan_.heads().query.size(), rows = plan_.problem.query_tokens;
-  return StateBytes(plan_.problem, heads, rows) * (plan_.token_parts - 1) +
-         OutputBytes(plan_.problem, heads, rows) * (plan_.head_parts - 1);
 }
 
 size_t SplitKeysAttention::workspace_bytes() const {

@@ -18,7 +18,6 @@ class SplitKeysAttention : public DistributedAttention {
  public:
   SplitKeysAttention(const AttentionPlan& plan, GridCommunicators communicators);
 
-  int64_t comm_bytes_formula() const override;
   size_t workspace_bytes() const override;
   TileSizes tiles() const override { return kernel_.tiles(); }
 
@@ -28,8 +27,8 @@ class SplitKeysAttention : public DistributedAttention {
   void PlaceTokens() override;
 
  private:
-  void ExchangeStates() const;
-  void GatherHeads(const TensorView& output) const;
+  void ExchangeStates(RunParts parts) const;
+  void GatherHeads(RunParts parts, const TensorView& output) const;
 
   GridCommunicators communicators_;
   TokenSegments query_tokens_;

@@ -21,7 +21,6 @@ class TokenShardedAttention : public DistributedAttention {
  public:
   TokenShardedAttention(const AttentionPlan& plan, GridCommunicators communicators);
 
-  int64_t comm_bytes_formula() const override;
   size_t workspace_bytes() const override;
   TileSizes tiles() const override { return stage_->tiles(); }
 

@@ -3,6 +3,7 @@
 #include <span>
 
 #include "src/attention/attention_state.h"
+#include "src/mpi/peers.h"
 #include "src/parallel/exchanges/sequence_stage.h"
 #include "src/parallel/exchanges/sequence_stages.h"
 #include "src/parallel/exchanges/tensor_buffer.h"
@@ -32,7 +33,6 @@ class GatherStage : public SequenceStage {
 
   void Run(const ConstTensorView& q, const ConstTensorView& k, const ConstTensorView& v,
            const TensorView& output, RunParts parts) override;
-  int64_t comm_bytes() const override;
   size_t workspace_bytes() const override {
     return kernel_.workspace_bytes() + gathered_.size_bytes() + state_.size_bytes();
   }
@@ -41,7 +41,6 @@ class GatherStage : public SequenceStage {
  private:
   void StartGather(const ConstTensorView& k, const ConstTensorView& v, RequestSet& arriving,
                    RequestSet& leaving);
-  void CopyOwn(const ConstTensorView& k, const ConstTensorView& v);
   template <typename View>
   View Place(const View& gathered, const TokenSegment& segment) const {
     return gathered.SliceTokens(LocalRow(gathered_tokens_, segment.global_begin), segment.length);
@@ -75,10 +74,7 @@ GatherStage::GatherStage(const AttentionPlan& plan, const SequenceLayout& layout
 
 void GatherStage::StartGather(const ConstTensorView& k, const ConstTensorView& v, RequestSet& arriving,
                               RequestSet& leaving) {
-  // Peers in staggered order: in each turn every rank receives from one rank and sends to one.
-  for (int turn = 1; turn < layout_.size(); ++turn) {
-    const int source = (layout_.rank - turn + layout_.size()) % layout_.size();
-    const int destination = (layout_.rank + turn) % layout_.size();
+  ForEachPeer(layout_.rank, layout_.size(), [&](int source, int destination) {
     for (const TokenSegment& segment : layout_.tokens[static_cast<size_t>(source)]) {
       arriving.Receive({Place(gathered_.k.view(), segment)}, source);
       arriving.Receive({Place(gathered_.v.view(), segment)}, source);
@@ -87,23 +83,19 @@ void GatherStage::StartGather(const ConstTensorView& k, const ConstTensorView& v
       leaving.Send({k.SliceTokens(segment.local_begin, segment.length)}, destination);
       leaving.Send({v.SliceTokens(segment.local_begin, segment.length)}, destination);
     }
-  }
-}
-
-void GatherStage::CopyOwn(const ConstTensorView& k, const ConstTensorView& v) {
+  });
+  // With a state, own keys stay where they are.
+  if (own_first_) return;
   for (const TokenSegment& segment : layout_.own()) {
-    CopyBlock(k.SliceTokens(segment.local_begin, segment.length), Place(gathered_.k.view(), segment));
-    CopyBlock(v.SliceTokens(segment.local_begin, segment.length), Place(gathered_.v.view(), segment));
+    leaving.Copy(k.SliceTokens(segment.local_begin, segment.length), Place(gathered_.k.view(), segment));
+    leaving.Copy(v.SliceTokens(segment.local_begin, segment.length), Place(gathered_.v.view(), segment));
   }
 }
 
 void GatherStage::Run(const ConstTensorView& q, const ConstTensorView& k, const ConstTensorView& v,
                       const TensorView& output, RunParts parts) {
-  RequestSet arriving(*communicator_), leaving(*communicator_);
-  if (parts.exchange) {
-    StartGather(k, v, arriving, leaving);
-    if (!own_first_) CopyOwn(k, v);
-  }
+  RequestSet arriving(*communicator_, parts.exchange), leaving(*communicator_, parts.exchange);
+  StartGather(k, v, arriving, leaving);
   const KeyValueShard own = {k, v, layout_.own()};
   const KeyValueShard gathered = {gathered_.k.view(), gathered_.v.view(), gathered_tokens_};
   const KeyValueShard own_then_others[] = {own, gathered};
@@ -111,19 +103,10 @@ void GatherStage::Run(const ConstTensorView& q, const ConstTensorView& k, const 
                      .key_values = own_first_ ? std::span(own_then_others) : std::span(&gathered, 1),
                      .state = state_.view(),
                      .output = output};
-  if (parts.compute && own_first_) {
-    kernel_.AccumulateArriving(step, arriving, leaving, "allgather of K/V", 0);
-  }
+  if (own_first_) kernel_.AccumulateArriving(parts, step, arriving, leaving, "allgather of K/V", 0);
   arriving.Wait("allgather of K/V", 0);
-  if (parts.compute && !own_first_) {
-    kernel_.Accumulate(step, {&leaving});
-  }
+  if (!own_first_) kernel_.Accumulate(parts, step, {&leaving});
   leaving.Wait("allgather of K/V", 0);
-}
-
-int64_t GatherStage::comm_bytes() const {
-  return 2 * InputBytes(problem_, layout_.heads.kv.size(), layout_.TokensOf(layout_.rank)) *
-         (layout_.size() - 1);
 }
 
 }  // namespace

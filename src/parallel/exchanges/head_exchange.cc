@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "src/mpi/peers.h"
+
 namespace attention {
 namespace {
 
@@ -38,40 +40,38 @@ void HeadExchange::StartTokensToHeads(size_t piece, const ConstTensorView& q, co
                                       const ConstTensorView& v, RequestSet& requests) {
   if (piece >= most_pieces_) return;
   const HeadShare own = PieceOf(rank_, piece);
-  for (size_t turn = 1; turn < size_; ++turn) {
-    const size_t source = (rank_ + size_ - turn) % size_, destination = (rank_ + turn) % size_;
-    for (const TokenSegment& segment : tokens_[source]) {
-      requests.Receive({InGroup(this->q(own), segment)}, static_cast<int>(source));
-      requests.Receive({InGroup(this->k(own), segment)}, static_cast<int>(source));
-      requests.Receive({InGroup(this->v(own), segment)}, static_cast<int>(source));
+  ForEachPeer(static_cast<int>(rank_), static_cast<int>(size_), [&](int source, int destination) {
+    for (const TokenSegment& segment : tokens_[static_cast<size_t>(source)]) {
+      requests.Receive({InGroup(this->q(own), segment)}, source);
+      requests.Receive({InGroup(this->k(own), segment)}, source);
+      requests.Receive({InGroup(this->v(own), segment)}, source);
     }
-    const HeadShare theirs = PieceOf(destination, piece);
+    const HeadShare theirs = PieceOf(static_cast<size_t>(destination), piece);
     for (const TokenSegment& segment : tokens_[rank_]) {
-      requests.Send({Block(q, theirs.query, segment)}, static_cast<int>(destination));
-      requests.Send({Block(k, theirs.kv, segment)}, static_cast<int>(destination));
-      requests.Send({Block(v, theirs.kv, segment)}, static_cast<int>(destination));
+      requests.Send({Block(q, theirs.query, segment)}, destination);
+      requests.Send({Block(k, theirs.kv, segment)}, destination);
+      requests.Send({Block(v, theirs.kv, segment)}, destination);
     }
-  }
+  });
   for (const TokenSegment& segment : tokens_[rank_]) {
-    CopyBlock(Block(q, own.query, segment), InGroup(this->q(own), segment));
-    CopyBlock(Block(k, own.kv, segment), InGroup(this->k(own), segment));
-    CopyBlock(Block(v, own.kv, segment), InGroup(this->v(own), segment));
+    requests.Copy(Block(q, own.query, segment), InGroup(this->q(own), segment));
+    requests.Copy(Block(k, own.kv, segment), InGroup(this->k(own), segment));
+    requests.Copy(Block(v, own.kv, segment), InGroup(this->v(own), segment));
   }
 }
 
 void HeadExchange::StartHeadsToTokens(size_t piece, const TensorView& output, RequestSet& requests) {
   const HeadShare own = PieceOf(rank_, piece);
-  for (size_t turn = 1; turn < size_; ++turn) {
-    const size_t source = (rank_ + size_ - turn) % size_, destination = (rank_ + turn) % size_;
+  ForEachPeer(static_cast<int>(rank_), static_cast<int>(size_), [&](int source, int destination) {
     for (const TokenSegment& segment : tokens_[rank_]) {
-      requests.Receive({Block(output, PieceOf(source, piece).query, segment)}, static_cast<int>(source));
+      requests.Receive({Block(output, PieceOf(static_cast<size_t>(source), piece).query, segment)}, source);
     }
-    for (const TokenSegment& segment : tokens_[destination]) {
-      requests.Send({InGroup(this->output(own), segment)}, static_cast<int>(destination));
+    for (const TokenSegment& segment : tokens_[static_cast<size_t>(destination)]) {
+      requests.Send({InGroup(this->output(own), segment)}, destination);
     }
-  }
+  });
   for (const TokenSegment& segment : tokens_[rank_]) {
-    CopyBlock(InGroup(this->output(own), segment), Block(output, own.query, segment));
+    requests.Copy(InGroup(this->output(own), segment), Block(output, own.query, segment));
   }
 }
 
@@ -79,16 +79,6 @@ HeadShare HeadExchange::PieceOf(size_t r, size_t piece) const {
   if (piece < pieces_[r].size()) return pieces_[r][piece];
   const HeadShare& all = heads_[r];
   return {{all.query.begin, all.query.begin}, {all.kv.begin, all.kv.begin}};
-}
-
-int64_t HeadExchange::comm_bytes() const {
-  const int64_t own_tokens = TokenCount(tokens_[rank_]);
-  int64_t heads_of_others = 0;
-  for (size_t r = 0; r < size_; ++r) {
-    if (r != rank_) heads_of_others += heads_[r].query.size() + 2 * heads_[r].kv.size();
-  }
-  return InputBytes(problem_, heads_of_others, own_tokens) +
-         OutputBytes(problem_, heads_[rank_].query.size(), TokenCount(group_tokens_) - own_tokens);
 }
 
 }  // namespace attention

@@ -53,7 +53,6 @@ class HeadExchange {
   }
   const TokenSegments& group_tokens() const { return group_tokens_; }
 
-  int64_t comm_bytes() const;
   size_t workspace_bytes() const { return q_.size_bytes() + key_value_.size_bytes() + output_.size_bytes(); }
 
  private:

@@ -66,19 +66,19 @@ KernelRunner::KernelRunner(const AttentionPlan& plan, const HeadShare& heads, in
   }
 }
 
-void KernelRunner::Accumulate(AttentionStep step, const std::vector<RequestSet*>& under_way) {
-  if (!backend_) return;
+void KernelRunner::Accumulate(RunParts parts, AttentionStep step, const std::vector<RequestSet*>& under_way) {
+  if (!backend_ || !parts.compute) return;
   Poller poller(under_way);
   if (poll_progress_ && !poller.PollNow()) step.progress = {&Poller::Poll, &poller};
   backend_->Accumulate(step);
 }
 
-void KernelRunner::AccumulateArriving(const AttentionStep& step, RequestSet& arriving, RequestSet& leaving,
-                                      const char* operation, int64_t number) {
+void KernelRunner::AccumulateArriving(RunParts parts, const AttentionStep& step, RequestSet& arriving,
+                                      RequestSet& leaving, const char* operation, int64_t number) {
   const AttentionStep here = step.OfShard(0), next = step.OfShard(1);
   const auto accumulate = [&](AttentionStep part, const IndexRange& kv_heads) {
     part.kv_heads = {kv_heads.begin, kv_heads.end};
-    Accumulate(part, {&arriving, &leaving});
+    Accumulate(parts, part, {&arriving, &leaving});
   };
   const auto has_arrived = [&] { return poll_progress_ ? arriving.Poll() : arriving.is_empty(); };
   size_t alone = 0;

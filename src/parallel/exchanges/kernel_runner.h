@@ -12,7 +12,8 @@
 
 namespace attention {
 
-// Which parts of a run are done; all of them in one that counts.
+// Which parts of a run are done; all of them in one that counts. RequestSet leaves out what does not move,
+// and KernelRunner what is not computed.
 struct RunParts {
   bool exchange = true;
   bool compute = true;
@@ -25,8 +26,9 @@ class KernelRunner {
   KernelRunner(const AttentionPlan& plan, const HeadShare& heads, int64_t max_query_tokens,
                int64_t max_kv_tokens);
 
-  // One step; everything in `under_way` is polled from the kernel's progress callback if the options say so.
-  void Accumulate(AttentionStep step, const std::vector<RequestSet*>& under_way);
+  // One step, unless `parts` leaves computing out; everything in `under_way` is polled from the kernel's
+  // progress callback if the options say so.
+  void Accumulate(RunParts parts, AttentionStep step, const std::vector<RequestSet*>& under_way);
 
   // The last two shards of a strategy whose keys come in turns, of an algorithm with a state: `step` has two,
   // the first of which is there, while `arriving` brings the second. KV heads are taken in pieces. A piece
@@ -34,8 +36,8 @@ class KernelRunner {
   // take both in one pass, which spares their queries and state a second one (1 to 1.5 % of the time at 2048
   // rows and keys a rank). Which piece is taken when changes no bit of the result. Waits for `arriving`, and
   // polls `leaving`, the rank's own sends, too. `operation` and `number`: as in RequestSet::Wait.
-  void AccumulateArriving(const AttentionStep& step, RequestSet& arriving, RequestSet& leaving,
-                          const char* operation, int64_t number);
+  void AccumulateArriving(RunParts parts, const AttentionStep& step, RequestSet& arriving,
+                          RequestSet& leaving, const char* operation, int64_t number);
 
   size_t workspace_bytes() const { return backend_ ? backend_->workspace_bytes() : 0; }
   TileSizes tiles() const { return backend_ ? backend_->tiles() : requested_tiles_; }

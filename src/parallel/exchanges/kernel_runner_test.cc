@@ -62,7 +62,7 @@ class KernelRunnerTest : public testing::Test {
                             {Isa::kScalar, 1, &MakePatient, poll_progress}, world_.size(), world_.rank());
     if (world_.rank() == 0) {
       if (receives) requests.Receive({block()}, 1);
-      KernelRunner(plan, {{0, 1}, {0, 1}}, 2, 2).Accumulate({}, {&requests});
+      KernelRunner(plan, {{0, 1}, {0, 1}}, 2, 2).Accumulate({}, {}, {&requests});
     } else {
       MPI_Recv(nullptr, 0, MPI_BYTE, 0, kGoTag, world_.handle(), MPI_STATUS_IGNORE);
       values_.assign(values_.size(), 3.0f);

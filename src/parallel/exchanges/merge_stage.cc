@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "src/attention/attention_state.h"
+#include "src/mpi/peers.h"
 #include "src/parallel/exchanges/sequence_stage.h"
 #include "src/parallel/exchanges/sequence_stages.h"
 #include "src/parallel/exchanges/state_exchange.h"
@@ -28,7 +29,6 @@ class MergeStage : public SequenceStage {
 
   void Run(const ConstTensorView& q, const ConstTensorView& k, const ConstTensorView& v,
            const TensorView& output, RunParts parts) override;
-  int64_t comm_bytes() const override;
   size_t workspace_bytes() const override;
   TileSizes tiles() const override { return kernel_.tiles(); }
 
@@ -65,28 +65,26 @@ MergeStage::MergeStage(const AttentionPlan& plan, const SequenceLayout& layout,
 void MergeStage::Run(const ConstTensorView& q, const ConstTensorView& k, const ConstTensorView& v,
                      const TensorView& output, RunParts parts) {
   const int size = layout_.size();
-  std::vector<RequestSet> arriving(static_cast<size_t>(size), RequestSet(*communicator_));
-  RequestSet homeward(*communicator_);  // everything that nobody waits for until the end
+  std::vector<RequestSet> arriving(static_cast<size_t>(size), RequestSet(*communicator_, parts.exchange));
+  RequestSet homeward(*communicator_, parts.exchange);  // everything that nobody waits for until the end
   std::vector<RequestSet*> under_way = {&homeward};
   for (RequestSet& queries : arriving) under_way.push_back(&queries);
-  for (int turn = 1; parts.exchange && turn < size; ++turn) {
-    const int source = (layout_.rank - turn + size) % size;
+  ForEachPeer(layout_.rank, size, [&](int source, int destination) {
     arriving[static_cast<size_t>(source)].Receive({queries_[static_cast<size_t>(source)].view()}, source);
-    homeward.Send({q}, (layout_.rank + turn) % size);
-  }
+    homeward.Send({q}, destination);
+  });
   for (int step = 0; step < size; ++step) {
     const size_t owner = static_cast<size_t>((layout_.rank - step + size) % size);
     arriving[owner].Wait("merge: queries", step);
     const ConstTensorView queries = step == 0 ? q : ConstTensorView(queries_[owner].view());
-    if (parts.compute) {
-      const KeyValueShard own = {k, v, layout_.own()};
-      kernel_.Accumulate({.query = {queries, layout_.tokens[owner]},
-                          .key_values = std::span(&own, 1),
-                          .state = computed_[owner].view(),
-                          .last = false},
-                         under_way);
-    }
-    if (parts.exchange && step > 0) {
+    const KeyValueShard own = {k, v, layout_.own()};
+    kernel_.Accumulate(parts,
+                       {.query = {queries, layout_.tokens[owner]},
+                        .key_values = std::span(&own, 1),
+                        .state = computed_[owner].view(),
+                        .last = false},
+                       under_way);
+    if (step > 0) {
       // Our queries went to rank + step in that rank's step `step`: its state of them arrives in this order.
       const int helper = (layout_.rank + step) % size;
       ReceiveState(homeward, received_[static_cast<size_t>(helper)].view(), helper);
@@ -103,12 +101,6 @@ void MergeStage::MergeInRankOrder(const TensorView& output) {
   const AttentionStateView total = state_of(0);
   for (size_t r = 1; r < received_.size(); ++r) MergeState(total, state_of(r));
   FinishState(total, output);
-}
-
-int64_t MergeStage::comm_bytes() const {
-  const int64_t heads = layout_.heads.query.size(), own = layout_.TokensOf(layout_.rank);
-  return InputBytes(problem_, heads, own) * (layout_.size() - 1) +
-         StateBytes(problem_, heads, layout_.total_tokens() - own);
 }
 
 size_t MergeStage::workspace_bytes() const {

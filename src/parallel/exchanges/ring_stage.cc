@@ -41,7 +41,6 @@ class RingStage : public SequenceStage {
 
   void Run(const ConstTensorView& q, const ConstTensorView& k, const ConstTensorView& v,
            const TensorView& output, RunParts parts) override;
-  int64_t comm_bytes() const override;
   size_t workspace_bytes() const override;
   TileSizes tiles() const override { return kernel_.tiles(); }
 
@@ -81,37 +80,30 @@ void RingStage::Run(const ConstTensorView& q, const ConstTensorView& k, const Co
                      .key_values = std::span(shards, 1),
                      .state = state_.view(),
                      .output = output};
-  if (steps == 1 && parts.compute) kernel_.Accumulate(step, {});
+  if (steps == 1) kernel_.Accumulate(parts, step, {});
   for (int number = 0; number + 1 < steps; ++number) {
     const KeyValueBuffer& buffer = arriving_[number % 2];
     const int64_t tokens = layout_.TokensOf(SourceOf(layout_, number + 1));
     const TensorView next_k = buffer.k.Dense(tokens), next_v = buffer.v.Dense(tokens);
     shards[1] = {next_k, next_v, layout_.tokens[static_cast<size_t>(SourceOf(layout_, number + 1))]};
-    RequestSet arriving(*communicator_), leaving(*communicator_);
-    if (parts.exchange) {
-      arriving.Receive({next_k}, left);
-      arriving.Receive({next_v}, left);
-      leaving.Send({shards[0].k}, right);
-      leaving.Send({shards[0].v}, right);
-    }
+    RequestSet arriving(*communicator_, parts.exchange), leaving(*communicator_, parts.exchange);
+    arriving.Receive({next_k}, left);
+    arriving.Receive({next_v}, left);
+    leaving.Send({shards[0].k}, right);
+    leaving.Send({shards[0].v}, right);
     const bool are_last_two = number + 2 == steps;
     step.first = number == 0;
     step.last = are_last_two;
     step.key_values = std::span(shards, are_last_two ? 2 : 1);
-    if (parts.compute && are_last_two) {
-      kernel_.AccumulateArriving(step, arriving, leaving, "ring", number);
-    } else if (parts.compute) {
-      kernel_.Accumulate(step, {&arriving, &leaving});
+    if (are_last_two) {
+      kernel_.AccumulateArriving(parts, step, arriving, leaving, "ring", number);
+    } else {
+      kernel_.Accumulate(parts, step, {&arriving, &leaving});
     }
     arriving.Wait("ring", number);
     leaving.Wait("ring", number);
     shards[0] = shards[1];
   }
-}
-
-int64_t RingStage::comm_bytes() const {
-  const int right = (layout_.rank + 1) % layout_.size();
-  return 2 * InputBytes(problem_, layout_.heads.kv.size(), layout_.total_tokens() - layout_.TokensOf(right));
 }
 
 size_t RingStage::workspace_bytes() const {

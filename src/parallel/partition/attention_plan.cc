@@ -37,7 +37,6 @@ AttentionPlan AttentionPlan::Make(const AttentionProblem& problem, const Variant
   const Phase phase = problem.is_decode() ? Phase::kDecode : Phase::kPrefill;
   const std::string why = WhyInvalid(variant, contract, phase);
   Require(why.empty(), why);
-  Require(options.backend != nullptr, "no kernel backend given");
   Require(options.threads >= 1, "threads ", options.threads, " is not at least 1");
   AttentionPlan plan = {problem, variant, contract, options, ranks, rank, 1, 1};
   if (variant.grid.is_set()) {
@@ -51,6 +50,15 @@ AttentionPlan AttentionPlan::Make(const AttentionProblem& problem, const Variant
     plan.token_parts = ranks;
   }
   return plan;
+}
+
+PlanEnds AttentionPlan::ends() const {
+  if (problem.is_decode() && variant.exchange == Exchange::kMerge) return PlanEnds::kSplitKeys;
+  const bool starts_complete =
+      contract == Contract::kReplicated ||
+      (contract == Contract::kNative && variant.strategy == ParallelStrategy::kHeadwise);
+  if (starts_complete) return PlanEnds::kReplicated;
+  return head_parts > 1 && token_parts == 1 ? PlanEnds::kHeads : PlanEnds::kTokens;
 }
 
 HeadShare AttentionPlan::heads_of(int head_index) const {

@@ -24,6 +24,14 @@ struct ExecutionOptions {
   int64_t least_block_bytes = int64_t{1} << 20;
 };
 
+// Where a plan's run starts and ends, which chooses the contract's implementation (parallel/contracts).
+enum class PlanEnds {
+  kReplicated,  // all that a rank needs is there from the start; outputs are gathered, or stay
+  kSplitKeys,   // decode: queries everywhere, keys and values sharded by tokens, or read so
+  kHeads,       // tokens sharded at both ends, heads in between
+  kTokens,      // tokens sharded throughout
+};
+
 // Every strategy is a grid: head_parts x token_parts = ranks. headwise is P x 1, sequence 1 x P. Rank r has
 // place r % head_parts among the ranks that divide heads, and belongs to token group r / head_parts.
 struct AttentionPlan {
@@ -40,6 +48,7 @@ struct AttentionPlan {
   static AttentionPlan Make(const AttentionProblem& problem, const Variant& variant, Contract contract,
                             const ExecutionOptions& options, int ranks, int rank);
 
+  PlanEnds ends() const;
   int head_index() const { return rank % head_parts; }
   int token_index() const { return rank / head_parts; }
   // Heads by place in the group.

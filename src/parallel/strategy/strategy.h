@@ -1,38 +1,18 @@
-// The words of distribution: who owns what, how data moves, where inputs start and outputs end; and which
-// combinations are valid. Spelled the same in YAML, on the command line and in CSV.
-#ifndef SRC_PARALLEL_STRATEGY_H_
-#define SRC_PARALLEL_STRATEGY_H_
+// A problem and a variant: what is computed, and how it is distributed; and which combinations are valid.
+#ifndef SRC_PARALLEL_STRATEGY_STRATEGY_H_
+#define SRC_PARALLEL_STRATEGY_STRATEGY_H_
 
 #include <cstdint>
-#include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "src/attention/algorithm.h"
 #include "src/attention/attention_types.h"
 #include "src/attention/mask.h"
+#include "src/parallel/strategy/exchange.h"
+#include "src/parallel/strategy/words.h"
 
 namespace attention {
-
-enum class ParallelStrategy { kHeadwise, kSequence };
-enum class Exchange {
-  kNone,  // headwise: heads in, heads out (tensor-parallel blocks; in scope attention it measures kernels)
-  kAllgather,  // headwise: outputs gathered. sequence: K/V gathered first (Llama 3's context parallelism)
-  kAllToAll,   // headwise: tokens in, tokens out (DeepSpeed-Ulysses)
-  kRing,       // sequence: K/V rotate (Liu, Zaharia, Abbeel 2023)
-  kMerge,      // sequence: queries travel, partial states merge (flash-decoding across ranks, tree attention)
-};
-enum class Sharding {
-  kContiguous,  // rank r owns chunk r of P
-  kZigzag,      // rank r owns chunks r and 2P-1-r of 2P: balances causal work
-};
-enum class Contract {
-  kNative,        // each strategy's own natural ends: what the original study compared
-  kReplicated,    // everything everywhere at both ends
-  kTokenSharded,  // tokens dealt at both ends
-};
-enum class Phase { kPrefill, kDecode };
 
 // 2-D parallelism (USP, Fang & Zhao 2024): `headwise` ranks that are neighbours share the tokens of their
 // group among each other by heads; `sequence` groups run the sequence strategy between them. Rank = group *
@@ -73,19 +53,6 @@ struct AttentionProblem {
   int64_t group_size() const { return query_heads / kv_heads; }
   bool is_decode() const { return phase == Phase::kDecode || query_tokens < kv_tokens; }
 };
-
-constexpr std::string_view Name(ParallelStrategy strategy) {
-  return strategy == ParallelStrategy::kHeadwise ? "headwise" : "sequence";
-}
-std::string_view Name(Exchange exchange);
-std::string_view Name(Sharding sharding);
-std::string_view Name(Contract contract);
-std::string_view Name(Phase phase);
-std::optional<ParallelStrategy> ParseStrategy(std::string_view name);
-std::optional<Exchange> ParseExchange(std::string_view name);
-std::optional<Sharding> ParseSharding(std::string_view name);
-std::optional<Contract> ParseContract(std::string_view name);
-std::optional<Phase> ParsePhase(std::string_view name);
 
 // "sequence(ring,zigzag)+online_softmax"; a grid adds ",grid=2x4" (headwise x sequence) inside the brackets,
 // tiles other than auto add "[q=64,kv=256]" at the end.
@@ -138,4 +105,4 @@ std::vector<ValidCombination> ValidCombinations(Phase phase);
 
 }  // namespace attention
 
-#endif  // SRC_PARALLEL_STRATEGY_H_
+#endif  // SRC_PARALLEL_STRATEGY_STRATEGY_H_

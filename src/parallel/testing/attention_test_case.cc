@@ -148,6 +148,8 @@ TestResult RunTestCase(Communicator& ranks, const TestCase& test_case, const Tes
   TestResult result;
   result.tolerance = Tolerance(problem);
   result.bytes_by_formula = attention->comm_bytes_formula();
+  result.workspace_bytes = static_cast<int64_t>(attention->workspace_bytes());
+  result.buffer_bytes_by_formula = ExchangeBufferBytes(attention->plan());
   int64_t before = ranks.traffic().bytes_sent;
   const auto counted = [&] {
     return ranks.traffic().bytes_sent - std::exchange(before, ranks.traffic().bytes_sent);

@@ -39,9 +39,11 @@ struct TestResult {
   double tolerance = 0;
   int64_t bytes_sent = 0;  // counted
   int64_t bytes_by_formula = 0;
-  int64_t bytes_exchange_only = 0;  // counted in RunExchangeOnly
-  int64_t bytes_compute_only = 0;   // counted in RunComputeOnly
-  std::vector<float> output;        // this rank's shard, [batch, heads, local tokens, head_dim]
+  int64_t workspace_bytes = 0;
+  int64_t buffer_bytes_by_formula = 0;  // without the kernel's workspace
+  int64_t bytes_exchange_only = 0;      // counted in RunExchangeOnly
+  int64_t bytes_compute_only = 0;       // counted in RunComputeOnly
+  std::vector<float> output;            // this rank's shard, [batch, heads, local tokens, head_dim]
 };
 
 // Collective over `ranks`. Output memory is NaN before the run: a row that nobody writes is an error.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "src/base/error.h"
+#include "src/mpi/peers.h"
 #include "src/mpi/request_set.h"
 
 namespace attention {
@@ -72,20 +73,18 @@ void RankSum::Run(float* data, int64_t elements) {
           " elements are more than room was made for");
   float* received = received_.As<float>().data();
   RequestSet parts(*communicator_);
-  for (int turn = 1; turn < size; ++turn) {
-    const int source = (rank - turn + size) % size, destination = (rank + turn) % size;
+  ForEachPeer(rank, size, [&](int source, int destination) {
     Receive(parts, received + source * stride, slice(rank).size(), source);
     Send(parts, data + slice(destination).begin, slice(destination).size(), destination);
-  }
+  });
   parts.Wait("sum over ranks: parts", 0);
   AddInRankOrder(data + slice(rank).begin, slice(rank).size(), stride);
   if (direct) return;
   RequestSet sums(*communicator_);
-  for (int turn = 1; turn < size; ++turn) {
-    const int source = (rank - turn + size) % size, destination = (rank + turn) % size;
+  ForEachPeer(rank, size, [&](int source, int destination) {
     Receive(sums, data + slice(source).begin, slice(source).size(), source);
     Send(sums, data + slice(rank).begin, slice(rank).size(), destination);
-  }
+  });
   sums.Wait("sum over ranks: results", 1);
 }
 
@@ -101,11 +100,10 @@ void GatherColumns(const Communicator& communicator, const Rows& rows, const Col
                       rows.stride};
   };
   RequestSet requests(communicator);
-  for (int turn = 1; turn < size; ++turn) {
-    const int source = (rank - turn + size) % size;
+  ForEachPeer(rank, size, [&](int source, int destination) {
     requests.Receive({block(source)}, source);
-    requests.Send({block(rank)}, (rank + turn) % size);
-  }
+    requests.Send({block(rank)}, destination);
+  });
   requests.Wait("allgather of columns", 0);
 }
 
@@ -118,15 +116,14 @@ void GatherTokens(const Communicator& communicator, const TokenRows& shape, cons
   const ConstTensorView local =
       HeadMajorView(mine, DataType::kFloat32, {shape.batch, 1, TokenCount(own), shape.width});
   RequestSet requests(communicator);
-  for (int turn = 1; turn < size; ++turn) {
-    const int source = (rank - turn + size) % size;
+  ForEachPeer(rank, size, [&](int source, int destination) {
     for (const TokenSegment& segment : segments(source)) {
       requests.Receive({all.SliceTokens(segment.global_begin, segment.length)}, source);
     }
     for (const TokenSegment& segment : own) {
-      requests.Send({local.SliceTokens(segment.local_begin, segment.length)}, (rank + turn) % size);
+      requests.Send({local.SliceTokens(segment.local_begin, segment.length)}, destination);
     }
-  }
+  });
   for (const TokenSegment& segment : own) {
     CopyBlock(local.SliceTokens(segment.local_begin, segment.length),
               all.SliceTokens(segment.global_begin, segment.length));

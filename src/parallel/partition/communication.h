@@ -1,0 +1,20 @@
+// What a plan costs beside computing: the rows of strategy/exchange.h, applied to one rank of a plan.
+#ifndef SRC_PARALLEL_PARTITION_COMMUNICATION_H_
+#define SRC_PARALLEL_PARTITION_COMMUNICATION_H_
+
+#include <cstdint>
+
+#include "src/parallel/partition/attention_plan.h"
+
+namespace attention {
+
+// Payload bytes that the plan's rank sends to other ranks in one run. Equals what the communicator counts, in
+// a test.
+int64_t BytesSent(const AttentionPlan& plan);
+// Bytes of the exchange's buffers and states on the plan's rank; the kernel's workspace comes on top. Equals
+// what is allocated, in a test.
+int64_t ExchangeBufferBytes(const AttentionPlan& plan);
+
+}  // namespace attention
+
+#endif  // SRC_PARALLEL_PARTITION_COMMUNICATION_H_

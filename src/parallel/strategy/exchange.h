@@ -1,0 +1,157 @@
+// How data moves between the ranks: one row per exchange of a strategy in a phase, which owns where it is
+// valid, how many bytes a rank sends, and how much memory it needs. Everything else that has to know an
+// exchange asks its row:
+// --list and messages (strategy.h), the byte counter's test, the dry run's estimates. Who makes it stands in
+// exchanges/sequence_stages.h (sequence) and make_distributed_attention.cc (the contracts).
+#ifndef SRC_PARALLEL_STRATEGY_EXCHANGE_H_
+#define SRC_PARALLEL_STRATEGY_EXCHANGE_H_
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "src/parallel/strategy/words.h"
+
+namespace attention {
+
+enum class Exchange {
+  kNone,  // headwise: heads in, heads out (tensor-parallel blocks; in scope attention it measures kernels)
+  kAllgather,  // headwise: outputs gathered. sequence: K/V gathered first (Llama 3's context parallelism)
+  kAllToAll,   // headwise: tokens in, tokens out (DeepSpeed-Ulysses)
+  kRing,       // sequence: K/V rotate (Liu, Zaharia, Abbeel 2023)
+  kMerge,      // sequence: queries travel, partial states merge (flash-decoding across ranks, tree attention)
+};
+
+inline constexpr Word<Exchange> kExchanges[] = {
+    {Exchange::kNone, "none", "head-sharded at both ends"},
+    {Exchange::kAllgather, "allgather",
+     "outputs gathered (headwise), keys and values gathered first (sequence)"},
+    {Exchange::kAllToAll, "all_to_all", "tokens in, tokens out"},
+    {Exchange::kRing, "ring", "keys and values rotate"},
+    {Exchange::kMerge, "merge", "queries travel, partial results merge"},
+};
+constexpr std::string_view Name(Exchange exchange) { return NameIn(kExchanges, exchange); }
+constexpr std::optional<Exchange> ParseExchange(std::string_view name) { return ParseIn(kExchanges, name); }
+
+// What a rank knows of the ranks it exchanges with, for formulas. Tokens of the exchange's ranks: prefill,
+// those that each owns; decode, the query tokens, which every rank has. Bytes are those of one token: of this
+// rank's heads in a sequence exchange, of all heads in a headwise one unless they say `own`.
+struct ExchangeSizes {
+  int64_t ranks = 1;
+  int64_t own_tokens = 0;
+  int64_t right_tokens = 0;  // of the next rank
+  int64_t most_tokens = 0;   // of any rank
+  int64_t total_tokens = 0;
+  int64_t query_bytes = 0;      // Q
+  int64_t key_value_bytes = 0;  // K and V together
+  int64_t output_bytes = 0;     // float32
+  int64_t state_bytes = 0;      // o, m and l, float32
+  int64_t own_query_bytes = 0;  // headwise: of this rank's heads, as the next two
+  int64_t own_key_value_bytes = 0;
+  int64_t own_output_bytes = 0;
+  // headwise: Q, K and V of the heads of all others; a KV head that several ranks read counts for each.
+  int64_t input_bytes_of_others = 0;
+  bool carries_state = true;  // of the algorithm
+};
+
+struct ExchangeRow {
+  Phase phase;
+  ParallelStrategy strategy;
+  Exchange exchange;
+  bool native, token_sharded, replicated;  // contracts under which it is valid
+  bool zigzag;                             // whether tokens of a prefill are sharded
+  bool needs_state;                        // only for algorithms with AlgorithmRow::carries_state
+  // Payload this rank sends to all others in one run.
+  int64_t (*bytes_sent)(const ExchangeSizes& sizes);
+  // What it keeps beside inputs, output and the kernel's workspace: room for what arrives, and states.
+  int64_t (*buffer_bytes)(const ExchangeSizes& sizes);
+
+  constexpr bool Allows(Contract contract) const {
+    return contract == Contract::kNative       ? native
+           : contract == Contract::kReplicated ? replicated
+                                               : token_sharded;
+  }
+};
+
+namespace exchange_formulas {
+
+inline int64_t Nothing(const ExchangeSizes&) { return 0; }
+
+// Its outputs to each of the others.
+inline int64_t GatherOutputs(const ExchangeSizes& t) {
+  return t.own_output_bytes * t.own_tokens * (t.ranks - 1);
+}
+
+// Its tokens of everybody's heads to everybody, and its heads' outputs of everybody's tokens back.
+inline int64_t AllToAll(const ExchangeSizes& t) {
+  return t.input_bytes_of_others * t.own_tokens + t.own_output_bytes * (t.total_tokens - t.own_tokens);
+}
+inline int64_t AllToAllBuffers(const ExchangeSizes& t) {
+  return (t.own_query_bytes + t.own_key_value_bytes + t.own_output_bytes) * t.total_tokens;
+}
+
+// K and V of all but the right neighbour pass through.
+inline int64_t Ring(const ExchangeSizes& t) { return t.key_value_bytes * (t.total_tokens - t.right_tokens); }
+inline int64_t RingBuffers(const ExchangeSizes& t) {
+  if (t.ranks == 1) return 0;
+  return std::min<int64_t>(2, t.ranks - 1) * t.key_value_bytes * t.most_tokens + t.state_bytes * t.own_tokens;
+}
+
+// Its K and V to each of the others. With a state own keys stay where they are.
+inline int64_t GatherKeys(const ExchangeSizes& t) { return t.key_value_bytes * t.own_tokens * (t.ranks - 1); }
+inline int64_t GatherKeysBuffers(const ExchangeSizes& t) {
+  if (t.ranks == 1) return 0;
+  return t.carries_state ? t.key_value_bytes * (t.total_tokens - t.own_tokens) + t.state_bytes * t.own_tokens
+                         : t.key_value_bytes * t.total_tokens;
+}
+
+// Its queries to each of the others, and a partial state to each of them.
+inline int64_t Merge(const ExchangeSizes& t) {
+  return t.query_bytes * t.own_tokens * (t.ranks - 1) + t.state_bytes * (t.total_tokens - t.own_tokens);
+}
+inline int64_t MergeBuffers(const ExchangeSizes& t) {
+  if (t.ranks == 1) return 0;
+  return t.query_bytes * (t.total_tokens - t.own_tokens) +
+         t.state_bytes * (t.total_tokens + t.own_tokens * (t.ranks - 1));
+}
+
+// Decode: its partial state of the queries, which all ranks have, to each of the others.
+inline int64_t MergeStates(const ExchangeSizes& t) { return t.state_bytes * t.own_tokens * (t.ranks - 1); }
+inline int64_t MergeStatesBuffers(const ExchangeSizes& t) { return t.state_bytes * t.own_tokens * t.ranks; }
+
+}  // namespace exchange_formulas
+
+// contracts: native, token_sharded, replicated; then zigzag, needs_state.
+inline constexpr ExchangeRow kExchangeTable[] = {
+    {Phase::kPrefill, ParallelStrategy::kHeadwise, Exchange::kNone, true, false, false, false, false,
+     &exchange_formulas::Nothing, &exchange_formulas::Nothing},
+    {Phase::kPrefill, ParallelStrategy::kHeadwise, Exchange::kAllgather, true, false, true, false, false,
+     &exchange_formulas::GatherOutputs, &exchange_formulas::Nothing},
+    {Phase::kPrefill, ParallelStrategy::kHeadwise, Exchange::kAllToAll, false, true, false, true, false,
+     &exchange_formulas::AllToAll, &exchange_formulas::AllToAllBuffers},
+    {Phase::kPrefill, ParallelStrategy::kSequence, Exchange::kAllgather, true, true, true, true, false,
+     &exchange_formulas::GatherKeys, &exchange_formulas::GatherKeysBuffers},
+    {Phase::kPrefill, ParallelStrategy::kSequence, Exchange::kRing, true, true, false, true, true,
+     &exchange_formulas::Ring, &exchange_formulas::RingBuffers},
+    {Phase::kPrefill, ParallelStrategy::kSequence, Exchange::kMerge, true, true, false, true, true,
+     &exchange_formulas::Merge, &exchange_formulas::MergeBuffers},
+    {Phase::kDecode, ParallelStrategy::kHeadwise, Exchange::kNone, true, false, false, false, false,
+     &exchange_formulas::Nothing, &exchange_formulas::Nothing},
+    {Phase::kDecode, ParallelStrategy::kHeadwise, Exchange::kAllgather, true, false, true, false, false,
+     &exchange_formulas::GatherOutputs, &exchange_formulas::Nothing},
+    {Phase::kDecode, ParallelStrategy::kSequence, Exchange::kMerge, true, false, true, false, true,
+     &exchange_formulas::MergeStates, &exchange_formulas::MergeStatesBuffers},
+};
+
+// Null if the strategy has no such exchange in the phase.
+constexpr const ExchangeRow* FindExchange(Phase phase, ParallelStrategy strategy, Exchange exchange) {
+  for (const ExchangeRow& row : kExchangeTable) {
+    if (row.phase == phase && row.strategy == strategy && row.exchange == exchange) return &row;
+  }
+  return nullptr;
+}
+
+}  // namespace attention
+
+#endif  // SRC_PARALLEL_STRATEGY_EXCHANGE_H_
