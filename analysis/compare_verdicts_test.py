@@ -9,8 +9,8 @@ import unittest
 from pathlib import Path
 
 from analysis import compare_verdicts, verify_ordering
-from analysis import synthetic_run as synthetic
-from analysis.synthetic_run import HEADWISE, SEQUENCE, STANDARD, Cell
+from analysis.testing import synthetic_run as synthetic
+from analysis.testing.synthetic_run import HEADWISE, SEQUENCE, STANDARD, Cell
 
 HOLDS = {SEQUENCE: 1.0, HEADWISE: 1.1, STANDARD: 1.3}
 CONTRADICTED = {SEQUENCE: 1.2, HEADWISE: 1.1, STANDARD: 1.3}

@@ -8,7 +8,8 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from analysis import crossovers, synthetic_run
+from analysis import crossovers
+from analysis.testing import synthetic_run
 
 
 class CrossoversTest(unittest.TestCase):

@@ -10,15 +10,18 @@ from typing import Any, Mapping
 
 import numpy as np
 
-from analysis import kernel_targets, synthetic_run
-from analysis.kernel_measurements import LaunchRounds, Setting, mean_limit_ratio, read_measurements
-from analysis.kernel_targets import Outcome
-from analysis.read_run import UnusableInput, read_run
-from analysis.synthetic_run import Cell
+from analysis import kernel_targets
+from analysis.estimate.kernel_measurements import LaunchRounds, Setting, mean_limit_ratio, read_measurements
+from analysis.judge import kernel_verdicts
+from analysis.judge.kernel_verdicts import Outcome
+from analysis.read.csv_table import UnusableInput
+from analysis.read.read_run import read_run
+from analysis.testing import synthetic_run
+from analysis.testing.synthetic_run import Cell
 
 # What synthetic_run writes beside every sample.
 PEAK, BANDWIDTH = 115e9, 22e9
-TARGETS = kernel_targets.PREFILL_TARGETS
+TARGETS = kernel_verdicts.PREFILL_TARGETS
 
 
 def seconds_at(setting: Setting, fraction: float) -> float:
@@ -45,11 +48,11 @@ def complete_plan() -> dict[Setting, float]:
     """Every setting that has a target at it, ratios a little above: their intervals are wider."""
     plan: dict[Setting, float] = {}
     for (algorithm, causal), targets in TARGETS.items():
-        for seq_len, target in zip(kernel_targets.LENGTHS, targets):
-            for isa in kernel_targets.ISAS:
-                setting = kernel_targets.prefill(algorithm, causal, seq_len, isa)
+        for seq_len, target in zip(kernel_verdicts.LENGTHS, targets):
+            for isa in kernel_verdicts.ISAS:
+                setting = kernel_verdicts.prefill(algorithm, causal, seq_len, isa)
                 plan[setting] = roofline(setting) if target is None else target
-    online = kernel_targets.prefill("online_softmax", False, 2048, "avx512")
+    online = kernel_verdicts.prefill("online_softmax", False, 2048, "avx512")
     plan[replace(online, seq_len=16384)] = 0.92
     plan[replace(online, threads=2)] = 0.92 * 0.96
     plan[replace(online, head_dim=64)] = plan[replace(online, head_dim=64, isa="avx2")] = 0.84
@@ -81,7 +84,7 @@ class KernelTargetsTest(unittest.TestCase):
         return status, out.getvalue() + err.getvalue()
 
     def outcomes(self) -> dict[str, Outcome]:
-        tables = kernel_targets.make_tables(read_measurements([read_run(self.directory)]))
+        tables = kernel_verdicts.make_tables(read_measurements([read_run(self.directory)]))
         return {f"{index} {line.what}": line.outcome for index, table in enumerate(tables) for line in table.lines}
 
     def test_everything_at_its_target_is_met(self) -> None:
@@ -93,7 +96,7 @@ class KernelTargetsTest(unittest.TestCase):
         self.assertIn("28 of 28 targets met", text)
 
     def test_fractions_are_the_planted_ones(self) -> None:
-        setting = kernel_targets.prefill("online_softmax", True, 1024, "avx512")
+        setting = kernel_verdicts.prefill("online_softmax", True, 1024, "avx512")
         decode = Setting("decode", "online_softmax", "bf16", "avx512", 128, True, 4096, 2)
         self.write({setting: 0.5, decode: 0.7})
         measured = read_measurements([read_run(self.directory)])
@@ -114,17 +117,17 @@ class KernelTargetsTest(unittest.TestCase):
         self.assertEqual(self.run_script()[0], 1)
 
     def test_both_isas_too_slow(self) -> None:
-        setting = kernel_targets.prefill("online_softmax", True, 512, "avx512")
+        setting = kernel_verdicts.prefill("online_softmax", True, 512, "avx512")
         self.assert_missed({setting: 0.82, replace(setting, isa="avx2"): 0.82}, "0 online_softmax causal S=512")
 
     def test_one_isa_may_be_slower_but_not_far(self) -> None:
-        setting = kernel_targets.prefill("row_blocked", False, 1024, "avx2")
+        setting = kernel_verdicts.prefill("row_blocked", False, 1024, "avx2")
         self.write({**complete_plan(), setting: 0.86})
         self.assertEqual(self.run_script()[0], 0)
         self.assert_missed({setting: 0.82}, "0 row_blocked    full   S=1024")
 
     def test_standard_against_the_roofline(self) -> None:
-        setting = kernel_targets.prefill("standard", False, 8192, "avx512")
+        setting = kernel_verdicts.prefill("standard", False, 8192, "avx512")
         # D / 4 FLOPs per byte at 22 GB/s: the products take 4.45 ns per pair of query and key, 16 bytes 0.73.
         self.assertAlmostEqual(roofline(setting), 4.452 / (4.452 + 0.727), places=3)
         slow = roofline(setting) - 0.02
@@ -133,8 +136,8 @@ class KernelTargetsTest(unittest.TestCase):
     def test_each_isa_has_a_roofline_of_its_own(self) -> None:
         ones = np.ones(9)
         slow, fast = (LaunchRounds("x/y/0", ones, ones, f * ones, (f + 0.02) * ones) for f in (0.9, 0.8))
-        self.assertAlmostEqual(kernel_targets.beside(slow, None), kernel_targets.beside(fast, None))
-        self.assertAlmostEqual(kernel_targets.beside(slow, 0.7), 0.9)
+        self.assertAlmostEqual(kernel_verdicts.beside(slow, None), kernel_verdicts.beside(fast, None))
+        self.assertAlmostEqual(kernel_verdicts.beside(slow, 0.7), 0.9)
 
     def test_a_clock_that_moves_between_the_types_cancels(self) -> None:
         def rounds(clock: float, speed: float, limit: float) -> LaunchRounds:
@@ -145,7 +148,7 @@ class KernelTargetsTest(unittest.TestCase):
         limits = mean_limit_ratio(pairs)
         self.assertAlmostEqual(limits, 2.0)
         for pair in pairs:
-            self.assertAlmostEqual(kernel_targets.RatioOfFractions(limits)(*pair).centre, 2.0)
+            self.assertAlmostEqual(kernel_verdicts.RatioOfFractions(limits)(*pair).centre, 2.0)
 
     def test_a_bandwidth_that_moves_between_the_types_cancels(self) -> None:
         fp32 = Setting("decode", "online_softmax", "fp32", "avx512", 128, True, 32768, 2)
@@ -158,11 +161,11 @@ class KernelTargetsTest(unittest.TestCase):
 
         # Plain ratios of times: 0.95 and 2.8.
         for bandwidth, fraction, outcome in ((0.5, 0.9, Outcome.MET), (2.0, 0.66, Outcome.MISSED)):
-            table = kernel_targets.bf16_table({fp32: launches(fp32, 22e9, 0.94), bf16: launches(bf16, bandwidth * 22e9, fraction)})
+            table = kernel_verdicts.bf16_table({fp32: launches(fp32, 22e9, 0.94), bf16: launches(bf16, bandwidth * 22e9, fraction)})
             self.assertEqual([line.outcome for line in table.lines], [outcome])
 
     def test_one_bad_launch_is_enough(self) -> None:
-        setting = kernel_targets.prefill("online_softmax", False, 4096, "avx512")
+        setting = kernel_verdicts.prefill("online_softmax", False, 4096, "avx512")
         self.write({setting: 0.92, replace(setting, isa="avx2"): 0.92})
         path = self.directory / "samples.csv"
         rows = [line.split(",") for line in path.read_text().splitlines()]
@@ -174,7 +177,7 @@ class KernelTargetsTest(unittest.TestCase):
         self.assertEqual(self.outcomes()["0 online_softmax full   S=4096"], Outcome.MISSED)
 
     def test_two_threads_bf16_decode_and_growth(self) -> None:
-        online = kernel_targets.prefill("online_softmax", False, 2048, "avx512")
+        online = kernel_verdicts.prefill("online_softmax", False, 2048, "avx512")
         decode = Setting("decode", "online_softmax", "fp32", "avx512", 128, True, 32768, 2)
         for changes, line in (
             ({replace(online, threads=2): 0.92 * 0.93}, "2 online_softmax full   S=2048 avx512 2 threads"),
@@ -197,13 +200,13 @@ class KernelTargetsTest(unittest.TestCase):
 
     def test_unmeasured_targets_are_named(self) -> None:
         plan = complete_plan()
-        del plan[kernel_targets.prefill("standard", False, 512, "avx2")]
+        del plan[kernel_verdicts.prefill("standard", False, 512, "avx2")]
         self.write(plan)
         self.assertEqual(self.outcomes()["0 standard       full   S=512"], Outcome.NOT_MEASURED)
         self.assertEqual(self.run_script()[0], 3)
 
     def test_refuses_what_cannot_be_trusted(self) -> None:
-        setting = kernel_targets.prefill("standard", False, 512, "avx2")
+        setting = kernel_verdicts.prefill("standard", False, 512, "avx2")
         failing = cell_of(setting, 0.8)
         synthetic_run.write_run(
             self.directory, [replace(failing, status={next(iter(failing.times)): "failed"}), cell_of(setting, 0.8)], []
@@ -215,14 +218,14 @@ class KernelTargetsTest(unittest.TestCase):
             read_measurements([read_run(self.directory)])
 
     def test_other_work_is_left_out(self) -> None:
-        setting = kernel_targets.prefill("standard", False, 512, "avx2")
+        setting = kernel_verdicts.prefill("standard", False, 512, "avx2")
         cells = [cell_of(setting, 0.8, ranks=2), cell_of(setting, 0.8, heads=4), cell_of(setting, 0.8, cache="cold")]
         cells.append(Cell({"headwise(none)+standard[q24]": 1.0}, {"ranks": 1}))
         synthetic_run.write_run(self.directory, cells, [])
         self.assertEqual(read_measurements([read_run(self.directory)]), {})
 
     def test_rounds_are_paired_with_their_own_limit(self) -> None:
-        setting = kernel_targets.prefill("online_softmax", False, 512, "avx512")
+        setting = kernel_verdicts.prefill("online_softmax", False, 512, "avx512")
         self.write({setting: 0.9}, launches=1)
         path = self.directory / "samples.csv"
         rows = [line.split(",") for line in path.read_text().splitlines()]

@@ -154,9 +154,9 @@ class MergeTest(unittest.TestCase):
             ("b1", "manifest.json", "{", "manifest.json line 1"),
             ("b2", "manifest.json", "[]", "not the manifest of a run"),
             ("b3", "cases.csv", "", "cases.csv: empty file"),
-            ("b4", "cases.csv", "launch\n1\n", "column 'cell' is missing"),
-            ("b6", "samples.csv", "launch,cell\n1,x\n", "column 'case' is missing"),
-            ("b5", "samples.csv", "a,b\n1\n", "samples.csv line 2: 1 fields where the header has 2"),
+            ("b4", "cases.csv", "launch\n1\n", "cases.csv line 1: missing column cell"),
+            ("b6", "samples.csv", "launch,cell\n1,x\n", "samples.csv line 1: missing column case"),
+            ("b5", "samples.csv", "launch,cell,case\n1,x\n", "samples.csv line 2: 2 fields where the header has 3"),
         ):
             with self.subTest(name):
                 directory = self.part(name, {(0, "x"): True})

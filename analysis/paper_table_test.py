@@ -7,8 +7,10 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from analysis import paper_table, synthetic_run
-from analysis.synthetic_run import HEADWISE, ORDER_CLAIM, SEQUENCE, STANDARD, Cell
+from analysis import paper_table
+from analysis.show import paper_tables
+from analysis.testing import synthetic_run
+from analysis.testing.synthetic_run import HEADWISE, ORDER_CLAIM, SEQUENCE, STANDARD, Cell
 
 
 class PaperTableTest(unittest.TestCase):
@@ -68,7 +70,7 @@ class PaperTableTest(unittest.TestCase):
         self.assertIn("cases.csv: no such file", message)
 
     def test_escape(self) -> None:
-        self.assertEqual(paper_table.escape(r"a_b & 5% {\x}"), r"a\_b \& 5\% \{\textbackslash{}x\}")
+        self.assertEqual(paper_tables.escape(r"a_b & 5% {\x}"), r"a\_b \& 5\% \{\textbackslash{}x\}")
 
 
 if __name__ == "__main__":

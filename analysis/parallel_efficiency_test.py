@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from analysis import parallel_efficiency
-from analysis.paired_statistics import Interval
-from analysis.parallel_efficiency import Efficiency, efficiencies
-from analysis.read_run import read_run
-from analysis.synthetic_run import HEADWISE, SEQUENCE, STANDARD, Cell, write_run
+from analysis.estimate.paired_statistics import Interval
+from analysis.estimate.rank_efficiency import Efficiency, efficiencies
+from analysis.read.read_run import read_run
+from analysis.testing.synthetic_run import HEADWISE, SEQUENCE, STANDARD, Cell, write_run
 
 ZIGZAG = "sequence(ring,zigzag)+online_softmax"
 CONTIGUOUS = "sequence(ring,contiguous)+online_softmax"

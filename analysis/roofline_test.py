@@ -9,8 +9,12 @@ import unittest
 from pathlib import Path
 from typing import Any
 
-from analysis import roofline, synthetic_run
-from analysis.read_run import CASE_COLUMNS, UnusableInput
+from analysis import roofline
+from analysis.estimate import rooflines
+from analysis.read.csv_table import UnusableInput
+from analysis.read.read_run import CASE_COLUMNS
+from analysis.show import roofline_table
+from analysis.testing import synthetic_run
 
 # 100 GFLOP in half a second on a 400 GFLOP/s machine; 2 GB at 20 GB/s take 0.1 s: bound by computing, at half its peak.
 PREFILL: dict[str, Any] = {
@@ -32,7 +36,7 @@ class RooflineTest(unittest.TestCase):
 
     def test_bound_by_computing(self) -> None:
         self.write(PREFILL)
-        (case,) = roofline.read_rooflines(self.directory)
+        (case,) = rooflines.read_rooflines(self.directory)
         self.assertEqual(case.bound, "compute")
         self.assertAlmostEqual(case.roofline_s, 0.25)
         self.assertAlmostEqual(case.share, 0.5)
@@ -42,7 +46,7 @@ class RooflineTest(unittest.TestCase):
 
     def test_bound_by_memory(self) -> None:
         self.write(DECODE)
-        (case,) = roofline.read_rooflines(self.directory)
+        (case,) = rooflines.read_rooflines(self.directory)
         self.assertEqual(case.bound, "memory")
         self.assertAlmostEqual(case.roofline_s, 0.1)
         self.assertAlmostEqual(case.share, 0.8)
@@ -51,29 +55,29 @@ class RooflineTest(unittest.TestCase):
 
     def test_table_names_what_differs_and_compares_with_the_original(self) -> None:
         self.write(PREFILL, DECODE)
-        text = roofline.report(roofline.read_rooflines(self.directory), as_markdown=False)
+        text = roofline_table.report(rooflines.read_rooflines(self.directory), as_markdown=False)
         self.assertIn("model qwen3-0.6b, scope model, dtype fp32", text)
         lines = text.splitlines()
         self.assertEqual(lines[2].split()[:4], ["phase", "batch", "variant", "ms"])
         self.assertEqual(lines[3].split(), "prefill 1 v 500 256.0 compute 250 50.0 50.0 20.0 21.0".split())
         self.assertEqual(lines[4].split(), "decode 3 w 125 24.0 memory 100 80.0 2.0 80.0".split())
         self.assertIn("12.2 tokens/s on 2 ranks and 70.74 on 208 threads of 8 nodes", text)
-        self.assertIn("| --- |", roofline.report(roofline.read_rooflines(self.directory), as_markdown=True))
+        self.assertIn("| --- |", roofline_table.report(rooflines.read_rooflines(self.directory), as_markdown=True))
 
     def test_the_original_is_not_beside_what_it_did_not_measure(self) -> None:
         changes: tuple[dict[str, Any], ...] = ({"seq_len": 1024}, {"scope": "block"}, {"model": "qwen3-8b"})
         for change in changes:
             self.write(PREFILL | change)
-            self.assertNotIn("original", roofline.report(roofline.read_rooflines(self.directory), as_markdown=False))
+            self.assertNotIn("original", roofline_table.report(rooflines.read_rooflines(self.directory), as_markdown=False))
 
     def test_failed_cases_are_left_out(self) -> None:
         self.write(PREFILL | {"status": "failed", "time_median_s": ""}, DECODE)
-        self.assertEqual([case.variant for case in roofline.read_rooflines(self.directory)], ["w"])
+        self.assertEqual([case.variant for case in rooflines.read_rooflines(self.directory)], ["w"])
 
     def test_unusable_input_is_one_line(self) -> None:
         def complaint() -> str:
             with self.assertRaises(UnusableInput) as caught:
-                roofline.read_rooflines(self.directory)
+                rooflines.read_rooflines(self.directory)
             return str(caught.exception)
 
         self.assertIn("cases.csv: no such file", complaint())

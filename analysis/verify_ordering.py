@@ -16,11 +16,12 @@ from typing import Sequence
 # Run as a script, Python finds only this directory; the modules are named from the directory above.
 sys.path.insert(0, str(Path(__file__).absolute().parent.parent))
 
-from analysis.json_report import report_as_json
-from analysis.read_run import FACTOR_COLUMNS, UnusableInput, read_run
-from analysis.tables import format_report
-from analysis.text_table import print_quietly
-from analysis.verdicts import EXIT_UNUSABLE, exit_code, judge_run
+from analysis.judge.verdicts import EXIT_UNUSABLE, exit_code, judge_run
+from analysis.read.csv_table import UnusableInput
+from analysis.read.read_run import FACTOR_COLUMNS, read_run
+from analysis.show.json_report import report_as_json
+from analysis.show.text_table import print_quietly
+from analysis.show.verdict_tables import format_report
 
 # What --write writes beside the data: what is printed, with and without --json.
 TEXT_FILE = "verdict.txt"

@@ -11,9 +11,9 @@ import unittest
 from pathlib import Path
 from typing import Any, Callable
 
-from analysis import synthetic_run as synthetic
 from analysis import verify_ordering
-from analysis.synthetic_run import HEADWISE, ORDER, ORDER_CLAIM, SEQUENCE, STANDARD, Cell
+from analysis.testing import synthetic_run as synthetic
+from analysis.testing.synthetic_run import HEADWISE, ORDER, ORDER_CLAIM, SEQUENCE, STANDARD, Cell
 from analysis.verify_ordering import main
 
 HOLDS = {SEQUENCE: 1.0, HEADWISE: 1.1, STANDARD: 1.3}

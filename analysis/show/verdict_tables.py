@@ -7,11 +7,11 @@ import textwrap
 from collections import Counter
 from typing import Mapping, Sequence
 
-from analysis import paired_statistics as stats
-from analysis.claims import Claim
-from analysis.read_run import CELL_FACTORS, COUNT_METRICS, Run
-from analysis.text_table import format_columns
-from analysis.verdicts import CellResult, ClaimResult, ControlSummary, PairResult, Verdict
+from analysis.estimate import paired_statistics as stats
+from analysis.judge.claims import Claim
+from analysis.judge.verdicts import CellResult, ClaimResult, ControlSummary, PairResult, Verdict
+from analysis.read.read_run import CELL_FACTORS, COUNT_METRICS, Run
+from analysis.show.text_table import format_columns
 
 WIDTH = 80
 _ROW_FACTORS = ("seq_len", "batch")  # rows of a regime table; everything else that varies makes the regime

@@ -5,9 +5,9 @@ from __future__ import annotations
 import unittest
 from pathlib import Path
 
-from analysis.read_run import read_run
+from analysis.read.read_run import read_run
 
-RESULTS = Path(__file__).parent.parent / "results"
+RESULTS = Path(__file__).parent.parent.parent / "results"
 # Runs of the runner, by experiment; over links, a directory each. peers/compare has files of its own.
 LINKS = ("unshaped", "10gbit", "1gbit")
 EXPERIMENTS = (

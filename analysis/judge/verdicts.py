@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Mapping, Sequence
 
-from analysis import paired_statistics as stats
-from analysis.claims import Claim, Comparison, find_comparisons, find_controls, parse_claims
-from analysis.read_run import COUNT_METRICS, VARIANT_FACTORS, Case, Run, Sample
+from analysis.estimate import paired_statistics as stats
+from analysis.judge.claims import Claim, Comparison, find_comparisons, find_controls, parse_claims
+from analysis.read.read_run import COUNT_METRICS, VARIANT_FACTORS, Case, Run, Sample
 
 
 class Verdict(str, Enum):

@@ -6,9 +6,9 @@ from typing import Callable
 
 import numpy as np
 
-from analysis import paired_statistics as stats
-from analysis.noise_model import HEAVY, WITHIN_LAUNCH, FloatArray, NoiseModel
-from analysis.simulated_study import (
+from analysis.estimate import paired_statistics as stats
+from analysis.testing.noise_model import HEAVY, WITHIN_LAUNCH, FloatArray, NoiseModel
+from analysis.testing.simulated_study import (
     LOG_MARGIN,
     coverage,
     one_launch,

@@ -28,8 +28,9 @@ from typing import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from analysis.paired_statistics import BlocksEstimate, FloatArray, Interval, RoundsEstimate, interval_of
-from analysis.read_run import Case, Run, Sample, UnusableInput
+from analysis.estimate.paired_statistics import BlocksEstimate, FloatArray, Interval, RoundsEstimate, interval_of
+from analysis.read.csv_table import UnusableInput
+from analysis.read.read_run import Case, Run, Sample
 
 # The issue of these targets is about this many heads.
 QUERY_HEADS, KV_HEADS = 16, 8

@@ -8,11 +8,11 @@ from typing import Any, Mapping, Sequence
 
 import numpy as np
 
-from analysis import paired_statistics as stats
-from analysis import synthetic_run
-from analysis.read_run import read_run
-from analysis.synthetic_run import HEADWISE, ORDER_CLAIM, SEQUENCE, STANDARD, Cell, Noise
-from analysis.verdicts import (
+from analysis.estimate import paired_statistics as stats
+from analysis.read.read_run import read_run
+from analysis.testing import synthetic_run
+from analysis.testing.synthetic_run import HEADWISE, ORDER_CLAIM, SEQUENCE, STANDARD, Cell, Noise
+from analysis.judge.verdicts import (
     ClaimResult,
     Verdict,
     combine_cells,

@@ -6,7 +6,7 @@ from itertools import combinations_with_replacement
 
 import numpy as np
 
-from analysis import paired_statistics as stats
+from analysis.estimate import paired_statistics as stats
 
 
 class RoundsEstimateTest(unittest.TestCase):

@@ -6,9 +6,9 @@ import json
 import math
 from typing import Any, Sequence
 
-from analysis import paired_statistics as stats
-from analysis.read_run import Run
-from analysis.verdicts import CellResult, ClaimResult, ControlSummary, PairResult, exit_code
+from analysis.estimate import paired_statistics as stats
+from analysis.judge.verdicts import CellResult, ClaimResult, ControlSummary, PairResult, exit_code
+from analysis.read.read_run import Run
 
 SCHEMA_VERSION = 1
 

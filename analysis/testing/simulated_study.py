@@ -11,8 +11,8 @@ from typing import Callable
 
 import numpy as np
 
-from analysis import paired_statistics as stats
-from analysis.noise_model import NoiseModel
+from analysis.estimate import paired_statistics as stats
+from analysis.testing.noise_model import NoiseModel
 
 Simulate = Callable[[np.random.Generator], stats.Estimate]
 LOG_MARGIN = math.log(1 + stats.MARGIN)

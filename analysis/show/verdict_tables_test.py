@@ -5,11 +5,11 @@ import unittest
 from pathlib import Path
 from typing import Any
 
-from analysis import synthetic_run
-from analysis.read_run import read_run
-from analysis.synthetic_run import HEADWISE, ORDER_CLAIM, SEQUENCE, STANDARD, Cell
-from analysis.tables import WIDTH, format_ratio, format_report
-from analysis.verdicts import judge_run
+from analysis.judge.verdicts import judge_run
+from analysis.read.read_run import read_run
+from analysis.show.verdict_tables import WIDTH, format_ratio, format_report
+from analysis.testing import synthetic_run
+from analysis.testing.synthetic_run import HEADWISE, ORDER_CLAIM, SEQUENCE, STANDARD, Cell
 
 
 def report(cells: list[Cell], *claims: dict[str, Any], regimes: list[str] | None = None, **options: Any) -> str:

@@ -6,14 +6,17 @@ Whatever is wrong is reported as one UnusableInput whose message names file, lin
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Iterator, Mapping
 
+from analysis.read.csv_table import Row, UnusableInput, read_table, read_text
+
 SCHEMA_VERSION = "1"
+# Continuation n of launch K has the id K + 1000 n (src/experiment/record/run_directory.h).
+LAUNCH_ID_STEP = 1000
 
 # What a claim may be about. Times are measured every round; rates and the overlap follow from them round by round.
 TIME_METRICS = ("time_s", "time_min_rank_s", "compute_s", "comm_total_s", "comm_exposed_s")
@@ -49,18 +52,6 @@ RESULT_COLUMNS = (
     "oversubscribed", "drift", "status", "message",
 )  # fmt: skip
 CASE_COLUMNS = ("schema_version", "launch", "cell", "case") + FACTOR_COLUMNS + RESULT_COLUMNS
-
-WORDS_FOR_TRUE = ("1", "true")
-WORDS_FOR_FALSE = ("0", "false")
-
-
-class UnusableInput(Exception):
-    """Bad usage or a run directory that cannot be analysed; the message is one line for the user."""
-
-    def __init__(self, message: str) -> None:
-        # A quoted field may hold line breaks, and a broken one half the file.
-        line = " ".join(message.split())
-        super().__init__(line if len(line) <= 500 else line[:497] + "...")
 
 
 def canonical(value: object) -> str:
@@ -134,96 +125,16 @@ class Run:
     discarded_pilots: int = field(default=0)
 
 
-@dataclass(frozen=True)
-class _Row:
-    """One CSV row that knows where it stands."""
-
-    file: str
-    line: int
-    values: Mapping[str, str]
-
-    def error(self, column: str, problem: str) -> UnusableInput:
-        return UnusableInput(f"{self.file} line {self.line}, column {column}: {problem}")
-
-    def text(self, column: str) -> str:
-        value = self.values[column].strip()
-        if not value:
-            raise self.error(column, "empty")
-        return value
-
-    def integer(self, column: str, minimum: int | None = None) -> int:
-        value = self.text(column)
-        try:
-            number = int(value)
-        except ValueError:
-            raise self.error(column, f"'{value}' is not a whole number") from None
-        if minimum is not None and number < minimum:
-            raise self.error(column, f"{number} is below {minimum}")
-        return number
-
-    def number(self, column: str, *, negative: bool = False) -> float | None:
-        """A finite number, or None for an empty field."""
-        value = self.values[column].strip()
-        if not value:
-            return None
-        try:
-            number = float(value)
-        except ValueError:
-            raise self.error(column, f"'{value}' is not a number") from None
-        if not math.isfinite(number):
-            raise self.error(column, f"'{value}' is not finite")
-        if number < 0 and not negative:
-            raise self.error(column, f"{value} is negative")
-        return number
-
-    def flag(self, column: str) -> bool:
-        value = self.text(column).lower()
-        if value in WORDS_FOR_TRUE:
-            return True
-        if value in WORDS_FOR_FALSE:
-            return False
-        raise self.error(column, f"'{value}' is neither true nor false")
+def _read_rows(path: Path, columns: tuple[str, ...]) -> Iterator[Row]:
+    """The rows of a file of this schema version."""
+    for row in read_table(path, columns).rows:
+        version = row.text("schema_version")
+        if version != SCHEMA_VERSION:
+            raise row.error("schema_version", f"version {version} is unknown; this analysis reads {SCHEMA_VERSION}")
+        yield row
 
 
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise UnusableInput(f"{path}: no such file (is this the directory of a run?)") from None
-    except (OSError, UnicodeDecodeError) as problem:
-        reason = problem.strerror if isinstance(problem, OSError) else "not UTF-8 text"
-        raise UnusableInput(f"{path}: cannot be read: {reason}") from None
-
-
-def _read_rows(path: Path, columns: tuple[str, ...]) -> Iterator[_Row]:
-    text = _read_text(path)
-    if not text.strip():
-        raise UnusableInput(f"{path.name}: empty file")
-    if not text.endswith("\n"):
-        raise UnusableInput(f"{path.name} line {text.count(chr(10)) + 1}: the last line is truncated")
-    reader = csv.reader(text.splitlines(keepends=True), strict=True)
-    try:
-        header = next(reader)
-        missing = [name for name in columns if name not in header]
-        if missing:
-            raise UnusableInput(f"{path.name} line 1: missing column {', '.join(missing)}")
-        if len(set(header)) != len(header):
-            raise UnusableInput(f"{path.name} line 1: a column appears twice")
-        for fields in reader:
-            if len(fields) != len(header):
-                raise UnusableInput(
-                    f"{path.name} line {reader.line_num}: {len(fields)} fields where the header has {len(header)}"
-                )
-            row = _Row(path.name, reader.line_num, dict(zip(header, fields)))
-            version = row.text("schema_version")
-            if version != SCHEMA_VERSION:
-                raise row.error("schema_version", f"version {version} is unknown; this analysis reads {SCHEMA_VERSION}")
-            yield row
-    except csv.Error as problem:
-        raise UnusableInput(f"{path.name} line {reader.line_num}: {problem}") from None
-
-
-def _read_case(row: _Row) -> Case:
+def _read_case(row: Row) -> Case:
     factors = {name: canonical_factor(name, row.values[name]) for name in FACTOR_COLUMNS}
     for name in ("variant", "strategy", "algorithm", "contract", "isa"):
         row.text(name)
@@ -253,24 +164,24 @@ def _read_case(row: _Row) -> Case:
     return case
 
 
-def _relative_interval(row: _Row) -> tuple[float, float]:
+def _relative_interval(row: Row) -> tuple[float, float]:
     median, low, high = (row.number(name) for name in ("time_median_s", "time_low_s", "time_high_s"))
     return (low / median, high / median) if median and low and high else (1.0, 1.0)
 
 
-def _has_drifted(row: _Row) -> bool:
+def _has_drifted(row: Row) -> bool:
     """Whether the halves of the cell differ by more than the 95 % interval of the median is wide."""
     drift = row.number("drift", negative=True)
     low, high = _relative_interval(row)
     return drift is not None and low < high and abs(drift) > 2 * max(high - 1, 1 - low)
 
 
-def _require_case_name(row: _Row, cell: str, case: str, variant: str) -> None:
+def _require_case_name(row: Row, cell: str, case: str, variant: str) -> None:
     if case != f"{cell}/{variant}":
         raise row.error("case", f"'{case}' is not cell/variant, here '{cell}/{variant}'")
 
 
-def _read_sample(row: _Row) -> Sample:
+def _read_sample(row: Row) -> Sample:
     status = row.text("status")
     # Exposed communication is a difference of two measured times: noise can make it slightly negative.
     names = (*TIME_METRICS, *LIMITS)
@@ -309,7 +220,7 @@ def read_cases(directory: Path) -> list[Case]:
                 raise row.error(name, f"differs from line {first_line} although both are of cell {case.cell}")
         cases.append(case)
     if not cases:
-        raise UnusableInput(f"{path.name}: no completed case")
+        raise UnusableInput(f"{path}: no completed case")
     return cases
 
 
@@ -346,23 +257,23 @@ def _refuse_constant(name: str) -> None:
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:
-    text = _read_text(path)
+    text = read_text(path)
     try:
         manifest = json.loads(text, parse_constant=_refuse_constant)
     except json.JSONDecodeError as problem:
-        raise UnusableInput(f"{path.name} line {problem.lineno}, column {problem.colno}: {problem.msg}") from None
+        raise UnusableInput(f"{path} line {problem.lineno}, column {problem.colno}: {problem.msg}") from None
     if not isinstance(manifest, dict):
-        raise UnusableInput(f"{path.name}: must be a JSON object")
+        raise UnusableInput(f"{path}: must be a JSON object")
     version = manifest.get("schema_version")
     if str(version) != SCHEMA_VERSION:
         raise UnusableInput(
-            f"{path.name}: schema_version {version} is unknown; this analysis reads {SCHEMA_VERSION}"
+            f"{path}: schema_version {version} is unknown; this analysis reads {SCHEMA_VERSION}"
         )
     for key, kind in (("experiment", str), ("title", str), ("expect", list)):
         if not isinstance(manifest.get(key), kind):
-            raise UnusableInput(f"{path.name}: '{key}' is missing or is not a {kind.__name__}")
+            raise UnusableInput(f"{path}: '{key}' is missing or is not a {kind.__name__}")
     if not all(isinstance(claim, dict) for claim in manifest["expect"]):
-        raise UnusableInput(f"{path.name}: every entry of 'expect' must be an object")
+        raise UnusableInput(f"{path}: every entry of 'expect' must be an object")
     return manifest
 
 

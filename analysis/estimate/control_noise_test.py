@@ -13,13 +13,15 @@ from pathlib import Path
 
 import numpy as np
 
-from analysis import measured_noise, synthetic_run
-from analysis import paired_statistics as stats
-from analysis.measured_noise import FloatArray
-from analysis.read_run import UnusableInput, read_run
-from analysis.synthetic_run import HEADWISE, STANDARD, Cell
+from analysis.estimate import control_noise
+from analysis.estimate import paired_statistics as stats
+from analysis.estimate.control_noise import FloatArray
+from analysis.read.csv_table import UnusableInput
+from analysis.read.read_run import read_run
+from analysis.testing import synthetic_run
+from analysis.testing.synthetic_run import HEADWISE, STANDARD, Cell
 
-NOISE_FILE = Path(__file__).parent / "testdata" / "machine_noise.csv"
+NOISE_FILE = Path(__file__).parent.parent / "testdata" / "machine_noise.csv"
 SAME = "headwise(allgather)+online_softmax"
 TARGET = 1.05
 REPLICATES = 6000
@@ -32,15 +34,15 @@ class StudyTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls) -> None:
         """Pilot, stopping rule and test of cells without an effect."""
-        series = measured_noise.read_noise(NOISE_FILE.read_text(encoding="utf-8"))
+        series = control_noise.read_noise(NOISE_FILE)
         generator = np.random.default_rng(81)
         cls.estimates = [cls.study(generator, series[generator.integers(len(series))]) for _ in range(REPLICATES)]
 
     @staticmethod
     def study(generator: np.random.Generator, series: FloatArray) -> stats.Estimate:
-        pilot = measured_noise.resample(generator, series, stats.PILOT_ROUNDS)
+        pilot = control_noise.resample(generator, series, stats.PILOT_ROUNDS)
         rounds = stats.required_rounds(stats.noise_from_pilot(pilot), TARGET)
-        return stats.RoundsEstimate(measured_noise.resample(generator, series, rounds))
+        return stats.RoundsEstimate(control_noise.resample(generator, series, rounds))
 
     def test_intervals_cover(self) -> None:
         error = stats.ONE_SIDED_ERROR
@@ -64,7 +66,7 @@ class ExtractTest(unittest.TestCase):
     def rows(self, *cells: Cell) -> list[tuple[str, str, int, float]]:
         with tempfile.TemporaryDirectory() as directory:
             synthetic_run.write_run(Path(directory), list(cells), [], rounds=40, launches=2)
-            return measured_noise.noise_rows(read_run(Path(directory)))
+            return control_noise.noise_rows(read_run(Path(directory)))
 
     def test_one_ratio_per_round(self) -> None:
         rows = self.rows(Cell({HEADWISE: 1.0, SAME: 1.1}))
@@ -82,15 +84,18 @@ class ExtractTest(unittest.TestCase):
 
     def test_series_are_centred(self) -> None:
         text = "launch,cell,round,log_ratio\n" + "".join(f"{n % 2},c,{n},{n % 2 + 0.01 * n}\n" for n in range(80))
-        series = measured_noise.read_noise(text)
+        with tempfile.TemporaryDirectory() as directory:
+            path = Path(directory) / "noise.csv"
+            path.write_text(text, encoding="utf-8")
+            series = control_noise.read_noise(path)
         self.assertEqual([len(values) for values in series], [40, 40])
         self.assertTrue(all(abs(np.median(values)) < 1e-12 for values in series))
 
     def test_resampling_keeps_neighbours_together(self) -> None:
-        values = measured_noise.resample(np.random.default_rng(1), np.arange(100.0), 23)
+        values = control_noise.resample(np.random.default_rng(1), np.arange(100.0), 23)
         self.assertEqual(len(values), 23)
         steps = np.diff(values) % 100
-        self.assertTrue(all(steps[i] == 1 for i in range(22) if i % measured_noise.BLOCK != measured_noise.BLOCK - 1))
+        self.assertTrue(all(steps[i] == 1 for i in range(22) if i % control_noise.BLOCK != control_noise.BLOCK - 1))
 
     def test_refuses_what_is_not_the_same_code(self) -> None:
         for cell in (Cell({HEADWISE: 1.0, STANDARD: 1.0}), Cell({HEADWISE: 1.0})):

@@ -5,9 +5,11 @@ import unittest
 from pathlib import Path
 from typing import Any, Mapping, Sequence
 
-from analysis import claims, synthetic_run
-from analysis.read_run import Case, UnusableInput, read_run
-from analysis.synthetic_run import HEADWISE, ORDER, SEQUENCE, STANDARD, Cell
+from analysis.judge import claims
+from analysis.read.csv_table import UnusableInput
+from analysis.read.read_run import Case, read_run
+from analysis.testing import synthetic_run
+from analysis.testing.synthetic_run import HEADWISE, ORDER, SEQUENCE, STANDARD, Cell
 
 TIMES = {SEQUENCE: 1.0, HEADWISE: 1.1, STANDARD: 1.3}
 

@@ -10,14 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Mapping
 
-from analysis.read_run import (
+from analysis.read.csv_table import UnusableInput
+from analysis.read.read_run import (
     COUNT_METRICS,
     FACTOR_COLUMNS,
     METRICS,
     VARIANT_FACTORS,
     Case,
     Run,
-    UnusableInput,
     canonical_factor,
 )
 

@@ -11,7 +11,7 @@ from typing import Any, Callable, Mapping, Sequence
 
 import numpy as np
 
-from analysis.read_run import CASE_COLUMNS, CELL_FACTORS, SAMPLE_COLUMNS
+from analysis.read.read_run import CASE_COLUMNS, CELL_FACTORS, SAMPLE_COLUMNS
 
 FACTORS: dict[str, Any] = {
     "exchange": "ring", "sharding": "zigzag", "backend": "highway", "model": "qwen3-0.6b", "scope": "attention",

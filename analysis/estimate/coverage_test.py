@@ -8,9 +8,9 @@ import unittest
 
 import numpy as np
 
-from analysis import paired_statistics as stats
-from analysis.noise_model import HEAVY, QUIET, WITHIN_LAUNCH, NoiseModel
-from analysis.simulated_study import coverage, one_launch, several_launches
+from analysis.estimate import paired_statistics as stats
+from analysis.testing.noise_model import HEAVY, QUIET, WITHIN_LAUNCH, NoiseModel
+from analysis.testing.simulated_study import coverage, one_launch, several_launches
 
 
 class CoverageTest(unittest.TestCase):

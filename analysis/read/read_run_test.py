@@ -4,8 +4,9 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from analysis import read_run, synthetic_run
-from analysis.synthetic_run import HEADWISE, SEQUENCE, STANDARD, Cell
+from analysis.read import read_run
+from analysis.testing import synthetic_run
+from analysis.testing.synthetic_run import HEADWISE, SEQUENCE, STANDARD, Cell
 
 TIMES = {SEQUENCE: 1.0, HEADWISE: 1.1, STANDARD: 1.3}
 

@@ -1,0 +1,124 @@
+"""CSV files of a run: header and rows that know where they stand, with typed fields. All reading of CSV goes through here.
+
+Whatever is wrong is reported as one UnusableInput whose message names file, line and column.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Mapping, Sequence
+
+WORDS_FOR_TRUE = ("1", "true")
+WORDS_FOR_FALSE = ("0", "false")
+
+
+class UnusableInput(Exception):
+    """Bad usage or a run directory that cannot be analysed; the message is one line for the user."""
+
+    def __init__(self, message: str) -> None:
+        # A quoted field may hold line breaks, and a broken one half the file.
+        line = " ".join(message.split())
+        super().__init__(line if len(line) <= 500 else line[:497] + "...")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row: its fields by column, in the order of the file."""
+
+    file: str
+    line: int
+    values: Mapping[str, str]
+
+    def error(self, column: str, problem: str) -> UnusableInput:
+        return UnusableInput(f"{self.file} line {self.line}, column {column}: {problem}")
+
+    def text(self, column: str) -> str:
+        value = self.values[column].strip()
+        if not value:
+            raise self.error(column, "empty")
+        return value
+
+    def integer(self, column: str, minimum: int | None = None) -> int:
+        value = self.text(column)
+        try:
+            number = int(value)
+        except ValueError:
+            raise self.error(column, f"'{value}' is not a whole number") from None
+        if minimum is not None and number < minimum:
+            raise self.error(column, f"{number} is below {minimum}")
+        return number
+
+    def number(self, column: str, *, negative: bool = False) -> float | None:
+        """A finite number, or None for an empty field."""
+        value = self.values[column].strip()
+        if not value:
+            return None
+        try:
+            number = float(value)
+        except ValueError:
+            raise self.error(column, f"'{value}' is not a number") from None
+        if not math.isfinite(number):
+            raise self.error(column, f"'{value}' is not finite")
+        if number < 0 and not negative:
+            raise self.error(column, f"{value} is negative")
+        return number
+
+    def flag(self, column: str) -> bool:
+        value = self.text(column).lower()
+        if value in WORDS_FOR_TRUE:
+            return True
+        if value in WORDS_FOR_FALSE:
+            return False
+        raise self.error(column, f"'{value}' is neither true nor false")
+
+
+@dataclass(frozen=True)
+class CsvTable:
+    """A whole file; every row has a field for every column of the header."""
+
+    header: list[str]
+    rows: list[Row]
+
+
+def read_text(path: Path) -> str:
+    """The text of a file of a run."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UnusableInput(f"{path}: no such file (is this the directory of a run?)") from None
+    except (OSError, UnicodeDecodeError) as problem:
+        reason = problem.strerror if isinstance(problem, OSError) else "not UTF-8 text"
+        raise UnusableInput(f"{path}: cannot be read: {reason}") from None
+
+
+def read_table(path: Path, columns: Sequence[str], *, drop_cut_off_line: bool = False) -> CsvTable:
+    """Reads a CSV file that has at least `columns`.
+
+    A last line without its end was cut off by a crash: refused, or left out as when a run is resumed.
+    """
+    text = read_text(path)
+    if drop_cut_off_line:
+        text = text[: text.rfind("\n") + 1]
+    if not text.strip():
+        raise UnusableInput(f"{path}: empty file")
+    if not text.endswith("\n"):
+        raise UnusableInput(f"{path} line {text.count(chr(10)) + 1}: the last line is truncated")
+    reader = csv.reader(text.splitlines(keepends=True), strict=True)
+    try:
+        header = next(reader)
+        missing = [name for name in columns if name not in header]
+        if missing:
+            raise UnusableInput(f"{path} line 1: missing column {', '.join(missing)}")
+        if len(set(header)) != len(header):
+            raise UnusableInput(f"{path} line 1: a column appears twice")
+        rows = []
+        for fields in reader:
+            if len(fields) != len(header):
+                raise UnusableInput(f"{path} line {reader.line_num}: {len(fields)} fields where the header has {len(header)}")
+            rows.append(Row(str(path), reader.line_num, dict(zip(header, fields))))
+    except csv.Error as problem:
+        raise UnusableInput(f"{path} line {reader.line_num}: {problem}") from None
+    return CsvTable(header, rows)

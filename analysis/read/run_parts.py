@@ -1,0 +1,201 @@
+"""Parts of a run: run directories of one experiment that are joined into one (merge.py), and what forbids that.
+
+A cell's id does not hold the number of nodes it ran on, which the plan does not know. Where the same cell ran on different
+numbers of nodes, it becomes several: ID-nodes1, ID-nodes2. Rows of cells that were never completed are left out: they are of
+no use to the analysis, and a cell begun in one directory may have been completed in another.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Sequence
+
+from analysis.read.csv_table import UnusableInput, read_table, read_text
+from analysis.read.read_run import LAUNCH_ID_STEP
+
+_REVISION_KEYS = ("git_revision", "git_dirty", "compiler", "flags")
+_HARDWARE_KEYS = ("cpu", "caches", "isa", "mpi")
+
+Row = list[str]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A CSV file: header and rows, each row as long as the header."""
+
+    header: Row
+    rows: list[Row]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One run directory."""
+
+    directory: Path
+    manifest: dict[str, Any]
+    samples: Table  # of complete cells only
+    cases: Table
+    complete: frozenset[tuple[str, str]]  # (launch, cell)
+    dropped: int  # samples of cells that were never completed
+
+
+def _table(path: Path) -> Table:
+    read = read_table(path, ("launch", "cell", "case"), drop_cut_off_line=True)
+    return Table(read.header, [list(row.values.values()) for row in read.rows])
+
+
+def read_part(directory: Path) -> Part:
+    """Reads one run directory."""
+    path = directory / "manifest.json"
+    try:
+        manifest = json.loads(read_text(path))
+    except json.JSONDecodeError as problem:
+        raise UnusableInput(f"{path} line {problem.lineno}: {problem.msg}") from None
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("launches"), list):
+        raise UnusableInput(f"{path}: not the manifest of a run")
+    cases, samples = _table(directory / "cases.csv"), _table(directory / "samples.csv")
+    launch, cell = (cases.header.index(name) for name in ("launch", "cell"))
+    complete = frozenset((row[launch], row[cell]) for row in cases.rows)
+    launch, cell = (samples.header.index(name) for name in ("launch", "cell"))
+    kept = [row for row in samples.rows if (row[launch], row[cell]) in complete]
+    if not kept:
+        raise UnusableInput(f"{directory}: no complete cell")
+    return Part(directory, manifest, Table(samples.header, kept), cases, complete, len(samples.rows) - len(kept))
+
+
+def _require_same(parts: Sequence[Part], what: str, values: Sequence[Any], option: str | None) -> None:
+    for part, value in zip(parts, values):
+        if value != values[0]:
+            advice = f" ({option} joins them all the same)" if option else ""
+            raise UnusableInput(
+                f"{parts[0].directory} and {part.directory} differ in {what}: {_short(values[0])} and {_short(value)}{advice}"
+            )
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def check_same_experiment(parts: Sequence[Part], mixed_revisions: bool, mixed_hardware: bool) -> None:
+    """Refuses parts that should not be looked at together."""
+    for key in ("schema_version", "config_sha256"):
+        what = "the experiment file (SHA-256)" if key == "config_sha256" else key
+        _require_same(parts, what, [part.manifest.get(key) for part in parts], None)
+    for name in ("samples", "cases"):
+        _require_same(parts, f"the columns of {name}.csv", [getattr(part, name).header for part in parts], None)
+    if not mixed_revisions:
+        for key in _REVISION_KEYS:
+            _require_same(parts, key, [part.manifest.get(key) for part in parts], "--allow-mixed-revisions")
+    if mixed_hardware:
+        return
+    for key in _HARDWARE_KEYS:
+        launches = [(part, launch.get(key)) for part in parts for launch in part.manifest["launches"]]
+        _require_same([part for part, _ in launches], key, [value for _, value in launches], "--allow-mixed-hardware")
+
+
+def check_no_duplicates(parts: Sequence[Part]) -> None:
+    """Refuses a cell that was completed twice in the same launch, continuations counted as that launch."""
+    seen: dict[tuple[int, str], Part] = {}
+    for part in parts:
+        for launch, cell in sorted(part.complete):
+            try:
+                key = (int(launch) % LAUNCH_ID_STEP, cell)
+            except ValueError:
+                raise UnusableInput(f"{part.directory / 'cases.csv'}: launch '{launch}' is not a number") from None
+            if key in seen:
+                raise UnusableInput(f"cell {cell} of launch {key[0]} is in {seen[key].directory} and again in {part.directory}")
+            seen[key] = part
+
+
+def tell_node_counts_apart(parts: Sequence[Part]) -> list[Part]:
+    """Renames cells that ran on different numbers of nodes; the parts as they are if there is none."""
+    counts: dict[str, set[str]] = {}
+    for part in parts:
+        for (_, cell), nodes in _node_counts(part).items():
+            counts.setdefault(cell, set()).add(nodes)
+    ambiguous = {cell for cell, values in counts.items() if len(values) > 1}
+    return [_with_node_counts(part, ambiguous) for part in parts] if ambiguous else list(parts)
+
+
+def _node_counts(part: Part) -> dict[tuple[str, str], str]:
+    """Nodes by (launch, cell); empty if the file does not say."""
+    header = part.cases.header
+    if "nodes" not in header:
+        return {}
+    launch, cell, nodes = (header.index(name) for name in ("launch", "cell", "nodes"))
+    return {(row[launch], row[cell]): row[nodes] for row in part.cases.rows}
+
+
+def _with_node_counts(part: Part, ambiguous: set[str]) -> Part:
+    nodes = _node_counts(part)
+
+    def renamed(table: Table) -> Table:
+        launch, cell, case = (table.header.index(name) for name in ("launch", "cell", "case"))
+        rows = []
+        for row in table.rows:
+            if row[cell] in ambiguous:
+                new_cell = f"{row[cell]}-nodes{nodes[row[launch], row[cell]]}"
+                row = list(row)
+                row[case] = new_cell + row[case][len(row[cell]) :]  # "cell/variant"
+                row[cell] = new_cell
+            rows.append(row)
+        return Table(table.header, rows)
+
+    samples, cases = renamed(part.samples), renamed(part.cases)
+    launch, cell = (cases.header.index(name) for name in ("launch", "cell"))
+    complete = frozenset((row[launch], row[cell]) for row in cases.rows)
+    return Part(part.directory, part.manifest, samples, cases, complete, part.dropped)
+
+
+def merged_manifest(parts: Sequence[Part]) -> dict[str, Any]:
+    """The first part's manifest with the launches of all, each with the directory it is from."""
+    manifest = dict(parts[0].manifest)
+    manifest["launches"] = [
+        launch | {"merged_from": str(part.directory)} for part in parts for launch in part.manifest["launches"]
+    ]
+    manifest["merged_from"] = [str(part.directory) for part in parts]
+    for key in _REVISION_KEYS:
+        values = [part.manifest.get(key) for part in parts]
+        if any(value != values[0] for value in values):
+            manifest[f"mixed_{key}"] = values
+    return manifest
+
+
+def _write(path: Path, text: str) -> None:
+    partial = path.with_name(path.name + ".new")
+    try:
+        with open(partial, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.rename(path)
+    except OSError as problem:
+        raise UnusableInput(f"{path}: cannot be written: {problem.strerror}") from None
+
+
+def _csv_text(header: Row, tables: Sequence[Table]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    for table in tables:
+        writer.writerows(table.rows)
+    return text.getvalue()
+
+
+def write_merged(parts: Sequence[Part], output: Path) -> None:
+    """Writes the three files, the manifest last: a directory without one is not a run."""
+    manifest = json.dumps(merged_manifest(parts), indent=2) + "\n"
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        (output / "manifest.json").unlink(missing_ok=True)
+    except OSError as problem:
+        raise UnusableInput(f"{output}: cannot be written: {problem.strerror}") from None
+    _write(output / "samples.csv", _csv_text(parts[0].samples.header, [part.samples for part in parts]))
+    _write(output / "cases.csv", _csv_text(parts[0].cases.header, [part.cases for part in parts]))
+    _write(output / "manifest.json", manifest)

@@ -1,0 +1,233 @@
+"""Draws a run: ratios with their intervals, and efficiency under the hardware's limit.
+
+Points carry their 95 % intervals; lines run along sequence length only, where what lies between two points is meaningful.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Mapping, Sequence
+
+import matplotlib
+
+matplotlib.use("Agg")
+from matplotlib import pyplot
+
+from analysis.estimate import paired_statistics as stats
+from analysis.judge.claims import Claim
+from analysis.judge.verdicts import ClaimResult, Verdict
+from analysis.read.read_run import Case, Run
+from analysis.show.verdict_tables import choose_regimes, regime_label
+
+# Okabe and Ito's palette: told apart by colour-blind readers and in print.
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
+_MARKERS = {
+    Verdict.HOLDS: "^",
+    Verdict.CONTRADICTED: "v",
+    Verdict.EQUIVALENT: "s",
+    Verdict.UNDECIDED: "o",
+    Verdict.NO_VOTE: "x",
+}
+
+
+@dataclass(frozen=True)
+class Point:
+    x: float
+    y: float
+    low: float
+    high: float
+    verdict: Verdict = Verdict.HOLDS
+
+
+Panels = Mapping[str, Mapping[str, Sequence[Point]]]  # panel title -> series -> points in order of x
+
+
+def ratio_panels(result: ClaimResult, pair: int) -> Panels:
+    """One panel per contract (or the first factor that varies), one series per remaining regime."""
+    regimes, _ = choose_regimes(result.voting, None)
+    facet = "contract" if "contract" in regimes else (regimes[0] if regimes else "")
+    rest = [name for name in regimes if name != facet]
+    panels: dict[str, dict[str, list[Point]]] = defaultdict(lambda: defaultdict(list))
+    for cell in result.voting:
+        found = cell.pairs.get(pair)
+        if found is None or found.ratio is None or found.interval is None or "seq_len" not in cell.factors:
+            continue
+        low, high = found.interval
+        if low <= 0 or not math.isfinite(high):
+            continue  # an interval without an end cannot be drawn; the table lists it
+        point = Point(float(cell.factors["seq_len"]), found.ratio, low, high, found.verdict)
+        title = regime_label(cell.factors, [facet] if facet else [])
+        panels[title][regime_label(cell.factors, rest) if rest else ""].append(point)
+    return _sorted(panels)
+
+
+def efficiency_panels(cases: Sequence[Case], contract: str) -> Panels:
+    """Per cent of the FMA peak: a panel per model, mask, ranks, threads and ISA, a series per variant."""
+    chosen = [case for case in cases if case.factors["contract"] == contract and case.status == "ok"]
+    names = ("model", "scope", "phase", "isa", "dtype", "causal", "ranks", "threads", "cache", "data", "batch")
+    varying = [name for name in names if len({case.factors[name] for case in chosen}) > 1]
+    values: dict[tuple[str, str, float], list[Case]] = defaultdict(list)
+    for case in chosen:
+        key = (regime_label(case.factors, varying), case.variant, float(case.factors["seq_len"]))
+        values[key].append(case)
+    panels: dict[str, dict[str, list[Point]]] = defaultdict(lambda: defaultdict(list))
+    for (title, variant, length), launches in values.items():
+        point = _efficiency_point(length, launches)
+        if point is not None:
+            panels[title][variant].append(point)
+    return _sorted(panels)
+
+
+def _efficiency_point(length: float, launches: Sequence[Case]) -> Point | None:
+    """The median launch, with the interval of its time as its interval."""
+    known = sorted((c for c in launches if c.efficiency is not None), key=lambda c: c.efficiency or 0.0)
+    if not known:
+        return None
+    middle = known[len(known) // 2]
+    efficiency = middle.efficiency or 0.0
+    spread = [c.efficiency or 0.0 for c in known]
+    fast, slow = middle.relative_interval
+    return Point(length, efficiency, min(efficiency / slow, *spread, efficiency), max(efficiency / fast, *spread, efficiency))
+
+
+def _sorted(panels: Mapping[str, Mapping[str, list[Point]]]) -> Panels:
+    return {
+        title: {name: sorted(points, key=lambda p: p.x) for name, points in series.items()}
+        for title, series in panels.items()
+    }
+
+
+def _colours(panels: Sequence[Panels]) -> dict[str, str]:
+    names = list(dict.fromkeys(name for each in panels for series in each.values() for name in series))
+    return {name: _COLOURS[index % len(_COLOURS)] for index, name in enumerate(names)}
+
+
+def _draw_series(axes: Any, series: Mapping[str, Sequence[Point]], colours: Mapping[str, str], marked: bool) -> None:
+    for name, points in series.items():
+        # Side by side, so that intervals do not hide each other; a few per cent of an octave do not mislead.
+        shift = 2 ** (0.06 * (list(colours).index(name) - (len(colours) - 1) / 2))
+        x, y = [p.x * shift for p in points], [p.y for p in points]
+        errors = [[p.y - p.low for p in points], [p.high - p.y for p in points]]
+        axes.errorbar(x, y, yerr=errors, color=colours[name], linewidth=0.8, capsize=2, elinewidth=1, label=name or None)
+        for point in points:
+            filled = point.verdict is not Verdict.UNDECIDED
+            marker = _MARKERS[point.verdict] if marked else "o"
+            face = colours[name] if filled else "white"
+            axes.plot(point.x * shift, point.y, marker=marker, markersize=5, color=colours[name], markerfacecolor=face, zorder=3)
+
+
+def _length_axis(axes: Any, panels: Sequence[Panels]) -> None:
+    lengths = sorted({p.x for each in panels for s in each.values() for points in s.values() for p in points})
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(lengths, [f"{length:.0f}" for length in lengths])
+    axes.minorticks_off()
+    axes.set_xlabel("sequence length [tokens]")
+
+
+def _legend(figure: Any, colours: Mapping[str, str], markers: bool) -> None:
+    handles = [pyplot.Line2D([], [], color=colour, label=name) for name, colour in colours.items() if name]
+    if markers:
+        handles += [
+            pyplot.Line2D([], [], color="0.3", marker=_MARKERS[v], linestyle="none", label=str(v),
+                          markerfacecolor="white" if v is Verdict.UNDECIDED else "0.3")
+            for v in (Verdict.HOLDS, Verdict.CONTRADICTED, Verdict.EQUIVALENT, Verdict.UNDECIDED)
+        ]  # fmt: skip
+    columns = 4 if figure.get_size_inches()[0] > 8 else 2
+    height = 0.2 * math.ceil(len(handles) / columns) / figure.get_size_inches()[1]
+    if handles:
+        figure.legend(handles=handles, loc="lower center", ncols=columns, frameon=False, fontsize=8)
+    figure.tight_layout(rect=(0, height + 0.01, 1, 1))
+
+
+def _make_figure(rows: int, columns: int) -> tuple[Any, Any]:
+    size = (max(6.4, 3.2 * columns), 2.5 * rows + 1.2)
+    figure, grid = pyplot.subplots(rows, columns, figsize=size, squeeze=False, sharex=True)
+    return figure, grid
+
+
+def draw_ratios(result: ClaimResult, path: Path) -> bool:
+    """False if there is nothing to draw."""
+    claim: Claim = result.claim
+    rows = [ratio_panels(result, pair) for pair in range(len(claim.pairs))]
+    titles = list(dict.fromkeys(title for panels in rows for title in panels))
+    if not titles:
+        return False
+    colours = _colours(rows)
+    figure, grid = _make_figure(len(rows), len(titles))
+    for row, (panels, (fast, slow)) in enumerate(zip(rows, claim.pairs)):
+        for column, title in enumerate(titles):
+            axes = grid[row][column]
+            axes.axhspan(1 - stats.MARGIN, 1 + stats.MARGIN, color="0.88", zorder=0)
+            axes.axhline(1.0, color="0.4", linewidth=0.8, zorder=1)
+            _draw_series(axes, panels.get(title, {}), colours, marked=True)
+            _length_axis(axes, rows)
+            axes.set_title(title, fontsize=9)
+            axes.set_xlabel("sequence length [tokens]" if row == len(rows) - 1 else "")
+        # One scale per pair, so that panels can be compared.
+        limits = [axes.get_ylim() for axes in grid[row]]
+        for axes in grid[row]:
+            axes.set_ylim(min(low for low, _ in limits), max(high for _, high in limits))
+        grid[row][0].set_ylabel(f"{claim.metric} of\n{slow} /\n{fast}", fontsize=8)
+    figure.suptitle(f"{claim.name}: {result.verdict}. Above 1 speaks for the claim; grey: within 1 %", fontsize=10)
+    _legend(figure, colours, markers=True)
+    figure.savefig(path, metadata=_fixed_metadata(path))
+    pyplot.close(figure)
+    return True
+
+
+def draw_efficiency(run: Run, contract: str, path: Path) -> bool:
+    """False if there is nothing to draw."""
+    panels = efficiency_panels(run.cases, contract)
+    if not panels:
+        return False
+    colours = _colours([panels])
+    columns = min(4 if len(panels) > 6 else 3, len(panels))
+    rows = math.ceil(len(panels) / columns)
+    figure, grid = _make_figure(rows, columns)
+    for index, axes in enumerate(grid.flat):
+        if index >= len(panels):
+            axes.axis("off")
+            continue
+        title = list(panels)[index]
+        axes.axhline(100, color="black", linewidth=1.5)
+        _draw_series(axes, panels[title], colours, marked=False)
+        _length_axis(axes, [panels])
+        axes.set_title(title, fontsize=9)
+        axes.set_ylim(0, 108)
+        lowest = index + columns >= len(panels)
+        axes.tick_params(labelbottom=lowest)
+        axes.set_xlabel("sequence length [tokens]" if lowest else "")
+    for row in grid:
+        row[0].set_ylabel("% of FMA peak", fontsize=8)
+    peaks = sorted({f"{case.peak_gflops:.0f}" for case in run.cases if case.peak_gflops}, key=float)
+    limit = " to ".join(dict.fromkeys([peaks[0], peaks[-1]])) + " GFLOP/s" if peaks else "not measured"
+    figure.suptitle(f"{contract}: efficiency; black line: FMA peak measured beside each case, {limit}", fontsize=10)
+    _legend(figure, colours, markers=False)
+    figure.savefig(path, metadata=_fixed_metadata(path))
+    pyplot.close(figure)
+    return True
+
+
+def _fixed_metadata(path: Path) -> dict[str, None]:
+    """No date inside: the same data give the same file."""
+    return {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(path.suffix[1:], {})
+
+
+def draw_run(run: Run, results: Sequence[ClaimResult], directory: Path, suffix: str) -> list[Path]:
+    """Draws everything; returns the files written."""
+    directory.mkdir(parents=True, exist_ok=True)
+    matplotlib.rcParams["svg.hashsalt"] = "attention"
+    written = []
+    for result in results:
+        path = directory / f"ratios_{re.sub(r'[^A-Za-z0-9-]+', '_', result.claim.name)}.{suffix}"
+        if draw_ratios(result, path):
+            written.append(path)
+    for contract in dict.fromkeys(case.factors["contract"] for case in run.cases):
+        path = directory / f"efficiency_{contract}.{suffix}"
+        if draw_efficiency(run, contract, path):
+            written.append(path)
+    return written
