@@ -23,7 +23,7 @@ MedianInterval MedianWithInterval(std::vector<double> values);
 // Median of the second half over median of the first, minus 1, samples in order of time; 0 for fewer than 4.
 double Drift(const std::vector<double>& in_time_order);
 
-// The rule of SAMPLE_SIZE.md is made for so many pilot rounds; of more, it uses the last.
+// The rule of analysis/estimate/SAMPLE_SIZE.md is made for so many pilot rounds; of more, it uses the last.
 inline constexpr size_t kPilotRounds = 10;
 
 // Standard deviation of the log ratio of two variants' paired times: half the range of the last kPilotRounds

@@ -61,7 +61,7 @@ std::vector<std::vector<double>> PilotOf(double noise) {
   return pilot;
 }
 
-// The table of SAMPLE_SIZE.md, which analysis/paired_statistics_test.py has too.
+// The table of analysis/estimate/SAMPLE_SIZE.md, which paired_statistics_test.py has too.
 TEST(StatisticsTest, RoundsFollowTheRule) {
   EXPECT_EQ(ChooseRounds(PilotOf(0.005), 1.03, 200), 15);
   EXPECT_EQ(ChooseRounds(PilotOf(0.02), 1.03, 200), 44);
@@ -91,7 +91,7 @@ TEST(StatisticsTest, OnlyTheLastTenPilotRoundsCount) {
 
 // The rule must deliver what it promises: with so many rounds, a true ratio of the detectable size is found
 // above 1.01 in at least 95 % of experiments, the pilot's own luck included. The interval here is coarser
-// than the analysis', whose simulations (analysis/power_test.py) have drift and heavy tails too.
+// than the analysis', whose simulations (analysis/estimate/power_test.py) have drift and heavy tails too.
 TEST(StatisticsTest, ChosenRoundsFindTheDetectableRatio) {
   const double detectable = 1.05, noise = 0.03;
   int found = 0;
