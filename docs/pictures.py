@@ -38,27 +38,43 @@ def arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float], colo
 
 
 def draw_rooms() -> None:
-    figure, axes = plt.subplots(figsize=(10.0, 5.0))
-    axes.set_xlim(-0.1, 10)
-    axes.set_ylim(0, 5)
+    figure, axes = plt.subplots(figsize=(11.5, 6.6))
+    axes.set_xlim(-0.1, 11.6)
+    axes.set_ylim(-0.15, 6.6)
     axes.axis("off")
     blue, green, sand = "#DCE9F5", "#E3F1E0", "#FBEFD9"
-    box(axes, 0.0, 3.9, 2.35, 0.9, "experiments/*.yaml", "strategies, algorithms, ISAs,\nsizes, expected order", sand)
-    box(axes, 3.0, 3.9, 4.0, 0.9, "src/experiment", "YAML -> plan -> runner: timing, accuracy, guards", blue)
-    box(axes, 7.9, 3.9, 2.0, 0.9, "results/", "samples.csv  cases.csv\nmanifest.json", sand)
-    box(axes, 3.0, 2.75, 4.0, 0.8, "src/qwen3", "weights, QK-norm, RoPE, block, layer, model", blue)
-    box(axes, 3.0, 1.6, 4.0, 0.8, "src/parallel", "who owns what + how it moves = the strategies", blue)
-    box(axes, 3.0, 0.1, 1.9, 1.1, "src/kernels", "one rank's attention\nper ISA; float64\nreference", blue)
-    box(axes, 5.1, 0.1, 1.9, 1.1, "src/mpi", "communicators,\nstrided transfers,\nbyte counters", blue)
-    box(axes, 7.9, 2.4, 2.0, 0.9, "analysis/", "paired ratios, intervals,\nverdict per claim", green)
-    box(axes, 7.9, 0.9, 2.0, 0.9, "paper/, README", "every number\nis generated", green)
-    arrow(axes, (2.42, 4.35), (2.95, 4.35))
-    arrow(axes, (7.05, 4.35), (7.85, 4.35))
-    arrow(axes, (8.9, 3.85), (8.9, 3.35))
-    arrow(axes, (8.9, 2.35), (8.9, 1.85))
-    for start, end in [((5, 3.85), (5, 3.6)), ((5, 2.7), (5, 2.45)), ((4, 1.55), (4, 1.25)), ((6, 1.55), (6, 1.25))]:
-        arrow(axes, start, end)
-    axes.text(1.1, 2.1, "Includes only\ngo down.\n\nKernels know no MPI;\nstrategies know no\nYAML or CSV.", ha="center", va="center", fontsize=9, color=INK)
+    floors = [
+        ("src/experiment", "ask -> plan -> workload -> measure -> record"),
+        ("src/qwen3", "checkpoint, linear, decoder: block, layer, model"),
+        ("src/parallel", "partition: who owns what; exchanges: how it moves;\ncontracts: where it starts and ends"),
+        ("src/kernels", "one rank's attention: layout, threads, simd"),
+        ("src/attention", "words, row state and its merge,\nwhat a kernel is asked for, float64 reference"),
+    ]
+    top, step, height = 5.6, 1.12, 0.86
+    left, width = 3.2, 4.8  # of the rooms of src/
+    middle, right = left + width / 2, 8.75
+    for index, (name, text) in enumerate(floors):
+        y = top - index * step
+        box(axes, left, y, width, height, name, text, blue)
+        if index:
+            arrow(axes, (middle, y + step - 0.03), (middle, y + height + 0.01))
+    ground = top - len(floors) * step
+    foundations = [("base", "buffers,\nviews"), ("simd", "instruction\nsets"), ("mpi", "transfers,\nagreement"), ("machine", "caches,\npeaks")]
+    for index, (name, text) in enumerate(foundations):
+        box(axes, left + index * 1.22, ground, 1.14, height, name, text, blue)
+    arrow(axes, (middle, ground + step - 0.03), (middle, ground + height + 0.01))
+    box(axes, 0.0, top, 2.6, height, "experiments/*.yaml", "strategies, algorithms,\nsizes, expected order", sand)
+    box(axes, right, top, 2.6, height, "results/", "samples.csv  cases.csv\nmanifest.json", sand)
+    box(axes, right, top - 2 * step, 2.6, height + 0.2, "analysis/", "read -> estimate -> judge\n-> show -> page", green)
+    box(axes, right, top - 4 * step, 2.6, height + 0.2, "docs/  paper/", "results.md, README, paper:\nevery figure is generated", green)
+    arrow(axes, (2.67, top + height / 2), (left - 0.05, top + height / 2))
+    arrow(axes, (left + width + 0.07, top + height / 2), (right - 0.05, top + height / 2))
+    arrow(axes, (right + 1.3, top - 0.05), (right + 1.3, top - 2 * step + height + 0.25))
+    arrow(axes, (right + 1.3, top - 2 * step - 0.05), (right + 1.3, top - 4 * step + height + 0.25))
+    axes.text(
+        1.3, 2.6, "Includes only\ngo down.\n\nKernels know no MPI;\nstrategies know no\nYAML or CSV.",
+        ha="center", va="center", fontsize=9, color=INK,
+    )  # fmt: skip
     save(figure, "rooms.svg")
 
 
@@ -77,11 +93,11 @@ def grid(axes: Axes, x: float, y: float, owner: list[list[int]], label: str) -> 
     axes.text(x + 0.6, y - 0.12, label, ha="center", va="top", fontsize=8.5, color=INK)
 
 
-def heads_dealt() -> list[list[int]]:
+def heads_of_ranks() -> list[list[int]]:
     return [[h] * 8 for h in range(RANKS)]
 
 
-def tokens_dealt(zigzag: bool = False) -> list[list[int]]:
+def tokens_of_ranks(zigzag: bool = False) -> list[list[int]]:
     ranks = [min(c, 2 * RANKS - 1 - c) if zigzag else c // 2 for c in range(2 * RANKS)]
     return [ranks for _ in range(RANKS)]
 
@@ -92,11 +108,11 @@ def everywhere() -> list[list[int]]:
 
 def draw_strategies() -> None:
     lines = [
-        ("headwise (allgather)", "inputs everywhere; a rank computes its heads;\noutputs are gathered", [(everywhere(), "Q K V"), (heads_dealt(), "computes"), (everywhere(), "output")], "sends its output heads\nto every rank"),
-        ("headwise (all_to_all)", "tokens in, tokens out (Ulysses): two\nexchanges swap tokens for heads", [(tokens_dealt(), "Q K V"), (heads_dealt(), "computes"), (tokens_dealt(), "output")], "sends Q, K, V before\nand output after"),
-        ("sequence (ring, zigzag)", "a rank keeps its queries; K/V blocks\nrotate past them while it computes", [(tokens_dealt(True), "Q K V"), (tokens_dealt(True), "computes"), (tokens_dealt(True), "output")], "passes K/V on, P-1 times"),
-        ("sequence (allgather)", "all K/V gathered first (Llama 3), then each\nrank's queries see them at once", [(tokens_dealt(), "Q K V"), (tokens_dealt(), "computes"), (tokens_dealt(), "output")], "sends its K/V to\nevery rank"),
-        ("sequence (merge)", "queries travel; partial results (o, m, l)\nmerge in a fixed order (flash-decoding)", [(tokens_dealt(), "Q K V"), (tokens_dealt(), "computes"), (tokens_dealt(), "output")], "sends Q, then partial\n(o, m, l)"),
+        ("headwise (allgather)", "inputs everywhere; a rank computes its heads;\noutputs are gathered", [(everywhere(), "Q K V"), (heads_of_ranks(), "computes"), (everywhere(), "output")], "sends its output heads\nto every rank"),
+        ("headwise (all_to_all)", "tokens in, tokens out (Ulysses): two\nexchanges swap tokens for heads", [(tokens_of_ranks(), "Q K V"), (heads_of_ranks(), "computes"), (tokens_of_ranks(), "output")], "sends Q, K, V before\nand output after"),
+        ("sequence (ring, zigzag)", "a rank keeps its queries; K/V blocks\nrotate past them while it computes", [(tokens_of_ranks(True), "Q K V"), (tokens_of_ranks(True), "computes"), (tokens_of_ranks(True), "output")], "passes K/V on, P-1 times"),
+        ("sequence (allgather)", "all K/V gathered first (Llama 3), then each\nrank's queries see them at once", [(tokens_of_ranks(), "Q K V"), (tokens_of_ranks(), "computes"), (tokens_of_ranks(), "output")], "sends its K/V to\nevery rank"),
+        ("sequence (merge)", "queries travel; partial results (o, m, l)\nmerge in a fixed order (flash-decoding)", [(tokens_of_ranks(), "Q K V"), (tokens_of_ranks(), "computes"), (tokens_of_ranks(), "output")], "sends Q, then partial\n(o, m, l)"),
     ]
     figure, axes = plt.subplots(figsize=(10.0, 7.4))
     axes.set_xlim(0, 10)
