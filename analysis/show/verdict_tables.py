@@ -15,7 +15,7 @@ from analysis.show.text_table import format_columns
 
 WIDTH = 80
 _ROW_FACTORS = ("seq_len", "batch")  # rows of a regime table; everything else that varies makes the regime
-_MARKS = {
+MARKS = {
     Verdict.HOLDS: "+",
     Verdict.CONTRADICTED: "-",
     Verdict.EQUIVALENT: "=",
@@ -46,9 +46,9 @@ def format_pair(result: PairResult | None) -> str:
         return "not measured"
     interval = result.interval
     if result.ratio is None or interval is None:
-        return f"no ratio {_MARKS[result.verdict]}"
+        return f"no ratio {MARKS[result.verdict]}"
     low, high = interval
-    return f"{format_ratio(result.ratio)} [{format_ratio(low)}, {format_ratio(high)}] {_MARKS[result.verdict]}"
+    return f"{format_ratio(result.ratio)} [{format_ratio(low)}, {format_ratio(high)}] {MARKS[result.verdict]}"
 
 
 def letters(claim: Claim) -> dict[str, str]:
@@ -194,7 +194,7 @@ def _cell_notes(claim: Claim, cell: CellResult) -> list[str]:
         flags = [f for f in result.flags if result.verdict is Verdict.UNDECIDED or "not independent" not in f]
         text = "; ".join(text for text in (result.reason, *flags) if text)
         if text:
-            pairs_by_text.setdefault((_MARKS[result.verdict], text), []).append(pair_name(claim, pair))
+            pairs_by_text.setdefault((MARKS[result.verdict], text), []).append(pair_name(claim, pair))
     return [wrap(f"{', '.join(pairs)} {mark} {text}", 8, 10) for (mark, text), pairs in pairs_by_text.items()]
 
 

@@ -1,0 +1,45 @@
+"""The pages that are made from templates: which, and how to make them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from analysis.page import kernels, machine, models, network, ordering
+from analysis.page.records import Results
+from analysis.page.template import BadTemplate, placeholders, render
+
+# Page: template, both from the repository's top.
+PAGES = {"README.md": "docs/templates/README.md.in", "docs/results.md": "docs/templates/results.md.in"}
+COMMAND = "analysis/results_page.py"
+
+
+def page_values(results: Path) -> dict[str, str]:
+    """Every figure that a template may name; raises UnusableInput where a run cannot be read."""
+    read = Results(results)
+    found: dict[str, str] = {}
+    for chapter in (machine, ordering, kernels, network, models):
+        found |= chapter.values(read)
+    return found
+
+
+def read_templates(top: Path) -> dict[str, str]:
+    """By page."""
+    return {page: (top / template).read_text(encoding="utf-8") for page, template in PAGES.items()}
+
+
+def rendered(templates: dict[str, str], values: dict[str, str]) -> dict[str, str]:
+    """The text of every page; raises BadTemplate if the templates and the values do not fit."""
+    used = {name for template in templates.values() for name in placeholders(template)}
+    unused = sorted(set(values) - used)
+    if unused:
+        raise BadTemplate(f"no page uses {', '.join(unused)}")
+    return {
+        page: render(template, values, f"Made by {COMMAND} from {PAGES[page]} and results/; edit that, not this.")
+        for page, template in templates.items()
+    }
+
+
+def stale_pages(top: Path, results: Path) -> list[str]:
+    """Pages that are not what the templates and the runs say."""
+    wanted = rendered(read_templates(top), page_values(results))
+    return [page for page, text in wanted.items() if (top / page).read_text(encoding="utf-8") != text]

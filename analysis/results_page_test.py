@@ -1,0 +1,181 @@
+"""README.md and docs/results.md are what the runs say: neither stale nor typed."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import re
+import shutil
+import tempfile
+import unittest
+from pathlib import Path
+from types import ModuleType
+from typing import Callable
+
+from analysis import results_page
+from analysis.page import kernels, models, network, ordering
+from analysis.page.pages import PAGES
+from analysis.page.records import Results
+
+TOP = Path(__file__).parent.parent
+
+SEQUENCE = "sequence+online_softmax"
+CHAPTERS = (ordering, kernels, network, models)
+Change = Callable[[dict[str, str]], None]
+
+
+def slower(row: dict[str, str]) -> None:
+    row["time_s"] = str(3 * float(row["time_s"]))
+
+
+def slower_median(row: dict[str, str]) -> None:
+    row["time_median_s"] = str(3 * float(row["time_median_s"]))
+
+
+def squared(row: dict[str, str]) -> None:
+    row["time_s"] = str(float(row["time_s"]) ** 2)
+
+
+def nothing_hidden(row: dict[str, str]) -> None:
+    row["comm_exposed_s"] = row["comm_total_s"]
+
+
+def less_accurate(row: dict[str, str]) -> None:
+    row["rel_l2_err"] = "0.5"
+
+
+class ResultsPageTest(unittest.TestCase):
+    def setUp(self) -> None:
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.top = Path(temporary.name)
+        for path in TOP.glob("results/*/reference/**/*"):
+            if path.name in ("samples.csv", "cases.csv", "manifest.json"):
+                self.copy(path.relative_to(TOP))
+        for page, template in PAGES.items():
+            self.copy(Path(page))
+            self.copy(Path(template))
+
+    def copy(self, path: Path) -> None:
+        target = self.top / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(TOP / path, target)  # a file of its own, where the original may be a link
+
+    def run_command(self, *options: str) -> tuple[int, str]:
+        """Exit status and standard error."""
+        errors = io.StringIO()
+        with contextlib.redirect_stderr(errors):
+            status = results_page.main([*options, "--top", str(self.top)])
+        return status, errors.getvalue()
+
+    def change(self, file: str, wanted: dict[str, str], change: Change) -> int:
+        """Changes the rows of a CSV file that have these fields; their number."""
+        path = self.top / "results" / file
+        with path.open(encoding="utf-8", newline="") as stream:
+            rows = list(csv.DictReader(stream))
+        chosen = [row for row in rows if all(row[name] == value for name, value in wanted.items())]
+        for row in chosen:
+            change(row)
+        with path.open("w", encoding="utf-8", newline="") as stream:
+            writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+        return len(chosen)
+
+    def test_the_checked_in_pages_are_what_the_runs_say(self) -> None:
+        self.assertEqual(self.run_command("--check"), (0, ""))
+
+    def test_every_chapter_follows_its_runs(self) -> None:
+        before = {chapter: chapter.values(Results(self.top / "results")) for chapter in CHAPTERS}
+        changes: list[tuple[ModuleType, str, dict[str, str], Change, str]] = [
+            (ordering, "ordering/reference/samples.csv", {"variant": SEQUENCE}, slower, "ordering.first_table"),
+            (ordering, "ordering/reference/cases.csv", {"variant": SEQUENCE}, less_accurate, "ordering.largest_error"),
+            (ordering, "aa/reference/samples.csv", {"variant": SEQUENCE}, slower, "aa.two_ranks"),
+            (kernels, "kernels/reference/samples.csv", {}, slower, "kernels.online_full"),
+            (kernels, "kernels_long/reference/samples.csv", {}, slower, "kernels.prefill_table"),
+            (kernels, "kernels_shapes/reference/samples.csv", {}, slower, "kernels.prefill_64_table"),
+            (kernels, "kernels_threads/reference/samples.csv", {"order_in_round": "0"}, slower, "kernels.threads_table"),
+            (kernels, "kernels_bf16/reference/cases.csv", {}, less_accurate, "kernels.bf16_table"),
+            (kernels, "kernels_decode/reference/samples.csv", {}, slower, "kernels.decode_table"),
+            (kernels, "kernels_growth/reference/samples.csv", {"launch": "1"}, squared, "kernels.growth_table"),
+            (network, "network/reference/10gbit/samples.csv", {"variant": SEQUENCE}, slower, "network.direction_table"),
+            (network, "network_ring/reference/1gbit/samples.csv", {}, nothing_hidden, "network.ring_table"),
+            (network, "network_decode/reference/1gbit/samples.csv", {"order_in_round": "0"}, slower, "network.decode_table"),
+            (models, "qwen3_block/reference/samples.csv", {"variant": SEQUENCE}, slower, "models.block_ratios"),
+            (models, "qwen3_model/reference/cases.csv", {"variant": SEQUENCE}, slower_median, "models.prefill_table"),
+            (models, "decode/reference/cases.csv", {"variant": SEQUENCE}, slower_median, "models.decode_table"),
+        ]  # fmt: skip
+        for chapter, file, wanted, change, name in changes:
+            with self.subTest(name):
+                text = (self.top / "results" / file).read_bytes()
+                self.assertGreater(self.change(file, wanted, change), 0)
+                after = chapter.values(Results(self.top / "results"))
+                self.assertNotEqual(before[chapter][name], after[name])
+                (self.top / "results" / file).write_bytes(text)
+
+    def test_a_changed_run_makes_the_page_stale(self) -> None:
+        self.change("network/reference/10gbit/samples.csv", {"variant": SEQUENCE}, slower)
+        status, errors = self.run_command("--check")
+        self.assertEqual(status, 1)
+        self.assertIn("docs/results.md is stale", errors)
+
+    def test_the_readme_follows_the_runs_too_and_writing_brings_it_up_to_date(self) -> None:
+        self.change("ordering/reference/samples.csv", {"variant": "headwise+standard"}, slower)
+        status, errors = self.run_command("--check")
+        self.assertEqual((status, errors.count("is stale")), (1, 2))
+        self.assertEqual(self.run_command(), (0, ""))
+        self.assertEqual(self.run_command("--check"), (0, ""))
+        readme = (self.top / "README.md").read_text(encoding="utf-8")
+        self.assertRegex(readme, r"faster in 5\d of 50 cells|faster in 50 of 50 cells|faster in 4\d of 50 cells")
+
+    def test_an_edited_page_is_stale(self) -> None:
+        page = self.top / "README.md"
+        page.write_text(page.read_text(encoding="utf-8").replace("not confirmed", "confirmed"), encoding="utf-8")
+        status, errors = self.run_command("--check")
+        self.assertEqual(status, 1)
+        self.assertIn("README.md is stale", errors)
+
+    def test_a_typed_figure_is_refused_and_nothing_written(self) -> None:
+        template = self.top / PAGES["README.md"]
+        before = (self.top / "README.md").read_text(encoding="utf-8")
+        template.write_text(template.read_text(encoding="utf-8") + "\nIt is up to 92 % faster.\n", encoding="utf-8")
+        for options in ("", "--check"):
+            status, errors = self.run_command(*options.split())
+            self.assertEqual(status, 2)
+            self.assertRegex(errors, r"README.md.in line \d+: .*a figure is typed there")
+        self.assertEqual((self.top / "README.md").read_text(encoding="utf-8"), before)
+
+    def test_a_name_without_a_value_and_a_value_without_a_name_are_refused(self) -> None:
+        template = self.top / PAGES["docs/results.md"]
+        text = template.read_text(encoding="utf-8")
+        for changed, problem in (
+            (text + "\n{{no.such}}\n", "no value for no.such"),
+            (text.replace("{{kernels.growth_table}}", ""), "no page uses kernels.growth_table"),
+        ):
+            template.write_text(changed, encoding="utf-8")
+            status, errors = self.run_command("--check")
+            self.assertEqual(status, 2)
+            self.assertIn(problem, errors)
+
+    def test_a_missing_run_is_named(self) -> None:
+        (self.top / "results/decode/reference/cases.csv").unlink()
+        status, errors = self.run_command("--check")
+        self.assertEqual(status, 2)
+        self.assertIn("decode/reference/cases.csv: no such file", errors)
+
+    def test_ratios_come_with_intervals(self) -> None:
+        """What the pages claim stands beside its interval."""
+        values = ordering.values(Results(TOP / "results"))
+        for name in ("ordering.first_decided", "ordering.second_decided", "ordering.first_table", "ordering.second_table",
+                     "ordering.first_contradicted", "aa.one_rank", "aa.two_ranks"):  # fmt: skip
+            with self.subTest(name):
+                outside = re.sub(r"\[[^\]]*\]", "[]", values[name])
+                self.assertEqual(re.findall(r"\d\.\d+(?!\d| \[\])", outside.replace("Qwen3-0.6B", "")), [])
+
+    def test_the_readme_is_short(self) -> None:
+        self.assertLessEqual(len((TOP / "README.md").read_text(encoding="utf-8").splitlines()), 150)
+
+
+if __name__ == "__main__":
+    unittest.main()
