@@ -50,7 +50,7 @@ int DefaultThreads(const Communicator& world) {
   return static_cast<int>(threads);
 }
 
-// Rank 0 reads, the others are told: the file need not be on every node, and all see the same.
+// Rank 0 reads and broadcasts: the file need not be on every node, and all see the same.
 ExperimentSpec ReadSpec(const Communicator& world, const CommandLine& line) {
   if (line.one_off) return *line.one_off;
   std::string text;

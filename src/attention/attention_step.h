@@ -1,4 +1,4 @@
-// One call of a kernel: some query rows meet some keys.
+// One call of a kernel: some query rows attend to some keys.
 #ifndef SRC_ATTENTION_ATTENTION_STEP_H_
 #define SRC_ATTENTION_ATTENTION_STEP_H_
 
@@ -18,7 +18,7 @@ struct KvHeadRange {
   bool Contains(int64_t kv_head) const { return begin <= kv_head && kv_head < end; }
 };
 
-// The query rows of a shard meet the keys and values of some shards, in their order.
+// The query rows of a shard attend to the keys and values of some shards, in their order.
 //   first: the state is taken as empty, whatever it holds. last: the result is finished into `output`
 //   (o / l; a row that saw no key is exactly 0), after which the state is undefined.
 // A step that is first and last, has at most one shard and all heads needs no state, and is all that an

@@ -4,12 +4,11 @@
 // both ends never fall as positions rise. That is all that kernels, references, cost formulas and strategies
 // know of a mask, so a new one is a row of the table in mask.cc and a case of Visible():
 //
-//   full              [0, infinity)            every key
-//   causal            [0, p + 1)               keys at or before the query
-//   window:W          [p - W + 1, p + 1)       the last W keys, the query's own included (Mistral's sliding
-//   window) documents:A+B+C   [begin of p's document, p + 1)
-//                     packed sequences: documents of A, B and C tokens one after the other, each causal, none
-//                     of which sees another
+//   full              [0, infinity)                every key
+//   causal            [0, p + 1)                   keys at or before the query
+//   window:W          [p - W + 1, p + 1)           the last W keys, the query's own included (sliding window)
+//   documents:A+B+C   [begin of document, p + 1)   packed sequences: documents of A, B and C tokens one after
+//                                                  the other, each causal, none of which sees another
 #ifndef SRC_ATTENTION_MASK_H_
 #define SRC_ATTENTION_MASK_H_
 

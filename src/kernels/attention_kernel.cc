@@ -3,26 +3,11 @@
 #include <string>
 
 #include "src/base/error.h"
-#include "src/kernels/exact_softmax.h"
+#include "src/kernels/algorithms.h"
 #include "src/kernels/layout/step_layout.h"
-#include "src/kernels/online_softmax.h"
 #include "src/kernels/simd/tile_kernels.h"
 
 namespace attention {
-namespace {
-
-struct AlgorithmMaker {
-  AttentionAlgorithm algorithm;
-  std::unique_ptr<AttentionBackend> (*make)(const BackendConfig& config, const TileKernels& kernels);
-};
-
-constexpr AlgorithmMaker kMakers[] = {
-    {AttentionAlgorithm::kStandard, &MakeStandard},
-    {AttentionAlgorithm::kRowBlocked, &MakeRowBlocked},
-    {AttentionAlgorithm::kOnlineSoftmax, &MakeOnlineSoftmax},
-};
-
-}  // namespace
 
 std::unique_ptr<AttentionBackend> MakeAttentionKernel(const BackendConfig& config) {
   CheckConfig(config);
@@ -36,8 +21,8 @@ std::unique_ptr<AttentionBackend> MakeAttentionKernel(const BackendConfig& confi
 
 std::unique_ptr<AttentionBackend> MakeKernelFromTable(const BackendConfig& config,
                                                       const TileKernels& kernels) {
-  for (const AlgorithmMaker& maker : kMakers) {
-    if (maker.algorithm == config.algorithm) return maker.make(config, kernels);
+  for (const AlgorithmDriver& driver : kAlgorithmDrivers) {
+    if (driver.algorithm == config.algorithm) return driver.make(config, kernels);
   }
   FailUsage("no kernel computes ", Name(config.algorithm));
 }

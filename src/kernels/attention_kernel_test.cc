@@ -186,7 +186,7 @@ TEST_P(AttentionKernelTest, LocalAndGlobalPositionsDiffer) {
   ExpectAccurate(problem, problem.shape().Describe());
 }
 
-// Decode and short prompts: the last rows of a sequence meet all keys, which are split among threads and
+// Decode and short prompts: the last rows of a sequence attend to all keys, which are split among threads and
 // runs.
 TEST_P(AttentionKernelTest, FewQueriesMeetManyKeys) {
   // Whole vectors, halves of what a kernel takes at once, and odd ends.
@@ -432,7 +432,7 @@ std::vector<float> AllValues(const TensorView& view) {
   return {values.begin(), values.end()};
 }
 
-// The last KV head meets the last two steps' keys one after the other, the others in one pass.
+// The last KV head attends to the last two steps' keys one after the other, the others in one pass.
 void RunStepsLastTwoAsOne(TestProblem& problem, const BackendConfig& config,
                           std::span<const TokenSegment> queries,
                           const std::vector<std::vector<TokenSegment>>& key_steps) {

@@ -7,7 +7,6 @@
 // row_blocked: the same products, but q_block rows of scores (4 S q_block bytes) stay in L2 to S of some
 // thousands.
 // Both pack V once per KV head for all query heads of its group; K is read as it lies.
-#include "src/kernels/exact_softmax.h"
 
 #include <omp.h>
 
@@ -16,6 +15,7 @@
 #include <vector>
 
 #include "src/base/aligned_buffer.h"
+#include "src/kernels/algorithms.h"
 #include "src/kernels/layout/step_layout.h"
 #include "src/kernels/layout/tile_sizes.h"
 #include "src/kernels/layout/workspace.h"
@@ -132,9 +132,9 @@ class ExactSoftmax : public AttentionBackend {
 };
 
 // The score matrix of a head is shared out to threads by blocks of rows, to each into panels of its own. No
-// row needs another's scores: a thread takes the blocks it was dealt through all three phases, its part of
+// row needs another's scores: a thread takes the blocks it was given through all three phases, its part of
 // the matrix after its part, and goes on with the next head without waiting for anybody. A thread that was
-// dealt more than its share takes what its panels hold through the phases first.
+// given more than its share takes what its panels hold through the phases first.
 class Standard : public ExactSoftmax {
  public:
   Standard(const BackendConfig& config, const TileKernels& kernels)
@@ -170,7 +170,7 @@ class Standard : public ExactSoftmax {
   }
 
   struct Share {
-    std::vector<ColumnTile> tiles;  // of one head, in the order in which they were dealt
+    std::vector<ColumnTile> tiles;  // of one head, in the order in which they were given
     size_t used_before = 0;         // panels, by the share before it
     bool backwards = false;
   };

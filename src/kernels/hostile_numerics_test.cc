@@ -152,7 +152,7 @@ TEST(MaskedRowsTest, RowsThatSeeNothingAreZero) {
     for (AttentionAlgorithm algorithm : kAllAlgorithms) {
       TestProblem problem(
           {.heads = 2, .kv_heads = 1, .tokens = 40, .head_dim = 24, .mask = Mask::Causal(), .mapping = {}});
-      // Rows at positions 0 to 39 meet keys at positions 20 to 59.
+      // Rows at positions 0 to 39 attend to keys at positions 20 to 59.
       const TokenSegment queries{0, 0, 40}, keys{0, 20, 40};
       AttentionStep step;
       step.query = {problem.q(), {&queries, 1}};

@@ -4,10 +4,10 @@
 //   bazel run -c opt //src/kernels:kernel_benchmark --
 //   --benchmark_filter='prefill/online_softmax/avx512/.*/S:2048'
 //
-// Names: prefill/<algorithm>/<isa>/<dtype>/<full|causal>/S:<tokens>/D:<head_dim>/T:<threads>, 16 query and 8
+// Names: prefill/<algorithm>/<isa>/<dtype>/<mask>/S:<tokens>/D:<head_dim>/T:<threads>, 16 query and 8
 // KV heads;
 //        decode/<isa>/<dtype>/S:<keys>/T:<threads>, one query token.
-// Counters: gflops (4 H S^2 D per call, causal half of it), fraction (of the multiply-add peak; median over
+// Counters: gflops (4 H D per visible pair of query and key), fraction (of the multiply-add peak; median over
 // iterations), fraction_cpu (the same over the calling thread's CPU time: on a busy machine, what one thread
 // would reach alone); decode: gb_per_s and fraction of the read bandwidth over the same memory.
 #include <benchmark/benchmark.h>
@@ -33,7 +33,7 @@ struct Case {
   AttentionAlgorithm algorithm = AttentionAlgorithm::kOnlineSoftmax;
   Isa isa = Isa::kScalar;
   DataType data_type = DataType::kFloat32;
-  bool causal = false;
+  Mask mask;
   int64_t queries = 1;
   int64_t keys = 1;
   int64_t head_dim = 128;
@@ -45,8 +45,8 @@ struct Case {
     const std::string sizes = "/S:" + std::to_string(keys);
     const std::string end = "/T:" + std::to_string(threads);
     if (decode()) return "decode/" + common + sizes + end;
-    return "prefill/" + std::string(attention::Name(algorithm)) + "/" + common +
-           (causal ? "/causal" : "/full") + sizes + "/D:" + std::to_string(head_dim) + end;
+    return "prefill/" + std::string(attention::Name(algorithm)) + "/" + common + "/" + attention::Name(mask) +
+           sizes + "/D:" + std::to_string(head_dim) + end;
   }
 };
 
@@ -94,7 +94,7 @@ void Run(benchmark::State& state, const Case& c) {
   config.isa = c.isa;
   config.data_type = c.data_type;
   config.threads = c.threads;
-  config.mask = c.causal ? Mask::Causal() : Mask::Full();
+  config.mask = c.mask;
   config.heads.group_size = kHeads / kKvHeads;
   config.query_heads = kHeads;
   config.kv_heads = kKvHeads;
@@ -114,10 +114,9 @@ void Run(benchmark::State& state, const Case& c) {
   step.output = HeadMajorView(output.data(), DataType::kFloat32, query_shape);
   kernel->Accumulate(step);
 
-  const double work = c.decode()
-                          ? 2.0 * static_cast<double>(kv_bytes)
-                          : 4.0 * kHeads * static_cast<double>(c.queries) * static_cast<double>(c.keys) *
-                                static_cast<double>(c.head_dim) * (c.causal ? 0.5 : 1.0);
+  const double work =
+      c.decode() ? 2.0 * static_cast<double>(kv_bytes)
+                 : 4.0 * kHeads * static_cast<double>(c.head_dim) * c.mask.VisiblePairs(0, c.queries, c.keys);
   const auto peak = [&] {
     return 1e9 * (c.decode() ? MeasureReadBandwidth(c.isa, c.threads, kv.data(), 2 * kv_bytes, kPeakSeconds)
                              : MeasurePeakGflops(c.isa, c.data_type, c.threads, kPeakSeconds));
@@ -155,16 +154,16 @@ void RegisterAll() {
     for (DataType type : {DataType::kFloat32, DataType::kBfloat16}) {
       for (int threads : {1, 2}) {
         for (AttentionAlgorithm algorithm : kAllAlgorithms) {
-          for (bool causal : {false, true}) {
+          for (const Mask& mask : {Mask::Full(), Mask::Causal(), Mask::Window(512)}) {
             for (int64_t tokens : {512, 1024, 2048, 4096, 8192}) {
               for (int64_t head_dim : {64, 128}) {
-                Register({algorithm, isa, type, causal, tokens, tokens, head_dim, threads});
+                Register({algorithm, isa, type, mask, tokens, tokens, head_dim, threads});
               }
             }
           }
         }
         for (int64_t keys : {2048, 8192, 32768}) {
-          Register({AttentionAlgorithm::kOnlineSoftmax, isa, type, true, 1, keys, 128, threads});
+          Register({AttentionAlgorithm::kOnlineSoftmax, isa, type, Mask::Causal(), 1, keys, 128, threads});
         }
       }
     }

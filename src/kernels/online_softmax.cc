@@ -4,21 +4,20 @@
 // A tile's columns are q_block rows of all query heads that share the KV head, so K is read once for the
 // whole group. V is packed into panels once per (batch, KV head), in a pipeline that needs no barrier
 // (group_pipeline.h): panels make the broadcasts of V^T P^T contiguous, where rows of V, 4 D bytes apart,
-// would crowd into few sets of L1. For head_dim D, a block of W columns and a tile of B keys:
-//   FLOPs            4 B W D, of them exponentials: B W, about 1/40 of the time at D = 128
-//   L1               Q block 4 D W (24 KB for D = 128, W = 48), or a panel of V, 32 B (16 KB for B = 512);
+// would crowd into few sets of L1. For head_dim D, a block of W columns and a tile of T keys:
+//   FLOPs            4 T W D, and T W exponentials, about 1/40 of the time at D = 128
+//   L1               Q block 4 D W (24 KB for D = 128, W = 48), or a panel of V, 32 T (16 KB for T = 512);
 //                    W scores stream out to L2, or in, per step of the inner loops
-//   L2               scores 4 B W (96 KB), K and packed V tile 8 B D (512 KB), Q and O of the whole tile
+//   L2               scores 4 T W (96 KB), K and packed V tile 8 T D (512 KB), Q and O of the whole tile
 //                    8 D * columns; O 4 D W streams through once per tile of keys
 //   memory           K and packed V once per tile of columns: 8 S D bytes per 4 S D * columns FLOPs: at 336
 //                    columns 1/168 byte per FLOP, far below what any memory delivers; packing V adds 12 S D
 //                    bytes per KV head, once
-// Why these tiles (tile_sizes.cc): B as large as leaves a block's scores in an eighth of L2, because O is
+// Why these tiles (tile_sizes.cc): T as large as leaves a block's scores in an eighth of L2, because O is
 // loaded and stored once per tile of keys (measured, AVX-512, interleaved, 512 to 4096 tokens, full and
 // causal: 512 keys 0.3 to 0.9 points of the peak above 192, whose scores fit L1, in each of 8 cells; 384 in
-// between); columns are as many as keep Q and O in a third of L2. Tiles are dealt to threads one by one,
+// between); columns are as many as keep Q and O in a third of L2. Tiles go to threads one by one,
 // expensive ones (late rows under a causal mask) first.
-#include "src/kernels/online_softmax.h"
 
 #include <omp.h>
 
@@ -30,6 +29,7 @@
 
 #include "src/attention/row_state.h"
 #include "src/base/aligned_buffer.h"
+#include "src/kernels/algorithms.h"
 #include "src/kernels/few_queries.h"
 #include "src/kernels/layout/column_tile.h"
 #include "src/kernels/layout/packed_values.h"

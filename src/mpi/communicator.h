@@ -38,7 +38,7 @@ struct ExchangeSettings {
 
 class Communicator {
  public:
-  // A duplicate of `parent`: our messages never meet those of others. Collective over parent.
+  // A duplicate of `parent`: our messages never match those of others. Collective over parent.
   explicit Communicator(MPI_Comm parent);
   ~Communicator();
   Communicator(Communicator&& other) noexcept;

@@ -1,4 +1,4 @@
-// The one order in which a rank meets all others.
+// The one order in which a rank exchanges with all others.
 #ifndef SRC_MPI_PEERS_H_
 #define SRC_MPI_PEERS_H_
 

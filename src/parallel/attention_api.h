@@ -4,12 +4,10 @@
 //   k, v    [batch, kv_heads,    tokens, head_dim]   query head h reads KV head h / (query_heads / kv_heads)
 //   output  as q; softmax(q k^T / sqrt(head_dim)) v over the keys that the mask shows
 //
-// headwise: `tokens` are all tokens; every rank passes the complete q, k, v and gets the complete output;
-// each
-//   computes its share of the heads.
-// sequence: every rank passes the rows of its own tokens (all heads) and gets their output; `tokens` in the
-// shape is
-//   still the length of the whole sequence. Which tokens a rank owns: attention_tokens_of_rank.
+// headwise: `tokens` are all tokens. Every rank passes the complete q, k, v, computes its share of the heads
+// and gets the complete output. sequence: every rank passes the rows of its own tokens (all heads) and gets
+// their output; `tokens` is still the length of the whole sequence. Which tokens a rank owns:
+// attention_tokens_of_rank.
 //
 // All are collective over the communicator, which must have been given the same shape and options on every
 // rank. MPI must be initialised (MPI_THREAD_FUNNELED or more) and the calling thread be the one that did it.
@@ -43,7 +41,7 @@ struct AttentionShape {
 struct AttentionOptions {
   int threads = 1;         // OpenMP threads of this rank
   std::optional<Isa> isa;  // nothing: the widest of this CPU
-  // How sequence deals tokens. zigzag balances causal attention.
+  // How sequence shards tokens. zigzag balances causal attention.
   Sharding sharding = Sharding::kContiguous;
 };
 

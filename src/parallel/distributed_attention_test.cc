@@ -153,6 +153,7 @@ class StrategyTest : public testing::Test {
     const TestResult result = RunTestCase(*communicator, test_case, data);
     EXPECT_LE(result.relative_l2_error, result.tolerance);
     EXPECT_EQ(result.bytes_sent, result.bytes_by_formula);
+    EXPECT_EQ(result.shard_bytes, result.shard_bytes_by_formula);
     // The reference backend has no workspace of its own.
     if (test_case.options.backend == &MakeReferenceBackend) {
       EXPECT_EQ(result.workspace_bytes, result.buffer_bytes_by_formula);

@@ -16,8 +16,8 @@ constexpr AttentionAlgorithm kOnline = AttentionAlgorithm::kOnlineSoftmax,
                              kStandard = AttentionAlgorithm::kStandard;
 constexpr int64_t kOwnKeyValues = 2 * kKvHeads * (kTokens / 2) * kRowBytes;
 
-// The first piece of heads meets the rank's own keys alone; then the others' are there, and the rest meets
-// both.
+// The first piece of heads attends to the rank's own keys alone; then the others' are there, and the rest
+// attends to both.
 TEST(OverlapTest, SequencePrefillHidesKeysAndValues) {
   for (Sharding sharding : {Sharding::kContiguous, Sharding::kZigzag}) {
     CheckOverlap(

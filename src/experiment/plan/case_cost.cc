@@ -3,80 +3,49 @@
 #include <algorithm>
 
 #include "src/base/aligned_buffer.h"
+#include "src/parallel/partition/communication.h"
 #include "src/qwen3/checkpoint/config.h"
 
 namespace attention {
 namespace {
 
-int64_t TensorBytes(int64_t batch, int64_t heads, int64_t tokens, int64_t head_dim, size_t element) {
+int64_t CheckedTensorBytes(int64_t batch, int64_t heads, int64_t tokens, int64_t head_dim, size_t element) {
   const int64_t rows =
       CheckedProduct(CheckedProduct(batch, heads, "batch x heads"), tokens, "batch x heads x tokens");
   return CheckedProduct(rows, CheckedProduct(head_dim, static_cast<int64_t>(element), "row bytes"),
                         "tensor bytes");
 }
 
-int64_t CeilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
 // Sizes of the whole tensors.
 struct Bytes {
   int64_t query = 0;
   int64_t key_value = 0;  // both
   int64_t output = 0;
-  int64_t states = 0;  // float32 o, m, l of every query row
 };
 
 Bytes TotalBytes(const AttentionProblem& p) {
   const size_t element = SizeOf(p.data_type);
   Bytes bytes;
-  bytes.query = TensorBytes(p.batch, p.query_heads, p.query_tokens, p.head_dim, element);
+  bytes.query = CheckedTensorBytes(p.batch, p.query_heads, p.query_tokens, p.head_dim, element);
   bytes.key_value =
-      CheckedProduct(2, TensorBytes(p.batch, p.kv_heads, p.kv_tokens, p.head_dim, element), "K and V");
-  bytes.output = TensorBytes(p.batch, p.query_heads, p.query_tokens, p.head_dim, sizeof(float));
-  bytes.states = TensorBytes(p.batch, p.query_heads, p.query_tokens, p.head_dim + 2, sizeof(float));
+      CheckedProduct(2, CheckedTensorBytes(p.batch, p.kv_heads, p.kv_tokens, p.head_dim, element), "K and V");
+  bytes.output = CheckedTensorBytes(p.batch, p.query_heads, p.query_tokens, p.head_dim, sizeof(float));
   return bytes;
 }
 
-// Mean payload a rank sends; (P-1)/P of what it holds goes to each of the others, or once round the ring.
-double CommBytesPerRank(const Cell& cell, const Variant& variant, const Bytes& total) {
-  const double ranks = cell.ranks;
-  if (cell.ranks == 1) return 0;
-  const double to_all_others = (ranks - 1) / ranks;
-  if (cell.phase == Phase::kDecode && variant.exchange == Exchange::kMerge) return total.states * (ranks - 1);
-  // K and V are everywhere; only outputs travel.
-  if (cell.contract == Contract::kReplicated) return total.output * to_all_others;
-  switch (variant.exchange) {
-    case Exchange::kNone:
-      return 0;
-    case Exchange::kAllgather:
-      return variant.strategy == ParallelStrategy::kHeadwise ? total.output * to_all_others
-                                                             : total.key_value * to_all_others;
-    case Exchange::kRing:
-      return total.key_value * to_all_others;
-    case Exchange::kAllToAll:
-      return (total.query + static_cast<double>(total.key_value) + total.output) / ranks * to_all_others;
-    case Exchange::kMerge:
-      return (total.query + static_cast<double>(total.states)) * to_all_others;
-  }
-  return 0;
+// Of rank 0, whose shares are the largest.
+AttentionPlan PlanOfCase(const Cell& cell, const Variant& variant) {
+  ExecutionOptions options;
+  options.isa = cell.isa;
+  options.threads = cell.threads;
+  return AttentionPlan::Make(cell.problem, variant, cell.contract, options, cell.ranks, 0);
 }
 
-int64_t MemoryBytesPerRank(const Cell& cell, const Variant& variant, const Bytes& total) {
-  const AttentionProblem& p = cell.problem;
-  const bool everywhere =
-      cell.contract == Contract::kReplicated || variant.strategy == ParallelStrategy::kHeadwise;
-  const int64_t share = cell.ranks;
-  int64_t bytes = everywhere ? total.query + total.key_value + total.output
-                             : CeilDivide(total.query + total.key_value + total.output, share);
-  // Buffers of the exchange: two K/V blocks in flight, or everything gathered.
-  if (cell.ranks > 1) {
-    bytes += variant.exchange == Exchange::kAllgather || variant.exchange == Exchange::kAllToAll
-                 ? total.key_value + CeilDivide(total.output, share)
-                 : CeilDivide(2 * total.key_value + total.states, share);
-  }
-  if (variant.algorithm == AttentionAlgorithm::kStandard) {
-    const int64_t rows =
-        variant.strategy == ParallelStrategy::kSequence ? CeilDivide(p.query_tokens, share) : p.query_tokens;
-    bytes += CheckedProduct(CheckedProduct(rows, p.kv_tokens, "scores"), sizeof(float), "score bytes");
+int64_t MemoryBytesPerRank(const AttentionPlan& plan) {
+  int64_t bytes = TensorBytes(plan) + ExchangeBufferBytes(plan);
+  if (RowOf(plan.variant.algorithm).stores_all_scores) {
+    bytes += CheckedProduct(CheckedProduct(MostQueryTokens(plan), plan.problem.kv_tokens, "scores"),
+                            sizeof(float), "score bytes");
   }
   return bytes;
 }
@@ -136,11 +105,12 @@ void EstimateCosts(Cell& cell, const MeasureOptions& measure) {
                          std::max(measure.seconds_per_cell, round_seconds * (measure.min_rounds + 1)));
   }
   for (Case& made : cell.cases) {
-    made.comm_bytes_per_rank = static_cast<int64_t>(CommBytesPerRank(cell, made.variant, total));
+    const AttentionPlan plan = PlanOfCase(cell, made.variant);
+    made.comm_bytes_per_rank = BytesSent(plan);
     made.memory_bytes_per_rank =
-        MemoryBytesPerRank(cell, made.variant, total) +
-        static_cast<int64_t>(made.variant.strategy == ParallelStrategy::kHeadwise ? weight_bytes / cell.ranks
-                                                                                  : weight_bytes);
+        MemoryBytesPerRank(plan) + static_cast<int64_t>(made.variant.strategy == ParallelStrategy::kHeadwise
+                                                            ? weight_bytes / cell.ranks
+                                                            : weight_bytes);
     seconds += run_seconds;  // checked before
   }
   const double set_up = cell.minimum_bytes / sizeof(float) * 20e-9 * cell.cases.size() + 0.05;

@@ -28,8 +28,8 @@ struct Case {
   std::string id;                     // cell id + "/" + label
   std::string label;                  // as spelled in the experiment file
   Variant variant;                    // defaults filled in
-  int64_t comm_bytes_per_rank = 0;    // estimate: payload one rank sends, mean over ranks
-  int64_t memory_bytes_per_rank = 0;  // estimate: inputs, output, exchange buffers, scores
+  int64_t comm_bytes_per_rank = 0;    // payload that rank 0, whose shares are the largest, sends in one run
+  int64_t memory_bytes_per_rank = 0;  // of rank 0: inputs, output, exchange buffers, scores, weights
 };
 
 // Everything fixed except the variant.

@@ -1,9 +1,9 @@
 // Deals the work of one step to threads: for every unit (batch entry, KV head), first its values are packed
 // in chunks, then its tiles are computed.
 //
-// No barriers: chunks of unit u+1 are dealt just before the tiles of unit u, and three buffers of packed
-// values go round, so whoever needs a buffer finds it ready or free; if not, it waits for work that was dealt
-// earlier and is therefore under way (no deadlock, whatever the number of threads).
+// No barriers: chunks of unit u+1 are handed out just before the tiles of unit u, and three buffers of packed
+// values go round, so whoever needs a buffer finds it ready or free; if not, it waits for work that was
+// handed out earlier and is therefore under way (no deadlock, whatever the number of threads).
 #ifndef SRC_KERNELS_THREADS_GROUP_PIPELINE_H_
 #define SRC_KERNELS_THREADS_GROUP_PIPELINE_H_
 
@@ -29,9 +29,10 @@ class GroupPipeline {
     for (int64_t unit = 0; unit < units_; ++unit) packed_[unit] = computed_[unit] = 0;
   }
 
-  // Called by every thread: pack(unit, chunk, buffer), compute(unit, tile, buffer) until nothing is left;
-  // idle() again and again while it waits for others. compute may put off work until finish(unit, buffer),
-  // which follows a thread's last tile in a row of a unit.
+  // Called by every thread. Calls pack(unit, chunk, buffer) and compute(unit, tile, buffer) until nothing is
+  // left, and idle() repeatedly while it waits for other threads. A compute call may leave work for later:
+  // finish(unit, buffer) follows the last of the calls that a thread makes in a row for one unit, before the
+  // unit's buffer is used again.
   template <typename Pack, typename Compute, typename Finish, typename Idle>
   void Run(Pack pack, Compute compute, Finish finish, Idle idle) {
     const int64_t round = chunks_ + tiles_;

@@ -51,7 +51,7 @@ class ProgressMeter {
   double microseconds_ = 0;  // since the last call
 };
 
-// Largest number of keys that a block of `columns` may meet in one piece (a product, or the packing of
+// Largest number of keys that a block of `columns` may attend to in one piece (a product, or the packing of
 // values).
 inline int64_t KeysPerPiece(Isa isa, int64_t columns, int64_t head_dim) {
   const double product = 2.0 * static_cast<double>(columns * head_dim) / SlowFlopsPerMicrosecond(isa);

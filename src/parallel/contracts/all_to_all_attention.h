@@ -7,9 +7,9 @@
 
 namespace attention {
 
-// Prefill with tokens dealt at both ends, heads divided in between (DeepSpeed-Ulysses): an all-to-all brings
-// a rank all tokens of its heads, one call of the kernel per piece of heads computes them, an all-to-all
-// takes the outputs home.
+// Prefill with tokens sharded at both ends, heads divided in between (DeepSpeed-Ulysses): an all-to-all
+// brings a rank all tokens of its heads, one call of the kernel per piece of heads computes them, an
+// all-to-all takes the outputs home.
 //
 //   exchange   q k v 0 | q k v 1 | q k v 2, o 0 | q k v 3, o 1 | o 2     | o 3
 //   kernel             | 0       | 1            | 2            | 3       |

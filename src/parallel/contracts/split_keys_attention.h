@@ -9,9 +9,9 @@
 
 namespace attention {
 
-// Decode over a token-sharded K/V cache: every rank has the few queries, meets them with its keys, and one
-// exchange of (o, m, l) brings every partial state to every rank, which merges them in rank order: all ranks
-// get the same bits. Nothing else travels, so a token costs one latency and batch * query heads * query
+// Decode over a token-sharded K/V cache: every rank has the few queries, computes them over its own keys, and
+// one exchange of (o, m, l) brings every partial state to every rank, which merges them in rank order: all
+// ranks get the same bits. Nothing else travels, so a token costs one latency and batch * query heads * query
 // tokens * (head_dim + 2) floats to each of the others, whatever the length of the cache. In a 2-D grid the
 // ranks of a token group hold different heads, and then gather the merged outputs.
 class SplitKeysAttention : public DistributedAttention {

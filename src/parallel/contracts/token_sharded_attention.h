@@ -12,7 +12,7 @@
 
 namespace attention {
 
-// Prefill with tokens dealt at both ends: a sequence stage among the token groups, and around it, where
+// Prefill with tokens sharded at both ends: a sequence stage among the token groups, and around it, where
 // several ranks divide the heads of a group, an all-to-all among them. So it is sequence parallelism and its
 // 2-D product with Ulysses; for Ulysses alone see AllToAllAttention. In the product the all-to-all is not
 // hidden: the stage inside wants all heads at once, as its own exchange has ever shorter steps to hide behind

@@ -21,12 +21,12 @@ TokenSegments GatheredTokens(const SequenceLayout& layout, bool without_own) {
 // their final place, in global token order, so the kernel sees few segments of keys. Traffic per rank: its K
 // and V to each of the others, 2 * batch * KV heads * head_dim * S_r * (P - 1) elements.
 //
-// online_softmax meets the rank's own keys, where they are, while the others' arrive, and then those, in the
-// same pass where they are already there (KernelRunner::AccumulateArriving): 1/P of the work hides the whole
-// exchange if 2 * S_r * group FLOPs (half of it causal) take longer than P - 1 elements travel. Only two
-// steps, because the others' blocks share one link and arrive at about the same time; who has many ranks and
-// a slow link takes the ring, which hides P - 1 of P parts. An exact softmax needs all keys at once: nothing
-// can be hidden, and own K/V are copied to their place among the others.
+// online_softmax attends to the rank's own keys, where they are, while the others' arrive, and then those, in
+// the same pass where they are already there (KernelRunner::AccumulateArriving): 1/P of the work hides the
+// whole exchange if 2 * S_r * group FLOPs (half of it causal) take longer than P - 1 elements travel. Only
+// two steps, because the others' blocks share one link and arrive at about the same time; who has many ranks
+// and a slow link takes the ring, which hides P - 1 of P parts. An exact softmax needs all keys at once:
+// nothing can be hidden, and own K/V are copied to their place among the others.
 class GatherStage : public SequenceStage {
  public:
   GatherStage(const AttentionPlan& plan, const SequenceLayout& layout, const Communicator& communicator);

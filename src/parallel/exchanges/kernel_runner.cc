@@ -5,12 +5,12 @@
 namespace attention {
 namespace {
 
-// Kernels offer to poll every 30 to 100 us of work, and all the time while they wait for a thread. One look
-// at MPI costs up to a microsecond, over TCP several (system calls, a few packets at a time), so it is not
-// taken more often than kInterval; sockets' buffers hold more than passes in that time. Of 280 ms of exchange
-// on a shaped 1 Gbit link, hidden behind a ring's computation: 0.88 at an interval of 100 us, 0.87 at 300,
-// 0.87 at 1000 (medians of three). 12 of the 33 ms exposed are looks at MPI with the copies they make (9 at
-// 300), about 4 interrupts, up to 5 the second pass of heads that were too early for the keys.
+// How often MPI is polled. Kernels call back every 30 to 100 us of work, and all the time while a thread
+// waits for others. One poll costs up to a microsecond in shared memory and several over TCP (system calls),
+// so polls are at least kInterval apart; sockets buffer more than arrives in that time. Measured on a shaped
+// 1 Gbit link, the share of a ring's 280 ms of exchange that computing hides: 0.88 at 100 us, 0.87 at 300 and
+// at 1000 (medians of three). Of the 33 ms that stay exposed, 12 are polls with the copies that MPI makes in
+// them, about 4 interrupts, up to 5 the second pass of heads that began before their keys had arrived.
 class Poller {
  public:
   explicit Poller(const std::vector<RequestSet*>& sets) : sets_(sets) {}

@@ -21,8 +21,8 @@ int64_t MostKeysOfAStep(const SequenceLayout& layout) {
   return std::max(layout.max_tokens(), before + layout.TokensOf(SourceOf(layout, last)));
 }
 
-// Ring attention (Liu, Zaharia, Abbeel 2023). In step s a rank's queries meet the K/V of rank r - s, while
-// those of rank r - s - 1 arrive from the left and the current ones leave to the right:
+// Ring attention (Liu, Zaharia, Abbeel 2023). In step s a rank's queries attend to the K/V of rank r - s,
+// while those of rank r - s - 1 arrive from the left and the current ones leave to the right:
 //
 //   step 0      step 1      step 2            two receive buffers, used in turn; the first step reads the
 //   q0:kv0      q0:kv2      q0:kv1            caller's own K/V where they are

@@ -18,9 +18,9 @@ struct ExecutionOptions {
   int threads = 1;
   BackendFactory backend = nullptr;
   bool poll_progress = true;  // poll MPI from the kernel's progress callback
-  // Work is cut by heads, so that blocks of one piece travel while the next is computed, or that what has
-  // arrived meanwhile serves the pieces to come; but not below so many bytes per thread. Each cut ends in a
-  // barrier of the threads, of half a tile's time or so: 1 MiB is six tiles.
+  // Work is cut by heads into pieces: outputs of one piece travel while the next is computed, and keys that
+  // arrive during one piece serve the next. A piece has at least so many bytes per thread, because each ends
+  // in a barrier of the threads, which costs about half a tile's time; 1 MiB is six tiles.
   int64_t least_block_bytes = int64_t{1} << 20;
 };
 

@@ -18,9 +18,9 @@ int64_t Apply(const AttentionPlan& plan, ParallelStrategy strategy, Exchange exc
 
 // Bytes of one token of `heads`.
 void SetHeads(const AttentionProblem& problem, const HeadShare& heads, ExchangeSizes& sizes) {
-  sizes.query_bytes = sizes.own_query_bytes = InputBytes(problem, heads.query.size(), 1);
-  sizes.key_value_bytes = sizes.own_key_value_bytes = 2 * InputBytes(problem, heads.kv.size(), 1);
-  sizes.output_bytes = sizes.own_output_bytes = OutputBytes(problem, heads.query.size(), 1);
+  sizes.query_bytes = InputBytes(problem, heads.query.size(), 1);
+  sizes.key_value_bytes = 2 * InputBytes(problem, heads.kv.size(), 1);
+  sizes.output_bytes = OutputBytes(problem, heads.query.size(), 1);
   sizes.state_bytes = StateBytes(problem, heads.query.size(), 1);
 }
 
@@ -67,6 +67,8 @@ int64_t Heads(const AttentionPlan& plan, Formula formula) {
 // Between token groups.
 int64_t Tokens(const AttentionPlan& plan, Formula formula) {
   const SequenceLayout layout = LayoutOf(plan);
+  // Alone, a rank just computes, whatever the exchange is called.
+  if (layout.size() == 1) return 0;
   ExchangeSizes sizes;
   SetHeads(plan.problem, layout.heads, sizes);
   sizes.ranks = layout.size();
@@ -96,5 +98,41 @@ int64_t OfPlan(const AttentionPlan& plan, Formula formula) {
 
 int64_t BytesSent(const AttentionPlan& plan) { return OfPlan(plan, &ExchangeRow::bytes_sent); }
 int64_t ExchangeBufferBytes(const AttentionPlan& plan) { return OfPlan(plan, &ExchangeRow::buffer_bytes); }
+
+int64_t TensorBytes(const AttentionPlan& plan) {
+  const AttentionProblem& problem = plan.problem;
+  const HeadShare own = plan.heads();
+  const auto bytes = [&](int64_t query_heads, int64_t query_tokens, int64_t kv_heads, int64_t kv_tokens) {
+    return InputBytes(problem, query_heads, query_tokens) + OutputBytes(problem, query_heads, query_tokens) +
+           2 * InputBytes(problem, kv_heads, kv_tokens);
+  };
+  const bool is_native = plan.contract == Contract::kNative;
+  switch (plan.ends()) {
+    case PlanEnds::kReplicated: {
+      const bool gathers = plan.variant.exchange != Exchange::kNone;
+      const bool keys_are_sharded = !gathers || (problem.is_decode() && is_native);
+      return bytes(gathers ? problem.query_heads : own.query.size(), problem.query_tokens,
+                   keys_are_sharded ? own.kv.size() : problem.kv_heads, problem.kv_tokens);
+    }
+    case PlanEnds::kSplitKeys: {
+      if (!is_native)
+        return bytes(problem.query_heads, problem.query_tokens, problem.kv_heads, problem.kv_tokens);
+      const TokenSegments keys =
+          ShareOfTokens(problem.kv_tokens, Sharding::kContiguous, plan.token_parts, plan.token_index());
+      return bytes(problem.query_heads, problem.query_tokens, own.kv.size(), TokenCount(keys));
+    }
+    case PlanEnds::kHeads:
+    case PlanEnds::kTokens: {
+      const int64_t tokens = TokenCount(TokensOfRank(plan, plan.rank));
+      return bytes(problem.query_heads, tokens, problem.kv_heads, tokens);
+    }
+  }
+  Fail("a plan without ends");
+}
+
+int64_t MostQueryTokens(const AttentionPlan& plan) {
+  const int64_t parts = plan.ends() == PlanEnds::kSplitKeys ? 1 : plan.token_parts;
+  return (plan.problem.query_tokens + parts - 1) / parts;
+}
 
 }  // namespace attention

@@ -15,6 +15,11 @@ int64_t BytesSent(const AttentionPlan& plan);
 // what is allocated, in a test.
 int64_t ExchangeBufferBytes(const AttentionPlan& plan);
 
+// Bytes of Q, K, V and output as the plan's rank is given them and leaves them. Equals its shards, in a test.
+int64_t TensorBytes(const AttentionPlan& plan);
+// Query rows that a rank computes for one head, the most of any rank.
+int64_t MostQueryTokens(const AttentionPlan& plan);
+
 }  // namespace attention
 
 #endif  // SRC_PARALLEL_PARTITION_COMMUNICATION_H_

@@ -1,4 +1,4 @@
-// Who owns what: heads and tokens dealt to ranks. Pure arithmetic, no MPI.
+// Who owns what: heads and tokens by rank. Pure arithmetic, no MPI.
 #ifndef SRC_PARALLEL_PARTITION_PARTITION_H_
 #define SRC_PARALLEL_PARTITION_PARTITION_H_
 
@@ -23,7 +23,7 @@ struct IndexRange {
 IndexRange BalancedRange(int64_t total, int64_t parts, int64_t index);
 
 // The query heads of a rank and the KV heads they read. With more ranks than KV heads, or a count that does
-// not divide, neighbouring ranks share a KV head: query heads are dealt evenly, as they are the work.
+// not divide, neighbouring ranks share a KV head: query heads are divided evenly, as they are the work.
 struct HeadShare {
   IndexRange query;
   IndexRange kv;

@@ -73,7 +73,7 @@ TEST(PartitionTest, RanksShareKvHeadsWhenThereAreFew) {
   EXPECT_THROW(ShareOfHeads(5, 2, 1, 0), Error);
 }
 
-// The permutation that a sharding is: dealing out and collecting gives every token back, in its place.
+// The permutation that a sharding is: sharding and collecting gives every token back, in its place.
 TEST(PartitionTest, TokensSurviveTheRoundTrip) {
   for (Sharding sharding : {Sharding::kContiguous, Sharding::kZigzag}) {
     for (int64_t tokens : {0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 37, 130, 257}) {
@@ -89,7 +89,7 @@ TEST(PartitionTest, TokensSurviveTheRoundTrip) {
             EXPECT_EQ(segment.local_begin, local);
             for (int64_t i = 0; i < segment.length; ++i) {
               int64_t& place = collected[static_cast<size_t>(segment.global_begin + i)];
-              EXPECT_EQ(place, -1) << "dealt twice";
+              EXPECT_EQ(place, -1) << "owned twice";
               place = segment.global_begin + i;
               EXPECT_EQ(LocalRow(share, segment.global_begin + i), local + i);
             }

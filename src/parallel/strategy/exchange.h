@@ -1,8 +1,8 @@
 // How data moves between the ranks: one row per exchange of a strategy in a phase, which owns where it is
-// valid, how many bytes a rank sends, and how much memory it needs. Everything else that has to know an
-// exchange asks its row:
-// --list and messages (strategy.h), the byte counter's test, the dry run's estimates. Who makes it stands in
-// exchanges/sequence_stages.h (sequence) and make_distributed_attention.cc (the contracts).
+// valid, how many bytes a rank sends, and how much memory it needs. Whoever has to know an exchange asks its
+// row:
+// --list and messages (strategy.h), the test of the byte counter, the estimates of a dry run. Who makes it
+// stands in exchanges/sequence_stages.h (sequence) and make_distributed_attention.cc (the contracts).
 #ifndef SRC_PARALLEL_STRATEGY_EXCHANGE_H_
 #define SRC_PARALLEL_STRATEGY_EXCHANGE_H_
 
@@ -35,8 +35,8 @@ constexpr std::string_view Name(Exchange exchange) { return NameIn(kExchanges, e
 constexpr std::optional<Exchange> ParseExchange(std::string_view name) { return ParseIn(kExchanges, name); }
 
 // What a rank knows of the ranks it exchanges with, for formulas. Tokens of the exchange's ranks: prefill,
-// those that each owns; decode, the query tokens, which every rank has. Bytes are those of one token: of this
-// rank's heads in a sequence exchange, of all heads in a headwise one unless they say `own`.
+// those that each owns; decode, the query tokens, which every rank has. Bytes are those of one token, of this
+// rank's heads.
 struct ExchangeSizes {
   int64_t ranks = 1;
   int64_t own_tokens = 0;
@@ -47,9 +47,6 @@ struct ExchangeSizes {
   int64_t key_value_bytes = 0;  // K and V together
   int64_t output_bytes = 0;     // float32
   int64_t state_bytes = 0;      // o, m and l, float32
-  int64_t own_query_bytes = 0;  // headwise: of this rank's heads, as the next two
-  int64_t own_key_value_bytes = 0;
-  int64_t own_output_bytes = 0;
   // headwise: Q, K and V of the heads of all others; a KV head that several ranks read counts for each.
   int64_t input_bytes_of_others = 0;
   bool carries_state = true;  // of the algorithm
@@ -79,16 +76,14 @@ namespace exchange_formulas {
 inline int64_t Nothing(const ExchangeSizes&) { return 0; }
 
 // Its outputs to each of the others.
-inline int64_t GatherOutputs(const ExchangeSizes& t) {
-  return t.own_output_bytes * t.own_tokens * (t.ranks - 1);
-}
+inline int64_t GatherOutputs(const ExchangeSizes& t) { return t.output_bytes * t.own_tokens * (t.ranks - 1); }
 
 // Its tokens of everybody's heads to everybody, and its heads' outputs of everybody's tokens back.
 inline int64_t AllToAll(const ExchangeSizes& t) {
-  return t.input_bytes_of_others * t.own_tokens + t.own_output_bytes * (t.total_tokens - t.own_tokens);
+  return t.input_bytes_of_others * t.own_tokens + t.output_bytes * (t.total_tokens - t.own_tokens);
 }
 inline int64_t AllToAllBuffers(const ExchangeSizes& t) {
-  return (t.own_query_bytes + t.own_key_value_bytes + t.own_output_bytes) * t.total_tokens;
+  return (t.query_bytes + t.key_value_bytes + t.output_bytes) * t.total_tokens;
 }
 
 // K and V of all but the right neighbour pass through.

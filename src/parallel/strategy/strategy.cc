@@ -81,7 +81,7 @@ std::string WhyInvalid(const Variant& variant, Contract contract, Phase phase) {
                        ": ", valid);
   }
   if (variant.sharding == Sharding::kZigzag && !row->zigzag) {
-    return Concatenate(pair, " deals no tokens of causal prefill, so zigzag means nothing in ", Name(phase),
+    return Concatenate(pair, " shards no tokens of causal prefill, so zigzag means nothing in ", Name(phase),
                        "; valid sharding: contiguous");
   }
   const Grid& grid = variant.grid;

@@ -88,10 +88,10 @@ Sharding DefaultSharding(ParallelStrategy strategy, Phase phase, const Mask& mas
 // queries and outputs, and only the K/V cache is sharded.
 // replicated: every rank has all K/V and needs all outputs, so only outputs travel, and they are gathered:
 // the rest of ring or merge has nothing to move, and would only compute the same in another order. In decode
-// a rank reads its share of the replica (heads or tokens), and the partial results must meet: allgather or
-// merge. token_sharded decode: one token cannot be dealt, and the cache's own sharding is what native means
-// there. A grid takes what sequence takes; under token_sharded its inner, head-wise exchange is an
-// all-to-all.
+// a rank reads its share of the replica (heads or tokens), and the partial results must come together:
+// allgather or merge. token_sharded decode: one token cannot be sharded, and the cache's own sharding is what
+// native means there. A grid takes what sequence takes; under token_sharded its inner, head-wise exchange is
+// an all-to-all.
 
 // Empty if the combination is valid; otherwise one line that says what is wrong and what is valid instead.
 std::string WhyInvalid(const Variant& variant, Contract contract, Phase phase);

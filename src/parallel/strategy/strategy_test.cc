@@ -38,7 +38,7 @@ TEST(StrategyTest, DefaultsAreValidEverywhere) {
     for (ParallelStrategy strategy : {ParallelStrategy::kHeadwise, ParallelStrategy::kSequence}) {
       for (AttentionAlgorithm algorithm : kAllAlgorithms) {
         for (Contract contract : {Contract::kNative, Contract::kReplicated, Contract::kTokenSharded}) {
-          // Decode deals no tokens, and only merging works over a token-sharded cache.
+          // Decode shards no tokens, and only merging works over a token-sharded cache.
           if (phase == Phase::kDecode && contract == Contract::kTokenSharded) continue;
           if (phase == Phase::kDecode && strategy == ParallelStrategy::kSequence &&
               algorithm != AttentionAlgorithm::kOnlineSoftmax) {

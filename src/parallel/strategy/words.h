@@ -1,4 +1,4 @@
-// The words of distribution: who owns what, how it is dealt, where inputs start and outputs end. One row
+// The words of distribution: who owns what, how it is sharded, where inputs start and outputs end. One row
 // each, with the spelling of YAML, the command line and CSV. How data moves is a row of exchange.h.
 #ifndef SRC_PARALLEL_STRATEGY_WORDS_H_
 #define SRC_PARALLEL_STRATEGY_WORDS_H_

@@ -148,6 +148,12 @@ TestResult RunTestCase(Communicator& ranks, const TestCase& test_case, const Tes
   TestResult result;
   result.tolerance = Tolerance(problem);
   result.bytes_by_formula = attention->comm_bytes_formula();
+  const auto bytes = [&](const TensorShard& shard) {
+    return QueryShape(problem, shard.head_count, shard.local_tokens()).elements() *
+           static_cast<int64_t>(sizeof(float));
+  };
+  result.shard_bytes = bytes(attention->query_shard()) + 2 * bytes(kv_shard) + bytes(output_shard);
+  result.shard_bytes_by_formula = TensorBytes(attention->plan());
   result.workspace_bytes = static_cast<int64_t>(attention->workspace_bytes());
   result.buffer_bytes_by_formula = ExchangeBufferBytes(attention->plan());
   int64_t before = ranks.traffic().bytes_sent;

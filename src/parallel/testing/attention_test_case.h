@@ -39,6 +39,8 @@ struct TestResult {
   double tolerance = 0;
   int64_t bytes_sent = 0;  // counted
   int64_t bytes_by_formula = 0;
+  int64_t shard_bytes = 0;  // of Q, K, V and output on this rank
+  int64_t shard_bytes_by_formula = 0;
   int64_t workspace_bytes = 0;
   int64_t buffer_bytes_by_formula = 0;  // without the kernel's workspace
   int64_t bytes_exchange_only = 0;      // counted in RunExchangeOnly

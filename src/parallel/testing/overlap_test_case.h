@@ -23,7 +23,8 @@ struct OverlapCase {
   Sharding sharding;
   AttentionAlgorithm algorithm;
   Contract contract;
-  // Of the kernel. Keys that are there before a call are met in it, which saves others: as many or this many.
+  // Of the kernel. Keys that are there before a call are attended to in it, which saves others: as many or
+  // this many.
   size_t calls;
   size_t fewest_calls;
   // Bytes sent before the first call of the kernel, and after the last: in between they hide.

@@ -6,7 +6,7 @@
 //   headwise         hidden states on every rank, all tokens; the rank's heads and intermediate values
 //                    (Megatron: column-parallel qkv and gate/up, row-parallel o and down, one sum after each)
 //   sequence, prefill  hidden states of the rank's tokens; all weights; only K/V or partial results travel
-//   sequence, decode   hidden states of the one token on every rank; K/V cache dealt by tokens; projections
+//   sequence, decode   hidden states of the one token on every rank; K/V cache sharded by tokens; projections
 //                    and MLP tensor-parallel on slices of the whole weights, one sum after each
 #ifndef SRC_QWEN3_DECODER_DECODER_STEP_H_
 #define SRC_QWEN3_DECODER_DECODER_STEP_H_

@@ -23,8 +23,8 @@ namespace {
 // L3, 6 % of the product's time; 128 rows gain 1.6 %, as a core reads what it packed itself and passes over
 // the weights once). With fewer rows they share out the panels, so that each weight is read by one of them,
 // and x is packed once for all (one row is packed as it lies; 96 rows of two threads lose 1.3 % otherwise).
-// Panels dealt as threads ask for them, in runs that become shorter, were slower: 1 to 6 % in decode, 2 %
-// with 64 rows; streams end more often, and the halves take the same time to 1 %.
+// Panels handed out as threads ask for them, in runs that become shorter, were slower: 1 to 6 % in decode, 2
+// % with 64 rows; streams end more often, and the halves take the same time to 1 %.
 //
 // That byte is hidden by asking for the next panel, a slice of it per tile, while this one is multiplied: of
 // 5 tiles (64 rows) the first would otherwise wait for memory about as long as it computes. A single tile

@@ -14,7 +14,7 @@ struct RowKernels {
   // The two coordinates (x[i], x[half + i]) turned by the angle of (cos[i], sin[i]); in place.
   void (*rotate_half)(float* x, const float* cos, const float* sin, int64_t half);
   // y[16 g + i] = silu(x[32 g + i]) * x[32 g + 16 + i], silu(a) = a / (1 + e^-a): gates and ups lie in
-  // alternating groups of 16, as GateUpRow() in weights.h deals them.
+  // alternating groups of 16, as GateUpRow() in weights.h orders them.
   void (*swiglu)(const float* x, int64_t groups, float* y);
 };
 
