@@ -5,9 +5,9 @@
 #include <limits>
 #include <sstream>
 
+#include "src/attention/reference_attention.h"
 #include "src/base/counter_random.h"
 #include "src/base/error.h"
-#include "src/attention/reference_attention.h"
 
 namespace attention::peers {
 namespace {
