@@ -481,7 +481,12 @@ def find_complaints(files: dict[str, str], provided: Provided) -> list[str]:
     own_modules |= {pathlib.PurePath(path).parts[0] for path in files if path.endswith(".py") and "/" in path}
     complaints: list[str] = []
     for path, text in sorted(files.items()):
-        for use in sorted(set(file_uses(path, text, own_modules))):
+        try:
+            uses = set(file_uses(path, text, own_modules))
+        except SyntaxError as error:
+            complaints.append(f"{path}:{error.lineno}: cannot be parsed: {error.msg}")
+            continue
+        for use in sorted(uses):
             complaint = provided.complaint(path, use)
             if complaint is not None and complaint not in complaints:
                 complaints.append(complaint)

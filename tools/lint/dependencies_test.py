@@ -70,6 +70,9 @@ class ComplaintTest(unittest.TestCase):
         self.assertIn("program jq: no package", complaints("tools/a.py", 'subprocess.check_output(["jq"])\n')[0])
         self.assertIn("header fftw3.h: no package", complaints("src/a.cc", "#include <fftw3.h>\n")[0])
 
+    def test_unreadable_file_is_named(self) -> None:
+        self.assertIn("tools/a.py:2: cannot be parsed", complaints("tools/a.py", "x = 1\ndef\n")[0])
+
     def test_package_of_another_need(self) -> None:
         # ./reproduce installs `build` only, and the analysis belongs to it.
         self.assertIn("under build", complaints("analysis/a.py", "import pandas\n")[0])
