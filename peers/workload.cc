@@ -89,7 +89,7 @@ Problem::Problem(const Workload& workload)
                                          static_cast<uint64_t>(workload_.query_tokens));
     if (i == 0) token = 0;
     if (i == 1) token = workload_.query_tokens - 1;
-    const int64_t visible = workload_.causal ? token + 1 : workload_.kv_tokens;
+    const KeyRange visible{0, workload_.causal ? token + 1 : workload_.kv_tokens};
     reference_.push_back({head, token,
                           ReferenceAttentionRow(q_view(), k_view(), v_view(), 0, head,
                                                 head / workload_.group_size(), token, visible, scale)});

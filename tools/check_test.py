@@ -72,7 +72,7 @@ class CheckTest(unittest.TestCase):
         self.assertEqual((status, lines[-1]), (0, "6 passed, 0 failed"))
         self.assertEqual(self.begun(lines), _FULL)
         self.assertEqual(calls[0], "tools/setup --no-install build test")
-        self.assertTrue(any(call.endswith("test --color=no --curses=no --noshow_progress //a:full_test") for call in calls), calls)
+        self.assertTrue(any(call.endswith("test --color=no --curses=no --noshow_progress --keep_going //a:full_test") for call in calls), calls)
         for step in _FULL:
             self.assertRegex("\n".join(lines), rf"(?m)^== {step} passed in \d+ s$")
         self.assertRegex(lines[-2], r"^\d+ s in all$")
