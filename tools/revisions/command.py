@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn, Sequence
 
-from analysis.text_table import print_quietly
+from analysis.show.text_table import print_quietly
 from tools.revisions import report, visits
 from tools.revisions.builds import Builder, Side, require_git_tree, resolve_revision
 from tools.revisions.judgement import CaseKey, Pair, judge

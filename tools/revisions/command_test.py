@@ -74,14 +74,14 @@ class CommandTest(unittest.TestCase):
         self.top = Path(tempfile.mkdtemp(prefix="rev"))
         self.addCleanup(self.remove)
         self.tree, self.tmp = self.top / "tree", self.top / "tmp"
-        for directory in ("bin", "tree/tools", "tree/analysis", "tmp"):
+        for directory in ("bin", "tree/tools", "tree/analysis/show", "tmp"):
             (self.top / directory).mkdir(parents=True)
         for name, text in (("bin/bazel", _BAZEL), ("bin/mpirun", _MPIRUN), ("binary", _BINARY)):
             (self.top / name).write_text(text)
             (self.top / name).chmod(0o755)
         shutil.copy(_ROOT / "tools/compare_revisions", self.tree / "tools")
         shutil.copytree(_ROOT / "tools/revisions", self.tree / "tools/revisions", ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copy(_ROOT / "analysis/text_table.py", self.tree / "analysis")
+        shutil.copy(_ROOT / "analysis/show/text_table.py", self.tree / "analysis/show")
         self.environment = {
             "PATH": f"{self.top}/bin:{os.environ.get('PATH', '/usr/bin:/bin')}",
             "TMPDIR": str(self.tmp),

@@ -6,7 +6,7 @@ import csv
 from pathlib import Path
 from typing import Sequence
 
-from analysis.text_table import format_columns, markdown_table
+from analysis.show.text_table import format_columns, markdown_table
 from tools.revisions.judgement import CASE_MARGIN, MEAN_MARGIN, JudgedCase, Judgement, Ratio
 from tools.revisions.problem import Problem
 from tools.revisions.visits import Measured

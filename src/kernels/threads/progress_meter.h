@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "src/attention/attention_types.h"
+#include "src/simd/isa.h"
 
 namespace attention {
 
