@@ -14,7 +14,7 @@ BackendConfig ConfigFor(const Workload& w, AttentionAlgorithm algorithm) {
   BackendConfig config;
   config.algorithm = algorithm;
   config.isa = BestIsa();
-  config.causal = w.causal;
+  config.mask = w.causal ? Mask::Causal() : Mask::Full();
   config.heads.group_size = w.group_size();
   config.query_heads = w.query_heads;
   config.kv_heads = w.kv_heads;
@@ -40,7 +40,8 @@ class OurKernel : public Contestant {
     query_segments_ = {{0, w.kv_tokens - w.query_tokens, w.query_tokens}};
     key_segments_ = {{0, 0, w.kv_tokens}};
     step_.query = {problem.q_view(), query_segments_};
-    step_.key_value = {problem.k_view(), problem.v_view(), key_segments_};
+    key_values_ = {{problem.k_view(), problem.v_view(), key_segments_}};
+    step_.key_values = key_values_;
     step_.output =
         HeadMajorView(static_cast<void*>(output_.data()), DataType::kFloat32, problem.query_shape());
   }
@@ -60,6 +61,7 @@ class OurKernel : public Contestant {
   std::unique_ptr<AttentionBackend> backend_;
   AlignedBuffer output_;
   std::vector<TokenSegment> query_segments_, key_segments_;
+  std::vector<KeyValueShard> key_values_;
   AttentionStep step_;
 };
 

@@ -11,7 +11,7 @@
 
 #include "peers/contestant.h"
 #include "peers/workload.h"
-#include "src/attention/attention_types.h"
+#include "src/simd/isa.h"
 
 namespace attention::peers {
 
