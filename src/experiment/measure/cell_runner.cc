@@ -4,65 +4,21 @@
 #include <cmath>
 #include <limits>
 #include <memory>
-#include <numeric>
 #include <optional>
 
-#include "src/base/counter_random.h"
 #include "src/base/error.h"
-#include "src/experiment/measure/statistics.h"
+#include "src/experiment/measure/hardware_limits.h"
+#include "src/experiment/measure/rounds.h"
+#include "src/experiment/measure/sample_summary.h"
+#include "src/experiment/measure/timing.h"
 #include "src/experiment/workload/accuracy.h"
 #include "src/experiment/workload/decoder_workload.h"
 #include "src/experiment/workload/workload.h"
 #include "src/machine/machine_info.h"
-#include "src/machine/machine_peak.h"
 #include "src/mpi/agreement.h"
 
 namespace attention {
 namespace {
-
-// A sample faster than this share of the measured peak is a bug, not a record.
-constexpr double kImpossibleShareOfPeak = 1.03;
-constexpr uint64_t kOrderStream = 6;
-constexpr int kOrderOfMaking = std::numeric_limits<int>::min();  // among rounds
-// Bandwidth is measured over the footprint of the inputs; from here on more bytes change nothing.
-constexpr int64_t kMaximumReadBytes = int64_t{256} << 20;
-// Reads last as long as the samples they are the limit of, up to this. Clouds grant memory bandwidth like a
-// bucket that fills while nobody reads: for some ms after a pause twice of what lasts.
-constexpr double kMaximumReadSeconds = 50e-3;
-
-struct Timing {
-  double max_s = 0;  // over ranks
-  double min_s = 0;
-  int64_t page_faults = 0;  // of all ranks
-};
-
-// One collective run, from a barrier to the end on the slowest rank. Errors become the same Error on all.
-template <typename Function>
-Timing TimeOnce(const Communicator& communicator, Function function) {
-  double seconds = 0;
-  int64_t faults = 0;
-  AgreeOnErrors(communicator, [&] {
-    communicator.Barrier("start of a timed run");
-    const int64_t faults_before = PageFaults();
-    const double begin = NowSeconds();
-    function();
-    seconds = NowSeconds() - begin;
-    faults = PageFaults() - faults_before;
-  });
-  MPI_Allreduce(MPI_IN_PLACE, &faults, 1, MPI_INT64_T, MPI_SUM, communicator.handle());
-  return {communicator.Max(seconds), communicator.Min(seconds), faults};
-}
-
-double SumOverRanks(const Communicator& communicator, double value) {
-  MPI_Allreduce(MPI_IN_PLACE, &value, 1, MPI_DOUBLE, MPI_SUM, communicator.handle());
-  return value;
-}
-
-// What all ranks together can do right now.
-struct Limits {
-  double peak_gflops = 0;
-  double read_gb_per_s = 0;
-};
 
 // Asked of a backend of the smallest size: a rank without rows makes none.
 std::string BackendName(BackendFactory factory) {
@@ -73,10 +29,11 @@ std::string BackendName(BackendFactory factory) {
 
 struct VariantRun {
   const Case* made = nullptr;
-  std::unique_ptr<Workload> workload;  // null: it failed
+  std::unique_ptr<Workload> workload;
+  bool is_measured = true;  // false from the moment it failed to run, or was wrong
   CaseRow row;
-  std::vector<double> times, gflops, peaks, reads, compute, comm_total, comm_exposed, pct_peak;
-  std::vector<double> pilot_times, page_faults;
+  std::vector<SampleRow> samples;  // kept ones, in order of time
+  std::vector<double> pilot_times;
 };
 
 class CellRun {
@@ -93,7 +50,10 @@ class CellRun {
       // Of what does not fit the caches, the last round's outputs were checked: runs are long then.
       if (!result.stopped && fits_cache_) CheckAll();
     }
-    for (VariantRun& run : runs_) result.cases.push_back(Summarize(run));
+    for (VariantRun& run : runs_) {
+      SummarizeSamples(run.samples, cell_.flops, run.row);
+      result.cases.push_back(run.row);
+    }
     return result;
   }
 
@@ -105,21 +65,19 @@ class CellRun {
   std::optional<int> ChooseByPilot();
   bool Measure();
   bool RunRound(int round);
-  SampleRow TakeSample(VariantRun& run, int round, int position, const Limits& limits);
+  SampleRow TakeSample(VariantRun& run, int round, int position, const HardwareLimits& limits);
   void CheckAgainstPeak(VariantRun& run, SampleRow& sample, double gflops);
   void MeasureParts(VariantRun& run, SampleRow& sample, double waited);
-  Limits MeasureLimits();
   void PrepareCache(VariantRun& run);
   bool TimeIsUp() const;
   StopRequest AgreedStop() const;
-  CaseRow Summarize(VariantRun& run);
 
   bool AnyAlive() const {
-    return std::any_of(runs_.begin(), runs_.end(),
-                       [](const VariantRun& run) { return run.workload != nullptr; });
+    return std::any_of(runs_.begin(), runs_.end(), [](const VariantRun& run) { return run.is_measured; });
   }
   static void MarkFailed(VariantRun& run, const std::string& message) {
-    run.workload = nullptr;
+    run.is_measured = false;
+    run.workload.reset();  // its buffers are the others' to use
     run.row.status = CaseStatus::kFailed;
     if (run.row.message.empty()) run.row.message = message;
   }
@@ -131,11 +89,10 @@ class CellRun {
   std::optional<CellWeights> weights_;  // decoder scopes
   std::vector<VariantRun> runs_;
   std::optional<AccuracyReference> reference_;
-  AlignedBuffer read_buffer_;   // for the bandwidth, of the footprint of the inputs
+  std::optional<LimitsMeter> limits_;
   AlignedBuffer evict_buffer_;  // cache: cold
   bool fits_cache_ = true;
   bool last_round_ = false;
-  double best_peak_gflops_ = 0;
   double fastest_run_s_ = std::numeric_limits<double>::infinity();
 };
 
@@ -183,12 +140,12 @@ void CellRun::SetUp() {
   int64_t input_bytes = 1 << 16;
   std::vector<TileSizes> tiles;
   for (const VariantRun& run : runs_) {
-    if (run.workload == nullptr) continue;
+    if (!run.is_measured) continue;
     input_bytes = std::max(input_bytes, std::min(run.workload->input_bytes(), kMaximumReadBytes));
     tiles.push_back(run.row.tiles);
   }
+  limits_.emplace(communicator_, cell_, input_bytes, options_.peak_seconds);
   AgreeOnErrors(communicator_, [&] {
-    read_buffer_ = AlignedBuffer(static_cast<size_t>(input_bytes));
     if (cell_.cache == CacheState::kCold)
       evict_buffer_ = AlignedBuffer(2 * static_cast<size_t>(LastLevelCacheBytes()));
   });
@@ -224,36 +181,13 @@ void CellRun::CheckOutput(VariantRun& run) {
 // Before the timing, and after it: what was timed must have been right throughout.
 void CellRun::CheckAll() {
   for (VariantRun& run : runs_) {
-    if (run.workload == nullptr) continue;
+    if (!run.is_measured) continue;
     try {
       Check(run);
     } catch (const Error& error) {
       MarkFailed(run, error.what());
     }
   }
-}
-
-Limits CellRun::MeasureLimits() {
-  Limits limits;
-  // The best of three bursts: a burst in which the machine was elsewhere says nothing about it.
-  constexpr int kBursts = 3;
-  for (int burst = 0; burst < kBursts; ++burst) {
-    communicator_.Barrier("peak");
-    const double peak =
-        MeasurePeakGflops(cell_.isa, cell_.problem.data_type, cell_.threads, options_.peak_seconds);
-    limits.peak_gflops = std::max(limits.peak_gflops, SumOverRanks(communicator_, peak));
-  }
-  const double stretch = std::min(fastest_run_s_, kMaximumReadSeconds);
-  const double seconds = std::max(options_.peak_seconds, stretch);
-  for (int burst = 0; burst <= kBursts; ++burst) {
-    communicator_.Barrier("read bandwidth");
-    const double read = MeasureReadBandwidth(cell_.isa, cell_.threads, read_buffer_.data(),
-                                             read_buffer_.size_bytes(), seconds, stretch);
-    // The first one ends what the pause above has saved up.
-    if (burst > 0) limits.read_gb_per_s = std::max(limits.read_gb_per_s, SumOverRanks(communicator_, read));
-  }
-  best_peak_gflops_ = std::max(best_peak_gflops_, limits.peak_gflops);
-  return limits;
 }
 
 void CellRun::PrepareCache(VariantRun& run) {
@@ -290,17 +224,14 @@ void CellRun::MeasureParts(VariantRun& run, SampleRow& sample, double waited) {
 }
 
 void CellRun::CheckAgainstPeak(VariantRun& run, SampleRow& sample, double gflops) {
-  if (gflops <= kImpossibleShareOfPeak * best_peak_gflops_) return;
-  // The clock may just have risen; only a rate above what the machine does now is impossible.
-  MeasureLimits();
-  if (gflops <= kImpossibleShareOfPeak * best_peak_gflops_) return;
+  if (!limits_->IsImpossible(gflops, fastest_run_s_)) return;
   sample.status = CaseStatus::kFailed;
   run.row.status = CaseStatus::kFailed;
   run.row.message = internal::Concatenate("a sample of ", gflops, " GFLOP/s is above the measured peak of ",
-                                          best_peak_gflops_);
+                                          limits_->best_peak_gflops());
 }
 
-SampleRow CellRun::TakeSample(VariantRun& run, int round, int position, const Limits& limits) {
+SampleRow CellRun::TakeSample(VariantRun& run, int round, int position, const HardwareLimits& limits) {
   SampleRow sample;
   sample.cell = cell_.id;
   sample.case_id = run.made->id;
@@ -318,24 +249,14 @@ SampleRow CellRun::TakeSample(VariantRun& run, int round, int position, const Li
   sample.page_faults = timing.page_faults;
   fastest_run_s_ = std::min(fastest_run_s_, timing.max_s);
   if (last_round_ && !fits_cache_) CheckOutput(run);
-  if (run.workload != nullptr) MeasureParts(run, sample, waited);
+  if (run.is_measured) MeasureParts(run, sample, waited);
   const double gflops = cell_.flops / timing.max_s * 1e-9;
   CheckAgainstPeak(run, sample, gflops);
   if (round < 0) {
     run.pilot_times.push_back(sample.time_s);
     return sample;
   }
-  run.times.push_back(sample.time_s);
-  run.page_faults.push_back(static_cast<double>(sample.page_faults));
-  run.gflops.push_back(gflops);
-  run.pct_peak.push_back(100 * gflops / limits.peak_gflops);
-  run.peaks.push_back(limits.peak_gflops);
-  run.reads.push_back(limits.read_gb_per_s);
-  if (!std::isnan(sample.compute_s)) {
-    run.compute.push_back(sample.compute_s);
-    if (!std::isnan(sample.comm_total_s)) run.comm_total.push_back(sample.comm_total_s);
-    run.comm_exposed.push_back(sample.comm_exposed_s);
-  }
+  run.samples.push_back(sample);
   return sample;
 }
 
@@ -351,12 +272,12 @@ StopRequest CellRun::AgreedStop() const {
 
 // False if a signal asks to stop at once.
 bool CellRun::RunRound(int round) {
-  const Limits limits = MeasureLimits();
+  const HardwareLimits limits = limits_->Measure(fastest_run_s_);
   const std::vector<int> order =
       RoundOrder(static_cast<int>(runs_.size()), options_.measure.seed, options_.launch, cell_.id, round);
   for (size_t position = 0; position < order.size(); ++position) {
     VariantRun& run = runs_[order[position]];
-    if (run.workload == nullptr) continue;
+    if (!run.is_measured) continue;
     SampleRow sample;
     try {
       sample = TakeSample(run, round, static_cast<int>(position), limits);
@@ -364,7 +285,7 @@ bool CellRun::RunRound(int round) {
       MarkFailed(run, error.what());
       continue;
     }
-    if (run.workload == nullptr) sample.status = CaseStatus::kFailed;
+    if (!run.is_measured) sample.status = CaseStatus::kFailed;
     // A full disk is not the case's fault: that error leaves the cell, on every rank.
     AgreeOnErrors(communicator_, [&] {
       if (communicator_.rank() == 0 && options_.on_sample) options_.on_sample(sample);
@@ -379,26 +300,19 @@ bool CellRun::RunRound(int round) {
 // decides, still before the test begins.
 std::optional<int> CellRun::ChooseByPilot() {
   const MeasureOptions& measure = options_.measure;
-  const double begin = NowSeconds(), budget = measure.seconds_per_cell;
+  const double begin = NowSeconds();
   int done = 0;
   while (done < measure.pilot_rounds) {
     if (!RunRound(done - measure.pilot_rounds) || AgreedStop() != StopRequest::kNone) return std::nullopt;
     ++done;
     const double elapsed = communicator_.Max(NowSeconds() - begin);
-    if (TimeIsUp() || (budget > 0 && elapsed > budget / 3)) break;
+    if (TimeIsUp() || PilotIsLong(measure, elapsed)) break;
   }
   std::vector<std::vector<double>> pilot;
   for (const VariantRun& run : runs_) {
-    if (run.workload != nullptr) pilot.push_back(run.pilot_times);
+    if (run.is_measured) pilot.push_back(run.pilot_times);
   }
-  int rounds = measure.max_rounds;
-  if (done >= static_cast<int>(kPilotRounds)) {
-    rounds = ChooseRounds(pilot, measure.detectable_ratio, measure.max_rounds);
-  }
-  const double elapsed = communicator_.Max(NowSeconds() - begin);
-  if (budget > 0)
-    rounds = std::min<int64_t>(rounds, static_cast<int64_t>((budget - elapsed) / elapsed * done));
-  return std::max(rounds, measure.min_rounds);
+  return RoundsAfterPilot(measure, pilot, done, communicator_.Max(NowSeconds() - begin));
 }
 
 // False if stopped by a signal. At least one round is measured, whatever the time limit.
@@ -426,48 +340,7 @@ bool CellRun::Measure() {
   return true;
 }
 
-CaseRow CellRun::Summarize(VariantRun& run) {
-  CaseRow& row = run.row;
-  row.rounds = static_cast<int>(run.times.size());
-  if (run.times.empty()) return row;
-  const MedianInterval interval = MedianWithInterval(run.times);
-  row.time_median_s = interval.median;
-  row.time_low_s = interval.low;
-  row.time_high_s = interval.high;
-  row.gflops = cell_.flops / interval.median * 1e-9;
-  row.pct_peak = Median(run.pct_peak);
-  row.peak_gflops = Median(run.peaks);
-  row.read_gb_per_s = Median(run.reads);
-  row.page_faults = Median(run.page_faults);
-  row.compute_s = Median(run.compute);
-  row.comm_total_s = Median(run.comm_total);
-  row.comm_exposed_s = Median(run.comm_exposed);
-  if (row.comm_total_s > 0) {
-    row.overlap_fraction = std::clamp(1 - row.comm_exposed_s / row.comm_total_s, 0.0, 1.0);
-  }
-  row.drift = Drift(run.times);
-  const double half_width = std::max(interval.high - interval.median, interval.median - interval.low);
-  if (row.status == CaseStatus::kOk && run.times.size() >= 6 &&
-      std::fabs(row.drift) * interval.median > 2 * half_width) {
-    row.message = internal::Concatenate("drift: the second half of the samples differs by ",
-                                        std::round(row.drift * 1000) / 10, " %, beyond the interval");
-  }
-  return row;
-}
-
 }  // namespace
-
-std::vector<int> RoundOrder(int count, uint64_t seed, int launch, const std::string& cell, int round) {
-  std::vector<int> order(count);
-  std::iota(order.begin(), order.end(), 0);
-  uint64_t stream = kOrderStream;
-  for (char c : cell) stream = RandomBits(seed, stream, static_cast<unsigned char>(c));
-  stream = RandomBits(stream, static_cast<uint64_t>(launch), static_cast<uint64_t>(int64_t{round}));
-  for (int i = count - 1; i > 0; --i) {
-    std::swap(order[i], order[RandomBits(stream, kOrderStream, static_cast<uint64_t>(i)) % (i + 1)]);
-  }
-  return order;
-}
 
 CellResult RunCell(Communicator& communicator, const Cell& cell, const CellOptions& options) {
   Require(communicator.size() == cell.ranks, "cell ", cell.id, " needs ", cell.ranks, " ranks, there are ",

@@ -1,5 +1,5 @@
 // Measures one cell: rounds over its variants in random order, with the hardware's limits and the parts of
-// the time beside every sample, and the accuracy of every variant (design, sections 7 and 9).
+// the time beside every sample, and the accuracy of every variant.
 #ifndef SRC_EXPERIMENT_MEASURE_CELL_RUNNER_H_
 #define SRC_EXPERIMENT_MEASURE_CELL_RUNNER_H_
 
@@ -39,9 +39,6 @@ struct CellResult {
 // Collective over `communicator`, whose size is cell.ranks; threads are already pinned. A variant that cannot
 // be set up, is wrong or breaks while running becomes a failed row; the others go on.
 CellResult RunCell(Communicator& communicator, const Cell& cell, const CellOptions& options);
-
-// Order of `count` variants in a round: the same on every rank.
-std::vector<int> RoundOrder(int count, uint64_t seed, int launch, const std::string& cell, int round);
 
 }  // namespace attention
 

@@ -15,6 +15,7 @@
 #include "src/base/error.h"
 #include "src/experiment/ask/experiment_file.h"
 #include "src/experiment/measure/experiment_runner.h"
+#include "src/experiment/measure/rounds.h"
 #include "src/experiment/workload/accuracy.h"
 #include "src/kernels/attention_kernel.h"
 #include "src/machine/machine_info.h"
