@@ -73,6 +73,7 @@ int64_t Tokens(const AttentionPlan& plan, Formula formula) {
   SetHeads(plan.problem, layout.heads, sizes);
   sizes.ranks = layout.size();
   sizes.own_tokens = layout.TokensOf(layout.rank);
+  sizes.left_tokens = layout.TokensOf((layout.rank + layout.size() - 1) % layout.size());
   sizes.right_tokens = layout.TokensOf((layout.rank + 1) % layout.size());
   sizes.most_tokens = layout.max_tokens();
   sizes.total_tokens = layout.total_tokens();

@@ -40,7 +40,8 @@ constexpr std::optional<Exchange> ParseExchange(std::string_view name) { return 
 struct ExchangeSizes {
   int64_t ranks = 1;
   int64_t own_tokens = 0;
-  int64_t right_tokens = 0;  // of the next rank
+  int64_t left_tokens = 0;   // of the rank before, in the circle of ranks
+  int64_t right_tokens = 0;  // of the next one
   int64_t most_tokens = 0;   // of any rank
   int64_t total_tokens = 0;
   int64_t query_bytes = 0;      // Q
