@@ -23,24 +23,22 @@ std::vector<std::string> GridValues(const ExperimentSpec& spec, const std::strin
   return values;
 }
 
-// A value of an axis that must be in the grid.
-std::string ReadGridValue(const std::string& axis_name, const YamlReader& reader,
-                          const ExperimentSpec& spec) {
-  const Axis& axis = *FindAxis(axis_name);
-  std::string text = reader.Text();
+// A value of the axis called `name` that must be in the grid.
+std::string ReadGridValue(const std::string& name, const YamlReader& reader, const ExperimentSpec& spec) {
+  const Axis& axis = *FindAxis(name);
+  std::string text;
   if (axis.kind == AxisKind::kVariant) {
+    text = reader.Text();
     std::erase(text, ' ');
     if (spec.variants.count(text) == 0) text = reader.Text();
-  } else if (axis.kind != AxisKind::kModel) {
-    try {
-      text = CanonicalAxisValue(axis, text);
-    } catch (const Error& error) {
-      reader.Fail(error.what());
-    }
+  } else if (axis.kind == AxisKind::kModel) {
+    text = reader.Text();
+  } else {
+    text = ReadAxisValue(name, reader);
   }
-  const std::vector<std::string> values = GridValues(spec, axis_name);
+  const std::vector<std::string> values = GridValues(spec, axis.name);
   if (std::find(values.begin(), values.end(), text) == values.end()) {
-    reader.Fail("'" + text.substr(0, 80) + "' is not in the grid, whose " + axis_name + " values are " +
+    reader.Fail("'" + text.substr(0, 80) + "' is not in the grid, whose " + axis.name + " values are " +
                 Join(values) + DidYouMean(text, values));
   }
   return text;
@@ -82,14 +80,15 @@ Claim ReadClaim(const YamlReader& reader, const ExperimentSpec& spec) {
   claim.name = reader.Get("claim").Text();
   if (const auto metric = reader.Find("metric")) claim.metric = metric->Choice(kMetrics);
   const std::vector<std::string> axes = AxisNames();
-  claim.over = reader.Get("over").Choice(axes);
+  const std::string over = reader.Get("over").Choice(axes);
+  claim.over = FindAxis(over)->name;
   const auto order = reader.Find("order");
   const auto ratio = reader.Find("ratio");
   if (order.has_value() == ratio.has_value()) {
     reader.Fail("claim '" + claim.name + "' needs either order or ratio" + (order ? ", not both" : ""));
   }
-  if (order) claim.order = ReadOrder(*order, claim.over, spec);
-  if (ratio) claim.ratio = ReadRatio(*ratio, claim.over, spec);
+  if (order) claim.order = ReadOrder(*order, over, spec);
+  if (ratio) claim.ratio = ReadRatio(*ratio, over, spec);
   if (const auto where = reader.Find("where")) {
     claim.where = ReadWhere(*where, spec);
     if (claim.where.count(claim.over) > 0)
@@ -104,8 +103,6 @@ nlohmann::json ValueToJson(const std::string& axis_name, const std::string& text
     case AxisKind::kAutoInteger:
       if (const std::optional<int64_t> number = ParseInteger(text)) return *number;
       return text;
-    case AxisKind::kBoolean:
-      return text == "true";
     default:
       return text;
   }
@@ -118,13 +115,16 @@ std::map<std::string, std::vector<std::string>> ReadWhere(const YamlReader& read
   const std::vector<std::string> axes = AxisNames();
   reader.AllowKeys(axes);
   std::map<std::string, std::vector<std::string>> where;
-  for (const std::string& axis : reader.Keys()) {
-    const YamlReader value = reader.Get(axis);
-    if (value.is_scalar()) {
-      where[axis] = {ReadGridValue(axis, value, spec)};
+  for (const std::string& name : reader.Keys()) {
+    const Axis& axis = *FindAxis(name);
+    const YamlReader value = reader.Get(name);
+    std::vector<std::string>& values = where[axis.name];
+    if (!values.empty()) value.Fail("axis " + axis.name + " is given twice");
+    if (!value.is_list()) {
+      values.push_back(ReadGridValue(name, value, spec));
     } else {
-      for (const YamlReader& item : value.Items(FindAxis(axis)->example)) {
-        where[axis].push_back(ReadGridValue(axis, item, spec));
+      for (const YamlReader& item : value.Items(axis.example)) {
+        values.push_back(ReadGridValue(name, item, spec));
       }
     }
   }

@@ -27,8 +27,7 @@ auto WithPosition(const YamlReader& reader, Function function) {
 
 ModelShape ReadModel(const YamlReader& reader) {
   if (!reader.is_map()) {
-    return *FindQwen3Shape(
-        WithPosition(reader, [&] { return CanonicalAxisValue(*FindAxis("model"), reader.Text()); }));
+    return *FindQwen3Shape(ReadAxisValue("model", reader));
   }
   const std::vector<std::string> keys = {"name", "heads", "kv_heads", "head_dim"};
   reader.AllowKeys(keys);
@@ -70,8 +69,7 @@ VariantSpec ReadVariant(const YamlReader& reader) {
   for (const char* key : {"q_block", "kv_block"}) {
     const std::optional<YamlReader> value = reader.Find(key);
     if (!value) continue;
-    const std::string text =
-        WithPosition(*value, [&] { return CanonicalAxisValue(*FindAxis(key), value->Text()); });
+    const std::string text = ReadAxisValue(key, *value);
     (std::string_view(key) == "q_block" ? spec.tiles.q_block : spec.tiles.kv_block) =
         ParseInteger(text).value_or(0);
   }
@@ -82,8 +80,10 @@ VariantSpec ReadVariant(const YamlReader& reader) {
   return spec;
 }
 
-// One value of any axis, in canonical spelling; models and variants are kept in `spec` under it.
-std::string ReadAxisValue(const Axis& axis, const YamlReader& reader, ExperimentSpec& spec) {
+// One value of the axis called `name`, in canonical spelling; models and variants are kept in `spec` under
+// it.
+std::string ReadGridValue(const std::string& name, const YamlReader& reader, ExperimentSpec& spec) {
+  const Axis& axis = *FindAxis(name);
   if (axis.kind == AxisKind::kModel) {
     const ModelShape shape = ReadModel(reader);
     const auto [entry, inserted] = spec.models.emplace(shape.name, shape);
@@ -95,17 +95,16 @@ std::string ReadAxisValue(const Axis& axis, const YamlReader& reader, Experiment
     spec.variants.emplace(variant.label, variant);
     return variant.label;
   }
-  if (!reader.is_scalar()) reader.Fail("a single value is expected, as in " + axis.example);
-  return WithPosition(reader, [&] { return CanonicalAxisValue(axis, reader.Text()); });
+  return ReadAxisValue(name, reader);
 }
 
 void AddAxis(const std::string& name, const std::vector<YamlReader>& items, ExperimentSpec& spec) {
   const Axis& axis = *FindAxis(name);
-  std::vector<AxisValue>& values = spec.axes[name];
+  std::vector<AxisValue>& values = spec.axes[axis.name];
   if (!values.empty())
-    items.front().Fail("axis " + name + " is given twice (here and at " + values[0].where + ")");
+    items.front().Fail("axis " + axis.name + " is given twice (here and at " + values[0].where + ")");
   for (const YamlReader& item : items) {
-    const std::string text = ReadAxisValue(axis, item, spec);
+    const std::string text = ReadGridValue(name, item, spec);
     for (const AxisValue& earlier : values) {
       if (earlier.text == text) item.Fail("'" + text + "' is in the list twice");
     }

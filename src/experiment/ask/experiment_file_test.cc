@@ -61,7 +61,8 @@ TEST(ExperimentFileTest, ReadsEveryPart) {
   EXPECT_EQ(spec.reference_rows, 16);
   EXPECT_EQ(spec.axes.at("cache").front().text, "cold");
   EXPECT_EQ(spec.axes.at("data").front().text, "peaked");
-  EXPECT_EQ(spec.axes.at("causal").front().text, "true");
+  EXPECT_EQ(spec.axes.at("mask").front().text, "causal");
+  EXPECT_EQ(spec.axes.at("mask").back().text, "full");
   EXPECT_EQ(spec.axes.at("isa").front().text, "auto");
   EXPECT_EQ(spec.models.at("qwen3-8b").query_heads, 32);
   const VariantSpec& spelled = spec.variants.at("sequence(ring,contiguous)+online_softmax[q=64,kv=256]");
@@ -79,7 +80,7 @@ TEST(ExperimentFileTest, ClaimsKeepTheTypesOfTheirAxis) {
   const nlohmann::json claims = ClaimsToJson(ParseExperiment(kGood, "x.yaml").claims);
   const nlohmann::json expected = nlohmann::json::parse(R"([
     {"claim": "ordering", "metric": "time_s", "over": "variant",
-     "order": ["sequence+online_softmax", "mine"], "where": {"ranks": [2], "causal": [true]}},
+     "order": ["sequence+online_softmax", "mine"], "where": {"ranks": [2], "mask": ["causal"]}},
     {"claim": "lengths", "metric": "gflops", "over": "seq_len",
      "ratio": {"slow": 1024, "fast": 512, "min": 1.5, "max": 9.0}, "where": {}}])");
   EXPECT_EQ(claims, expected);
@@ -152,9 +153,29 @@ const BadFile kBadFiles[] = {
      "x.yaml:5:3: grid.seq_len: a list is expected, such as [512, 1024]; found nothing"},
     {WithLine("  seqlen: [4]\n"),
      "x.yaml:5:3: grid: unknown key 'seqlen', allowed are model, scope, phase, contract, dtype, isa, batch, "
-     "seq_len, causal, ranks, threads, placement, cache, data, q_block, kv_block, variant; did you mean "
+     "seq_len, mask, causal, ranks, threads, placement, cache, data, q_block, kv_block, variant; did you "
+     "mean "
      "seq_len?"},
     {WithLine("  causal: [maybe]\n"), "x.yaml:5:12: grid.causal: true or false is expected; found 'maybe'"},
+    {WithLine("  causal: [on]\n  mask: [full]\n"),
+     "x.yaml:6:10: grid.mask: axis mask is given twice (here and at x.yaml:5:12: grid.causal)"},
+    {WithLine("  mask: [on]\n"),
+     "x.yaml:5:10: grid.mask: 'on' is no mask; allowed: full (every key), causal (keys at or before the "
+     "query), ..."},
+    {WithLine("  mask: [{window: 0}]\n"), "x.yaml:5:10: grid.mask: window 0 is not at least 1 key"},
+    {WithLine("  mask: [{windows: 4}]\n"), "x.yaml:5:10: grid.mask: 'windows:4' is no mask; ..."},
+    {WithLine("  mask: [{window: 4, documents: [3]}]\n"),
+     "x.yaml:5:10: grid.mask: a mask that is a map has one key, such as {window: 512}"},
+    {WithLine("  mask: [{documents: []}]\n"), "x.yaml:5:22: grid.mask.documents: the list is empty; ..."},
+    {WithLine("  mask: [window:4, {window: 4}]\n"),
+     "x.yaml:5:20: grid.mask: 'window:4' is in the list twice"},
+    {WithLine("  seq_len: [8, 9]\n  mask: [causal, documents:5+3]\n"),
+     "x.yaml:6:18: grid.mask: the documents of mask documents:5+3 have 8 tokens together, the sequence has "
+     "9"},
+    {WithLine("  mask: [full]\n  scope: [model]\n"),
+     "x.yaml:5:10: grid.mask: scope model is causal; valid mask: causal"},
+    {WithLine("  causal: [off]\n  scope: [model]\n"),
+     "x.yaml:5:12: grid.causal: scope model is causal; valid mask: causal"},
     {WithLine("  isa: [avx51]\n"),
      "x.yaml:5:9: grid.isa: unknown value 'avx51', allowed are auto, scalar, sse4, avx2, avx512; did you "
      "mean avx512?"},
@@ -208,6 +229,10 @@ const BadFile kBadFiles[] = {
      "x.yaml:5:41: expect.ratio: slow and fast are the same value, '1'"},
     {WithLine("expect: [{claim: c, over: ranks, order: [1, 2], where: {ranks: 1}}]\n"),
      "x.yaml:5:56: expect.where: where may not restrict 'ranks', the axis of over"},
+    {WithLine("expect: [{claim: c, over: ranks, order: [1, 2], where: {mask: causal, causal: on}}]\n"),
+     "x.yaml:5:79: expect.where.causal: axis mask is given twice"},
+    {WithLine("expect: [{claim: c, over: ranks, order: [1, 2], where: {mask: {window: 3}}}]\n"),
+     "x.yaml:5:63: expect.where.mask: 'window:3' is not in the grid, whose mask values are causal"},
     {WithLine("expect: [{claim: c, over: ranks, order: [1, 2], where: {seq_len: 7}}]\n"),
      "x.yaml:5:66: expect.where.seq_len: '7' is not in the grid, whose seq_len values are 1024"},
     {WithLine("expect: [{claim: c, over: ranks, order: [1, 2]}, {claim: c, over: ranks, order: [1, 2]}]\n"),
@@ -233,6 +258,28 @@ TEST(ExperimentFileTest, EveryComplaintSaysWhereWhatAndWhatElse) {
     }
     EXPECT_EQ(complaint, expected) << bad.text;
   }
+}
+
+// Every form, and what the older name says.
+TEST(ExperimentFileTest, MasksAreSpelledAsTextsAndMaps) {
+  const ExperimentSpec spec = ParseExperiment(
+      WithGrid(
+          "  variant: [headwise+standard]\n  seq_len: [64]\n"
+          "  mask: [full, causal, window:512, {window: 07}, {documents: [5, 1, 58]}, documents:60+4]\n") +
+          "exclude: [{mask: [{window: 7}, documents:60+4]}, {causal: false}]\n"
+          "expect: [{claim: c, over: mask, order: [{documents: [5, 1, 58]}, causal]}]\n",
+      "x.yaml");
+  std::vector<std::string> masks;
+  for (const AxisValue& value : spec.axes.at("mask")) masks.push_back(value.text);
+  EXPECT_EQ(masks, (std::vector<std::string>{"full", "causal", "window:512", "window:7", "documents:5+1+58",
+                                             "documents:60+4"}));
+  EXPECT_EQ(spec.claims.front().over, "mask");
+  EXPECT_EQ(spec.claims.front().order, (std::vector<std::string>{"documents:5+1+58", "causal"}));
+  const Plan plan = MakePlan(spec, {Isa::kScalar});
+  ASSERT_EQ(plan.cells.size(), 3u);
+  EXPECT_EQ(plan.cells[0].problem.mask, Mask::Causal());
+  EXPECT_EQ(plan.cells[1].problem.mask, Mask::Window(512));
+  EXPECT_EQ(Name(plan.cells[2].problem.mask), "documents:5+1+58");
 }
 
 TEST(ExperimentFileTest, TheWrongSplitSaysWhatIsValidInstead) {

@@ -34,7 +34,10 @@ constexpr AxisOption kAxisOptions[] = {
     {"dtype", "dtype", "fp32 (default) or bf16"},
     {"batch", "batch", "sequences at once (default 1)"},
     {"seq-len", "seq_len", "tokens (default 1024)"},
-    {"causal", "causal", "on (default) or off"},
+    {"mask", "mask",
+     "which keys a query sees: full, causal (default), window:W (causal, the last W keys) or documents:A+B+C "
+     "(packed sequences of A, B and C tokens, each causal)"},
+    {"causal", "causal", "on or off: older spelling of --mask causal and --mask full"},
     {"threads", "threads", "OpenMP threads per rank (default: cores of the node / its ranks)"},
     {"placement", "placement", "packed (default) or spread: how ranks and threads lie on nodes and cores"},
     {"cache", "cache", "warm (default) or cold: caches evicted before each sample"},
@@ -264,8 +267,11 @@ ExperimentSpec OneOff(Values& values, int default_threads, int ranks, std::vecto
     const auto found = values.find(option.option);
     if (found == values.end()) continue;
     const std::string text =
-        ForOption(option.option, [&] { return CanonicalAxisValue(*FindAxis(option.axis), found->second); });
-    spec.axes[option.axis] = {{text, std::string("--") + option.option}};
+        ForOption(option.option, [&] { return CanonicalAxisValue(option.axis, found->second); });
+    std::vector<AxisValue>& axis_values = spec.axes[FindAxis(option.axis)->name];
+    if (!axis_values.empty())
+      FailUsage("--", option.option, " and ", axis_values.front().where, " say the same; give one of them");
+    axis_values = {{text, std::string("--") + option.option}};
     if (std::string_view(option.axis) == "model") spec.models[text] = *FindQwen3Shape(text);
   }
   spec.axes["ranks"] = {{std::to_string(ranks), "mpirun -np"}};
@@ -301,8 +307,7 @@ VerifyRequest VerifyOptions(const Values& values, int default_threads) {
   read("attention-algo", AlgorithmFromText, request.algorithm);
   const auto isa = values.find("isa");
   if (isa != values.end()) {
-    const std::string text =
-        ForOption("isa", [&] { return CanonicalAxisValue(*FindAxis("isa"), isa->second); });
+    const std::string text = ForOption("isa", [&] { return CanonicalAxisValue("isa", isa->second); });
     request.isas = {text == "auto" ? BestIsa() : *ParseIsa(text)};
   }
   request.threads = static_cast<int>(IntegerOption(values, "threads", 1, 4096, default_threads));

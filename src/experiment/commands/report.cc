@@ -18,6 +18,12 @@ struct Column {
   std::function<std::string(const Cell&)> value;
 };
 
+// Packed sequences may be many.
+std::string Shortened(const std::string& text) {
+  constexpr size_t kWidth = 16;
+  return text.size() <= kWidth ? text : text.substr(0, kWidth - 3) + "...";
+}
+
 std::vector<Column> FactorColumns() {
   return {
       {"model", [](const Cell& cell) { return cell.model.name; }},
@@ -28,7 +34,7 @@ std::vector<Column> FactorColumns() {
       {"isa", [](const Cell& cell) { return std::string(Name(cell.isa)); }},
       {"batch", [](const Cell& cell) { return std::to_string(cell.problem.batch); }},
       {"seq_len", [](const Cell& cell) { return std::to_string(cell.seq_len); }},
-      {"mask", [](const Cell& cell) { return Name(cell.problem.mask); }},
+      {"mask", [](const Cell& cell) { return Shortened(Name(cell.problem.mask)); }},
       {"ranks", [](const Cell& cell) { return std::to_string(cell.ranks); }},
       {"threads", [](const Cell& cell) { return std::to_string(cell.threads); }},
       {"placement", [](const Cell& cell) { return std::string(Name(cell.placement)); }},

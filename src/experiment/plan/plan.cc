@@ -49,8 +49,9 @@ void CheckDecoderCell(const Cell& cell, const Point& point) {
   if (cell.model.hidden_size == 0) {
     refuse("model", "needs a whole model's shape, not heads alone; --list shows the models");
   }
-  if (cell.scope == Scope::kModel && cell.problem.mask != Mask::Causal())
-    refuse("causal", "is causal; valid: true");
+  if (cell.scope == Scope::kModel && cell.problem.mask != Mask::Causal()) {
+    refuse("mask", "is causal; valid mask: causal");
+  }
   if (cell.scope == Scope::kModel && cell.phase == Phase::kDecode && cell.seq_len < 2) {
     refuse("seq_len", "decodes after a prompt; at least 2 tokens are needed");
   }
@@ -81,16 +82,25 @@ Cell MakeCell(const Point& point, const ExperimentSpec& spec, const PlanOptions&
   cell.problem.head_dim = cell.model.head_dim;
   cell.problem.query_tokens = cell.phase == Phase::kDecode ? 1 : cell.seq_len;
   cell.problem.kv_tokens = cell.seq_len;
-  cell.problem.mask = point.at("causal").text == "true" ? Mask::Causal() : Mask::Full();
+  cell.problem.mask = Mask::Parse(point.at("mask").text);
+  const std::string wrong_mask = cell.problem.mask.WhyInvalid(cell.seq_len);
+  if (!wrong_mask.empty()) FailUsage(point.at("mask").where, ": ", wrong_mask);
   cell.problem.data_type = point.at("dtype").text == "bf16" ? DataType::kBfloat16 : DataType::kFloat32;
   std::string factors =
       internal::Concatenate("seed=", cell.seed, ";isa=", Name(cell.isa), ";heads=", cell.model.query_heads,
                             ";kv_heads=", cell.model.kv_heads, ";head_dim=", cell.model.head_dim, ";");
   if (cell.weights != nullptr) factors += "weights=" + cell.weights->fingerprint + ";";
+  std::map<std::string, std::string> by_name;
   for (const auto& [axis, value] : point) {
     if (axis == "variant" || axis == "q_block" || axis == "kv_block" || axis == "isa") continue;
-    factors += axis + "=" + value.text + ";";
+    by_name[axis] = value.text;
   }
+  // Cells from before there were masks keep their id.
+  if (const Mask& mask = cell.problem.mask; mask == Mask::Full() || mask == Mask::Causal()) {
+    by_name.erase("mask");
+    by_name["causal"] = mask == Mask::Causal() ? "true" : "false";
+  }
+  for (const auto& [name, value] : by_name) factors += name + "=" + value + ";";
   cell.id = ShortHash(factors);
   CheckDecoderCell(cell, point);
   return cell;

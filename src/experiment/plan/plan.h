@@ -40,7 +40,7 @@ struct Cell {
   Phase phase = Phase::kPrefill;
   Contract contract = Contract::kNative;
   Isa isa = Isa::kScalar;
-  AttentionProblem problem;  // batch, heads, lengths, causal, data type
+  AttentionProblem problem;  // batch, heads, lengths, mask, data type
   int64_t seq_len = 0;
   int ranks = 1;
   int threads = 1;

@@ -42,6 +42,22 @@ TEST(PlanTest, CellIdsDoNotDependOnTheRestOfTheGrid) {
   EXPECT_EQ(ids.count(small.cells.front().id), 1u);
 }
 
+// Those of checked-in runs (results/kernels): --resume and the analysis know cells by them.
+TEST(PlanTest, CellIdsAreThoseOfEarlierRevisions) {
+  const auto id = [](const std::string& rest) {
+    return PlanOf("  variant: [headwise(none)+standard]\n" + rest).cells.front().id;
+  };
+  EXPECT_EQ(id("  seq_len: [512]\n"), "8166e55913");
+  EXPECT_EQ(id("  seq_len: [512]\n  causal: [true]\n"), "8166e55913");
+  EXPECT_EQ(id("  seq_len: [512]\n  mask: [causal]\n"), "8166e55913");
+  EXPECT_EQ(id("  seq_len: [512]\n  causal: [false]\n"), "796c643cd4");
+  EXPECT_EQ(id("  seq_len: [512]\n  mask: [full]\n"), "796c643cd4");
+  std::set<std::string> ids = {"8166e55913", "796c643cd4"};
+  for (const char* mask : {"window:512", "window:51", "documents:512", "documents:511+1"}) {
+    EXPECT_TRUE(ids.insert(id("  seq_len: [512]\n  mask: [" + std::string(mask) + "]\n")).second) << mask;
+  }
+}
+
 TEST(PlanTest, DefaultsFollowMaskContractAndPhase) {
   const auto variant = [](const std::string& rest, int index) {
     const bool decode = rest.find("decode") != std::string::npos;
@@ -50,6 +66,7 @@ TEST(PlanTest, DefaultsFollowMaskContractAndPhase) {
   };
   EXPECT_EQ(variant("  causal: [true]\n", 0).sharding, Sharding::kZigzag);
   EXPECT_EQ(variant("  causal: [false]\n", 0).sharding, Sharding::kContiguous);
+  EXPECT_EQ(variant("  mask: [window:9]\n", 0).sharding, Sharding::kContiguous);
   EXPECT_EQ(variant("  phase: [prefill]\n", 0).exchange, Exchange::kRing);
   EXPECT_EQ(variant("  phase: [decode]\n", 0).exchange, Exchange::kMerge);
   EXPECT_EQ(variant("  contract: [native]\n", 1).exchange, Exchange::kAllgather);
@@ -154,14 +171,17 @@ TEST(PlanTest, SizesBeyond64BitsAreRefused) {
 }
 
 TEST(PlanTest, ReportFitsAHundredColumns) {
-  const ExperimentSpec spec = ParseExperiment(std::string("name: x\ngrid:\n") + kVariants +
-                                                  "  model: [qwen3-0.6b, qwen3-32b]\n  seq_len: [8, 65536]\n "
-                                                  " ranks: [1, 2]\n  contract: [native, token_sharded]\n"
-                                                  "  causal: [true, false]\n",
-                                              "x.yaml");
-  const std::string report = PlanReport(spec, MakePlan(spec, {Isa::kAvx512}));
-  std::istringstream lines(report);
-  for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 100u) << line;
+  std::string many = "documents:1";
+  for (int i = 1; i < 100; ++i) many += "+1";
+  for (const std::string& grid :
+       {std::string("  model: [qwen3-0.6b, qwen3-32b]\n  seq_len: [8, 65536]\n  ranks: [1, 2]\n"
+                    "  contract: [native, token_sharded]\n  causal: [true, false]\n"),
+        "  seq_len: [100]\n  ranks: [1, 2]\n  mask: [causal, full, {window: 64}, " + many + "]\n"}) {
+    const ExperimentSpec spec = ParseExperiment("name: x\ngrid:\n" + (kVariants + grid), "x.yaml");
+    const std::string report = PlanReport(spec, MakePlan(spec, {Isa::kAvx512}));
+    std::istringstream lines(report);
+    for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 100u) << line;
+  }
 }
 
 }  // namespace

@@ -94,7 +94,7 @@ std::string ToCsv(const SampleRow& row, int launch) {
 
 std::string CaseHeader() {
   return "schema_version,launch,cell,case,variant,strategy,exchange,sharding,algorithm,backend,model,scope,"
-         "phase,contract,dtype,isa,batch,heads,kv_heads,head_dim,seq_len,causal,ranks,threads,nodes,"
+         "phase,contract,dtype,isa,batch,heads,kv_heads,head_dim,seq_len,mask,causal,ranks,threads,nodes,"
          "placement,cache,data,seed,q_block,kv_block,rounds,time_median_s,time_low_s,time_high_s,gflops,"
          "pct_peak,peak_gflops,read_gb_per_s,minimum_bytes,compute_s,comm_total_s,comm_exposed_s,"
          "overlap_fraction,comm_bytes_per_rank,workspace_bytes,peak_rss_bytes,page_faults,max_abs_err,"
@@ -113,7 +113,8 @@ std::string ToCsv(const CaseRow& row, int launch) {
       .Text(Name(cell.problem.data_type))
       .Text(Name(cell.isa));
   line.Integer(cell.problem.batch).Integer(cell.problem.query_heads).Integer(cell.problem.kv_heads);
-  line.Integer(cell.problem.head_dim).Integer(cell.seq_len).Boolean(cell.problem.mask == Mask::Causal());
+  line.Integer(cell.problem.head_dim).Integer(cell.seq_len).Text(Name(cell.problem.mask));
+  line.Boolean(!cell.problem.mask.sees_later_keys());
   line.Integer(cell.ranks).Integer(cell.threads).Integer(row.nodes).Text(Name(cell.placement));
   line.Text(Name(cell.cache)).Text(Name(cell.data)).Integer(static_cast<int64_t>(cell.seed));
   line.Integer(row.tiles.q_block).Integer(row.tiles.kv_block).Integer(row.rounds);

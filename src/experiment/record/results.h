@@ -13,7 +13,8 @@
 
 namespace attention {
 
-inline constexpr int kSchemaVersion = 1;
+// 2: the column mask; causal (no query sees a later key) stays.
+inline constexpr int kSchemaVersion = 2;
 inline constexpr double kNotMeasured = std::numeric_limits<double>::quiet_NaN();
 
 enum class CaseStatus {

@@ -91,14 +91,15 @@ class LayerWorkload : public Workload {
     return rows;
   }
 
-  // Keys and values of all tokens but the last, dealt as decoding wants them.
+  // Keys and values of all tokens but the last, dealt as decoding wants them. Whatever the mask: it decides
+  // on outputs, which are dropped, and packed sequences may not end before the last token.
   void FillCache(Communicator& communicator, const Case& made, BackendFactory backend) {
     if (cell_.seq_len == 1) return;
     Variant variant = made.variant;
     if (variant.strategy == ParallelStrategy::kSequence) variant.exchange = Exchange::kAllgather;
     DecoderStep prefill(
         communicator, config_, variant, Execution(cell_, backend), rotary_,
-        {cell_.problem.batch, cell_.seq_len - 1, cell_.seq_len - 1, Phase::kPrefill, cell_.problem.mask});
+        {cell_.problem.batch, cell_.seq_len - 1, cell_.seq_len - 1, Phase::kPrefill, Mask::Causal()});
     std::vector<float> rows = HiddenRows(prefill.tokens()), out(rows.size());
     // A block sees its input as it is, a layer normalises it first.
     const LayerWeights weights = storage_->view();
