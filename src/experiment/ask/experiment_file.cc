@@ -49,13 +49,25 @@ ModelShape ReadModel(const YamlReader& reader) {
   return shape;
 }
 
+// {headwise: 2, sequence: 4}, or 2x4 as on the command line.
+Grid ReadVariantGrid(const YamlReader& reader) {
+  if (!reader.is_map()) {
+    return WithPosition(reader, [&] { return GridFromText(reader.Text()); });
+  }
+  const std::vector<std::string> keys = {"headwise", "sequence"};
+  reader.AllowKeys(keys);
+  constexpr int64_t kMostRanks = 1 << 20;
+  return {static_cast<int>(reader.Get("headwise").Integer(1, kMostRanks)),
+          static_cast<int>(reader.Get("sequence").Integer(1, kMostRanks))};
+}
+
 VariantSpec ReadVariant(const YamlReader& reader) {
   if (!reader.is_map()) {
     const std::string text = reader.Text();
     return WithPosition(reader, [&] { return ParseVariantSpec(text); });
   }
-  const std::vector<std::string> keys = {"name",      "strategy", "exchange", "sharding",
-                                         "algorithm", "q_block",  "kv_block"};
+  const std::vector<std::string> keys = {"name", "strategy",  "exchange", "sharding",
+                                         "grid", "algorithm", "q_block",  "kv_block"};
   reader.AllowKeys(keys);
   VariantSpec spec;
   const auto read = [&](const char* key, auto convert) {
@@ -66,6 +78,7 @@ VariantSpec ReadVariant(const YamlReader& reader) {
   spec.algorithm = read("algorithm", AlgorithmFromText);
   if (reader.Find("exchange")) spec.exchange = read("exchange", ExchangeFromText);
   if (reader.Find("sharding")) spec.sharding = read("sharding", ShardingFromText);
+  if (const auto grid = reader.Find("grid")) spec.grid = ReadVariantGrid(*grid);
   for (const char* key : {"q_block", "kv_block"}) {
     const std::optional<YamlReader> value = reader.Find(key);
     if (!value) continue;

@@ -130,14 +130,15 @@ const BadFile kBadFiles[] = {
     {WithGrid("  variant: [\"headwise(allgather+standard\"]\n"),
      "x.yaml:3:13: grid.variant: '(' must be closed by ')'; ..."},
     {WithGrid("  variant: [\"headwise+standard[q=0]\"]\n"),
-     "x.yaml:3:13: grid.variant: tile sizes are written [q=64,kv=256], whole numbers from 1; found 'q=0'"},
+     "x.yaml:3:13: grid.variant: tile sizes are written [q=64,kv=256], whole numbers from 1 or auto; found "
+     "'q=0'"},
     {WithGrid("  variant: [headwise+standard, headwise+standard]\n"),
      "x.yaml:3:32: grid.variant: 'headwise+standard' is in the list twice"},
     {WithGrid("  variant: [{name: a, strategy: headwise}]\n"),
      "x.yaml:3:13: grid.variant: key 'algorithm' is missing"},
     {WithGrid("  variant: [{name: a, strategy: headwise, algorthm: standard}]\n"),
      "x.yaml:3:43: grid.variant: unknown key 'algorthm', allowed are name, strategy, exchange, sharding, "
-     "algorithm, q_block, kv_block; did you mean algorithm?"},
+     "grid, algorithm, q_block, kv_block; did you mean algorithm?"},
     {WithLine("  seq_len: [0]\n"),
      "x.yaml:5:13: grid.seq_len: 0 is out of range, allowed is a whole number from 1 to 16777216"},
     {WithLine("  seq_len: [99999999999999999999]\n"),
@@ -242,6 +243,21 @@ const BadFile kBadFiles[] = {
     {WithGrid("  variant: [headwise(ring)+online_softmax]\n"), "x.yaml:3:13: grid.variant: ..."},
     {WithGrid("  variant: [\"headwise+standard[q=4]\"]\n  q_block: [8]\n"),
      "x.yaml:4:13: grid.q_block: variant 'headwise+standard[q=4]' has tile sizes of its own; ..."},
+    {WithGrid("  variant: [\"sequence(grid=2)+standard\"]\n"),
+     "x.yaml:3:13: grid.variant: a grid is written 2x4, headwise x sequence ranks, whole numbers from 1 to "
+     "1048576; found '2'"},
+    {WithGrid("  variant: [\"sequence(grid=2x0)+standard\"]\n"), "x.yaml:3:13: grid.variant: a grid is ..."},
+    {WithGrid("  variant: [\"sequence(grid=2x2,ring)+standard\"]\n"),
+     "x.yaml:3:13: grid.variant: unknown exchange 'grid=2x2', ..."},
+    {WithGrid("  variant: [{name: a, strategy: sequence, algorithm: standard, grid: {headwise: 2}}]\n"),
+     "x.yaml:3:70: grid.variant.grid: key 'sequence' is missing"},
+    {WithGrid("  variant: [\"headwise(grid=2x1)+standard\"]\n  ranks: [2]\n"),
+     "x.yaml:3:13: grid.variant: grid 2x1 with strategy headwise: a grid needs strategy sequence and both "
+     "sides at least 1 (--list shows the valid combinations)"},
+    {WithGrid("  variant: [\"sequence(grid=2x2)+standard\"]\n  ranks: [4, 3]\n"),
+     "x.yaml:3:13: grid.variant: grid 2x2 does not have 3 ranks; give it ranks 4 or exclude it elsewhere"},
+    {WithGrid("  variant: [\"sequence(grid=2x2)+standard\"]\n  ranks: [4]\n  scope: [block]\n"),
+     "x.yaml:3:13: grid.variant: scope block has no grid; valid scope: attention"},
     {WithLine("exclude: [{ranks: [1, 2]}]\n"), "exclude: it leaves out every point of the grid"},
     {WithLine("exclude: [{ranks: 3}]\n"),
      "x.yaml:5:19: exclude.ranks: '3' is not in the grid, whose ranks values are 1, 2"},
@@ -280,6 +296,23 @@ TEST(ExperimentFileTest, MasksAreSpelledAsTextsAndMaps) {
   EXPECT_EQ(plan.cells[0].problem.mask, Mask::Causal());
   EXPECT_EQ(plan.cells[1].problem.mask, Mask::Window(512));
   EXPECT_EQ(Name(plan.cells[2].problem.mask), "documents:5+1+58");
+}
+
+TEST(ExperimentFileTest, GridsAreTextsAndMapsAndMayBeExcludedWhereTheyDoNotFit) {
+  const Plan plan = MakePlan(
+      ParseExperiment(
+          WithGrid(
+              "  variant: [headwise+standard, {name: mine, strategy: sequence, algorithm: online_softmax, "
+              "grid: {headwise: 2, sequence: 3}}, \"sequence(ring, grid=3x2)+online_softmax\"]\n"
+              "  ranks: [1, 6]\n") +
+              "exclude: [{ranks: 1, variant: [mine, \"sequence(ring,grid=3x2)+online_softmax\"]}]\n",
+          "x.yaml"),
+      {Isa::kScalar});
+  ASSERT_EQ(plan.cells.size(), 2u);
+  EXPECT_EQ(plan.cells[0].cases.size(), 1u);
+  ASSERT_EQ(plan.cells[1].cases.size(), 3u);
+  EXPECT_EQ(plan.cells[1].cases[1].variant.grid, (Grid{2, 3}));
+  EXPECT_EQ(Name(plan.cells[1].cases[2].variant), "sequence(ring,zigzag,grid=3x2)+online_softmax");
 }
 
 TEST(ExperimentFileTest, TheWrongSplitSaysWhatIsValidInstead) {

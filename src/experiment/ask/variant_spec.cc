@@ -11,7 +11,8 @@ namespace {
 
 constexpr const char* kForm =
     "a variant is strategy+algorithm, strategy(exchange)+algorithm or strategy(exchange,sharding)+algorithm, "
-    "such as sequence(ring,zigzag)+online_softmax";
+    "such as sequence(ring,zigzag)+online_softmax; with grid=2x4 last in the brackets it is a 2-D grid of "
+    "headwise x sequence ranks";
 
 template <typename Value>
 Value FromText(std::string_view text, std::optional<Value> (*parse)(std::string_view), const char* what,
@@ -54,10 +55,11 @@ TileSizes ParseTiles(std::string_view text) {
     const size_t equals = part.find('=');
     const std::string_view key = part.substr(0, equals);
     const std::string_view number = equals == std::string_view::npos ? "" : part.substr(equals + 1);
-    const int64_t value = ParseInteger(number).value_or(0);
-    if ((key != "q" && key != "kv") || value < 1 || value > (int64_t{1} << 24)) {
-      FailUsage("tile sizes are written [q=64,kv=256], whole numbers from 1; found '", part.substr(0, 60),
-                "'");
+    const bool automatic = number == "auto";
+    const int64_t value = automatic ? 0 : ParseInteger(number).value_or(0);
+    if ((key != "q" && key != "kv") || (value < 1 && !automatic) || value > (int64_t{1} << 24)) {
+      FailUsage("tile sizes are written [q=64,kv=256], whole numbers from 1 or auto; found '",
+                part.substr(0, 60), "'");
     }
     (key == "q" ? tiles.q_block : tiles.kv_block) = value;
   }
@@ -84,6 +86,21 @@ AttentionAlgorithm AlgorithmFromText(std::string_view text) {
                                       {"standard", "row_blocked", "online_softmax"});
 }
 
+Grid GridFromText(std::string_view text) {
+  constexpr int64_t kMostRanks = 1 << 20;
+  const size_t cross = text.find('x');
+  const auto side = [&](std::string_view number) {
+    const int64_t value = ParseInteger(number).value_or(0);
+    if (cross == std::string_view::npos || value < 1 || value > kMostRanks) {
+      FailUsage("a grid is written 2x4, headwise x sequence ranks, whole numbers from 1 to ", kMostRanks,
+                "; found '", text.substr(0, 60), "'");
+    }
+    return static_cast<int>(value);
+  };
+  const int headwise = side(text.substr(0, cross));
+  return {headwise, side(text.substr(cross + 1))};
+}
+
 VariantSpec ParseVariantSpec(std::string_view text) {
   std::string compact;
   for (char c : text) {
@@ -101,9 +118,14 @@ VariantSpec ParseVariantSpec(std::string_view text) {
   spec.strategy = StrategyFromText(left);
   spec.algorithm = AlgorithmFromText(right);
   if (!movement.empty()) {
-    const std::vector<std::string_view> parts = SplitAtCommas(movement);
-    if (parts.size() > 2) FailUsage("more than (exchange,sharding) in '", movement, "'; ", kForm);
-    spec.exchange = ExchangeFromText(parts[0]);
+    constexpr std::string_view kGrid = "grid=";
+    std::vector<std::string_view> parts = SplitAtCommas(movement);
+    if (parts.back().starts_with(kGrid)) {
+      spec.grid = GridFromText(parts.back().substr(kGrid.size()));
+      parts.pop_back();
+    }
+    if (parts.size() > 2) FailUsage("more than (exchange,sharding,grid=2x4) in '", movement, "'; ", kForm);
+    if (!parts.empty()) spec.exchange = ExchangeFromText(parts[0]);
     if (parts.size() == 2) spec.sharding = ShardingFromText(parts[1]);
   }
   if (!tiles.empty()) spec.tiles = ParseTiles(tiles);
@@ -118,6 +140,7 @@ Variant ResolveVariant(const VariantSpec& spec, Contract contract, Phase phase, 
       spec.exchange ? *spec.exchange : DefaultExchange(spec.strategy, spec.algorithm, contract, phase);
   variant.sharding = spec.sharding ? *spec.sharding : DefaultSharding(spec.strategy, phase, mask);
   variant.tiles = spec.tiles;
+  variant.grid = spec.grid;
   return variant;
 }
 

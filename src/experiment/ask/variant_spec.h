@@ -17,11 +17,12 @@ struct VariantSpec {
   std::optional<Sharding> sharding;  // empty: the default of the cell's mask and phase
   AttentionAlgorithm algorithm = AttentionAlgorithm::kOnlineSoftmax;
   TileSizes tiles;
+  Grid grid;  // not set: one-dimensional
 };
 
 // "strategy+algorithm", "strategy(exchange)+algorithm", "strategy(exchange,sharding)+algorithm", each
-// optionally followed by "[q=64,kv=256]"; spaces do not matter. Throws Error (what is wrong, what is allowed,
-// did you mean).
+// optionally with "grid=2x4" last in the brackets and followed by "[q=64,kv=256]"; spaces do not matter.
+// Reads what Name(Variant) prints. Throws Error (what is wrong, what is allowed, did you mean).
 VariantSpec ParseVariantSpec(std::string_view text);
 
 // One field of a variant by its spelling; the same complaints.
@@ -29,6 +30,8 @@ ParallelStrategy StrategyFromText(std::string_view text);
 Exchange ExchangeFromText(std::string_view text);
 Sharding ShardingFromText(std::string_view text);
 AttentionAlgorithm AlgorithmFromText(std::string_view text);
+// "2x4": 2 ranks share heads, 4 groups of them share tokens.
+Grid GridFromText(std::string_view text);
 
 // With the defaults of a cell.
 Variant ResolveVariant(const VariantSpec& spec, Contract contract, Phase phase, const Mask& mask);

@@ -65,7 +65,9 @@ po::options_description OneOffOptions() {
       "attention-algo", po::value<std::string>(), "standard, row_blocked or online_softmax (default)")(
       "exchange", po::value<std::string>(),
       "headwise: allgather, none, all_to_all; sequence: ring, allgather, merge (default: by strategy)")(
-      "sharding", po::value<std::string>(), "contiguous or zigzag (default: zigzag if causal prefill)");
+      "sharding", po::value<std::string>(), "contiguous or zigzag (default: zigzag if causal prefill)")(
+      "grid", po::value<std::string>(),
+      "2x4: 2-D, with --parallel-strategy sequence: 2 ranks share heads, 4 groups of them share tokens");
   for (const AxisOption& option : kAxisOptions) {
     options.add_options()(option.option, po::value<std::string>(), option.help);
   }
@@ -218,7 +220,9 @@ VariantSpec VariantOption(Values& values, std::vector<std::string>& notes) {
   read("attention-algo", AlgorithmFromText, variant.algorithm);
   read("exchange", ExchangeFromText, variant.exchange);
   read("sharding", ShardingFromText, variant.sharding);
-  variant.label = internal::Concatenate(Name(variant.strategy), "+", Name(variant.algorithm));
+  read("grid", GridFromText, variant.grid);
+  const std::string grid = values.count("grid") > 0 ? "(grid=" + values.at("grid") + ")" : "";
+  variant.label = internal::Concatenate(Name(variant.strategy), grid, "+", Name(variant.algorithm));
   return variant;
 }
 
@@ -238,6 +242,10 @@ std::string ToYaml(const ExperimentSpec& spec, const VariantSpec& variant) {
                             ", strategy: ", Name(variant.strategy), ", algorithm: ", Name(variant.algorithm));
   if (variant.exchange) text += internal::Concatenate(", exchange: ", Name(*variant.exchange));
   if (variant.sharding) text += internal::Concatenate(", sharding: ", Name(*variant.sharding));
+  if (variant.grid.is_set()) {
+    text += internal::Concatenate(", grid: {headwise: ", variant.grid.headwise,
+                                  ", sequence: ", variant.grid.sequence, "}");
+  }
   text += "}]\n";
   for (const auto& [axis, axis_values] : spec.axes) {
     if (axis != "variant" && axis != "model") text += "  " + axis + ": [" + axis_values.front().text + "]\n";
@@ -254,7 +262,7 @@ ExperimentSpec OneOff(Values& values, int default_threads, int ranks, std::vecto
   spec.title = "one-off run";
   const VariantSpec variant = VariantOption(values, notes);
   spec.variants[variant.label] = variant;
-  spec.axes["variant"] = {{variant.label, "--parallel-strategy, --exchange, --attention-algo"}};
+  spec.axes["variant"] = {{variant.label, "--parallel-strategy, --exchange, --attention-algo, --grid"}};
   spec.weights_path = PathOption(values, "weights");
   if (values.count("heads") + values.count("kv-heads") + values.count("head-dim") > 0) {
     if (!spec.weights_path.empty())

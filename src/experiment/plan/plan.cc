@@ -130,18 +130,19 @@ Case MakeCase(const Cell& cell, const VariantSpec& variant_spec, const Point& ti
   return made;
 }
 
-void AddCases(Cell& cell, const ExperimentSpec& spec) {
-  for (const AxisValue& variant : spec.axes.at("variant")) {
-    const VariantSpec& variant_spec = spec.variants.at(variant.text);
-    for (const AxisValue& q_block : spec.axes.at("q_block")) {
-      for (const AxisValue& kv_block : spec.axes.at("kv_block")) {
-        Case made = MakeCase(cell, variant_spec, {{"q_block", q_block}, {"kv_block", kv_block}});
-        const std::string reason = WhyInvalid(made.variant, cell.contract, cell.phase);
-        if (!reason.empty()) FailUsage(variant.where, ": ", reason, " (--list shows the valid combinations)");
-        cell.cases.push_back(made);
-      }
-    }
+// What can be wrong with a case; "" if nothing is.
+std::string WhyInvalid(const Cell& cell, const Variant& variant) {
+  const Grid& grid = variant.grid;
+  const std::string reason = WhyInvalid(variant, cell.contract, cell.phase);
+  if (!reason.empty()) return reason + " (--list shows the valid combinations)";
+  if (!grid.is_set()) return "";
+  if (cell.scope != Scope::kAttention) {
+    return internal::Concatenate("scope ", Name(cell.scope), " has no grid; valid scope: attention");
   }
+  if (int64_t{grid.headwise} * grid.sequence == cell.ranks) return "";
+  return internal::Concatenate("grid ", grid.headwise, "x", grid.sequence, " does not have ", cell.ranks,
+                               " ranks; give it ranks ", int64_t{grid.headwise} * grid.sequence,
+                               " or exclude it elsewhere");
 }
 
 // A cell's hash does not hold its cases, so a cell is excluded as a whole or loses single variants.
@@ -155,6 +156,21 @@ bool Excluded(const Point& point, const ExperimentSpec& spec, const std::string*
     if (matches) return true;
   }
   return false;
+}
+
+void AddCases(Cell& cell, const Point& point, const ExperimentSpec& spec) {
+  for (const AxisValue& variant : spec.axes.at("variant")) {
+    if (Excluded(point, spec, &variant.text)) continue;
+    const VariantSpec& variant_spec = spec.variants.at(variant.text);
+    for (const AxisValue& q_block : spec.axes.at("q_block")) {
+      for (const AxisValue& kv_block : spec.axes.at("kv_block")) {
+        Case made = MakeCase(cell, variant_spec, {{"q_block", q_block}, {"kv_block", kv_block}});
+        const std::string reason = WhyInvalid(cell, made.variant);
+        if (!reason.empty()) FailUsage(variant.where, ": ", reason);
+        cell.cases.push_back(made);
+      }
+    }
+  }
 }
 
 void ForEachPoint(const ExperimentSpec& spec, const std::function<void(const Point&)>& visit) {
@@ -217,13 +233,7 @@ Plan MakePlan(const ExperimentSpec& spec, const PlanOptions& options) {
     Cell cell = MakeCell(point, spec, options);
     // isa: [auto, avx512] may name the same cell twice.
     if (!ids.insert(cell.id).second) return;
-    AddCases(cell, spec);
-    std::erase_if(cell.cases, [&](const Case& made) {
-      const size_t bracket = made.label.rfind('[');
-      const std::string plain =
-          spec.variants.count(made.label) > 0 ? made.label : made.label.substr(0, bracket);
-      return Excluded(point, spec, &plain);
-    });
+    AddCases(cell, point, spec);
     if (cell.cases.empty()) return;
     EstimateCosts(cell, spec.measure);
     plan.max_ranks = std::max(plan.max_ranks, cell.ranks);
