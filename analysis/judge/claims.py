@@ -33,6 +33,8 @@ _FOLLOWERS: Mapping[str, tuple[str, ...]] = {
     "heads": ("model", "kv_heads", "q_block", "kv_block"),
     "kv_heads": ("model", "q_block", "kv_block"),
     "head_dim": ("model", "q_block", "kv_block"),
+    "mask": ("causal", "variant", "sharding", "q_block", "kv_block"),
+    "causal": ("mask", "variant", "sharding", "q_block", "kv_block"),
     "q_block": ("variant",),
     "kv_block": ("variant",),
     "ranks": ("nodes", "q_block", "kv_block"),

@@ -14,7 +14,8 @@ from typing import Any, Iterator, Mapping
 
 from analysis.read.csv_table import Row, UnusableInput, read_table, read_text
 
-SCHEMA_VERSION = "1"
+# Version 2 has the column `mask`; in version 1 `causal` says all of it.
+SCHEMA_VERSIONS = ("1", "2")
 # Continuation n of launch K has the id K + 1000 n (src/experiment/record/run_directory.h).
 LAUNCH_ID_STEP = 1000
 
@@ -38,8 +39,8 @@ SAMPLE_COLUMNS = (
 
 FACTOR_COLUMNS = (
     "variant", "strategy", "exchange", "sharding", "algorithm", "backend", "model", "scope", "phase", "contract",
-    "dtype", "isa", "batch", "heads", "kv_heads", "head_dim", "seq_len", "causal", "ranks", "threads", "nodes",
-    "placement", "cache", "data", "seed", "q_block", "kv_block",
+    "dtype", "isa", "batch", "heads", "kv_heads", "head_dim", "seq_len", "mask", "causal", "ranks", "threads",
+    "nodes", "placement", "cache", "data", "seed", "q_block", "kv_block",
 )  # fmt: skip
 # These follow from the variant; the other factors are the same for all cases of a cell.
 VARIANT_FACTORS = ("variant", "strategy", "exchange", "sharding", "algorithm", "backend", "q_block", "kv_block")
@@ -51,7 +52,12 @@ RESULT_COLUMNS = (
     "workspace_bytes", "peak_rss_bytes", "page_faults", "max_abs_err", "rel_l2_err", "tolerance_rel_l2", "nonfinite",
     "oversubscribed", "drift", "status", "message",
 )  # fmt: skip
-CASE_COLUMNS = ("schema_version", "launch", "cell", "case") + FACTOR_COLUMNS + RESULT_COLUMNS
+# What every schema version has.
+CASE_COLUMNS = (
+    ("schema_version", "launch", "cell", "case")
+    + tuple(name for name in FACTOR_COLUMNS if name != "mask")
+    + RESULT_COLUMNS
+)
 
 
 def canonical(value: object) -> str:
@@ -129,13 +135,15 @@ def _read_rows(path: Path, columns: tuple[str, ...]) -> Iterator[Row]:
     """The rows of a file of this schema version."""
     for row in read_table(path, columns).rows:
         version = row.text("schema_version")
-        if version != SCHEMA_VERSION:
-            raise row.error("schema_version", f"version {version} is unknown; this analysis reads {SCHEMA_VERSION}")
+        if version not in SCHEMA_VERSIONS:
+            known = " and ".join(SCHEMA_VERSIONS)
+            raise row.error("schema_version", f"version {version} is unknown; this analysis reads {known}")
         yield row
 
 
 def _read_case(row: Row) -> Case:
-    factors = {name: canonical_factor(name, row.values[name]) for name in FACTOR_COLUMNS}
+    factors = {name: canonical_factor(name, row.values.get(name, "")) for name in FACTOR_COLUMNS}
+    factors["mask"] = row.values.get("mask", "").strip() or ("causal" if factors["causal"] == "true" else "full")
     for name in ("variant", "strategy", "algorithm", "contract", "isa"):
         row.text(name)
     for name in ("batch", "ranks", "threads", "seq_len"):
@@ -265,10 +273,9 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     if not isinstance(manifest, dict):
         raise UnusableInput(f"{path}: must be a JSON object")
     version = manifest.get("schema_version")
-    if str(version) != SCHEMA_VERSION:
-        raise UnusableInput(
-            f"{path}: schema_version {version} is unknown; this analysis reads {SCHEMA_VERSION}"
-        )
+    if str(version) not in SCHEMA_VERSIONS:
+        known = " and ".join(SCHEMA_VERSIONS)
+        raise UnusableInput(f"{path}: schema_version {version} is unknown; this analysis reads {known}")
     for key, kind in (("experiment", str), ("title", str), ("expect", list)):
         if not isinstance(manifest.get(key), kind):
             raise UnusableInput(f"{path}: '{key}' is missing or is not a {kind.__name__}")

@@ -62,7 +62,10 @@ def pair_name(claim: Claim, pair: int) -> str:
 
 
 def varying_factors(cells: Sequence[CellResult]) -> list[str]:
-    names = [*CELL_FACTORS, "variant"]
+    # `causal` and `mask` say the same of most runs: one of them is shown.
+    plain = all(cell.factors.get("mask", "full") in ("causal", "full") for cell in cells)
+    hidden = "mask" if plain else "causal"
+    names = [name for name in (*CELL_FACTORS, "variant") if name != hidden]
     return [name for name in names if len({cell.factors.get(name, "") for cell in cells}) > 1]
 
 
@@ -88,7 +91,7 @@ def choose_regimes(cells: Sequence[CellResult], wanted: Sequence[str] | None) ->
 def _label(name: str, value: str) -> str:
     if name == "causal":
         return "causal" if value == "true" else "full"
-    return value if name in ("contract", "model", "isa", "variant", "phase", "scope") else f"{name} {value}"
+    return value if name in ("contract", "mask", "model", "isa", "variant", "phase", "scope") else f"{name} {value}"
 
 
 def regime_label(factors: Mapping[str, str], regimes: Sequence[str]) -> str:

@@ -84,7 +84,7 @@ def write_cases(directory: Path, rows: Sequence[Mapping[str, Any]], columns: Seq
     complete = []
     for row in rows:
         case = usual | row
-        cell = "cell" + "-".join(str(case[name]) for name in CELL_FACTORS)
+        cell = "cell" + "-".join(str(case.get(name, "")) for name in CELL_FACTORS)
         complete.append({"cell": cell, "case": f"{cell}/{case['variant']}"} | case)
     write_csv(directory / "cases.csv", columns, [{name: case.get(name, "") for name in columns} for case in complete])
 

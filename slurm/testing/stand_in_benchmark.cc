@@ -26,7 +26,7 @@ namespace {
 constexpr int kLaunchIdStep = 1000;
 
 constexpr char kManifest[] =
-    R"({"schema_version": 1, "experiment": "slurm_test", "title": "", "expect": [], "config_sha256": "0", )"
+    R"({"schema_version": 2, "experiment": "slurm_test", "title": "", "expect": [], "config_sha256": "0", )"
     R"("git_revision": "0", "launches": [)";
 
 volatile std::sig_atomic_t finish_round = 0;
