@@ -18,6 +18,7 @@
 #include "src/experiment/measure/stop_signal.h"
 #include "src/experiment/plan/plan.h"
 #include "src/experiment/record/build_info.h"
+#include "src/experiment/record/results.h"
 #include "src/kernels/attention_kernel.h"
 #include "src/machine/machine_info.h"
 #include "src/mpi/agreement.h"
@@ -162,6 +163,9 @@ ExitStatus Run(Communicator& world, const std::vector<std::string>& arguments) {
       return ExitStatus::kOk;
     case CommandLine::Mode::kList:
       Print(world, ListReport());
+      return ExitStatus::kOk;
+    case CommandLine::Mode::kListColumns:
+      Print(world, ColumnsText());
       return ExitStatus::kOk;
     case CommandLine::Mode::kVerify:
       return RunVerify(world, line);

@@ -1,6 +1,7 @@
 #include "src/experiment/ask/axes.h"
 
 #include <algorithm>
+#include <initializer_list>
 
 #include "src/attention/mask.h"
 #include "src/base/error.h"
@@ -13,65 +14,228 @@ namespace {
 
 constexpr int64_t kMaximumTokens = int64_t{1} << 24;
 
+constexpr int64_t kMostRanks = 1 << 20;
+
+int64_t Number(const std::string& text) { return ParseInteger(text).value_or(0); }
+
+std::string Text(std::string_view text) { return std::string(text); }
+
+// The value whose name is `text`, which is one of the axis' choices.
+template <typename Value>
+void SetByName(const std::string& text, std::initializer_list<Value> values, Value& target) {
+  for (Value value : values) {
+    if (Name(value) == text) target = value;
+  }
+}
+
+std::vector<std::string> ModelNames() {
+  std::vector<std::string> names;
+  for (const ModelShape& shape : Qwen3Shapes()) names.push_back(shape.name);
+  return names;
+}
+
+std::vector<std::string> IsaNames() {
+  std::vector<std::string> names = {"auto"};
+  for (const IsaRow& row : kIsaTable) names.emplace_back(row.name);
+  return names;
+}
+
+void SetModel(const std::string& value, const AxisContext& context, Cell& cell) {
+  cell.model = context.models.at(value);
+  cell.problem.query_heads = cell.model.query_heads;
+  cell.problem.kv_heads = cell.model.kv_heads;
+  cell.problem.head_dim = cell.model.head_dim;
+}
+
+std::string PrintModel(const Cell& cell) { return cell.model.name; }
+std::string PrintMask(const Cell& cell) { return Name(cell.problem.mask); }
+
+// What is computed.
+void AddProblemAxes(std::vector<Axis>& axes) {
+  axes.push_back(
+      {.name = "model",
+       .kind = AxisKind::kModel,
+       .choices = ModelNames(),
+       .default_value = "qwen3-0.6b",
+       .example = "[qwen3-0.6b, {heads: 6, kv_heads: 2, head_dim: 64}]",
+       .help = "shape",
+       .set = &SetModel,
+       .print = &PrintModel,
+       .progress = " ",
+       .columns = {{"model", &PrintModel},
+                   {"heads", [](const Cell& c) { return std::to_string(c.problem.query_heads); }},
+                   {"kv_heads", [](const Cell& c) { return std::to_string(c.problem.kv_heads); }},
+                   {"head_dim", [](const Cell& c) { return std::to_string(c.problem.head_dim); }}}});
+  axes.push_back(
+      {.name = "scope",
+       .choices = {"attention", "block", "layer", "model"},
+       .default_value = "attention",
+       .help = "what is run",
+       .set =
+           [](const std::string& value, const AxisContext&, Cell& cell) {
+             SetByName(value, {Scope::kAttention, Scope::kBlock, Scope::kLayer, Scope::kModel}, cell.scope);
+           },
+       .print = [](const Cell& cell) { return Text(Name(cell.scope)); }});
+  axes.push_back({.name = "phase",
+                  .choices = {"prefill", "decode"},
+                  .default_value = "prefill",
+                  .help = "decode: one new token, --seq-len keys",
+                  .set =
+                      [](const std::string& value, const AxisContext&, Cell& cell) {
+                        SetByName(value, {Phase::kPrefill, Phase::kDecode}, cell.phase);
+                      },
+                  .print = [](const Cell& cell) { return Text(Name(cell.phase)); },
+                  .progress = " "});
+  axes.push_back({.name = "contract",
+                  .choices = {"native", "replicated", "token_sharded"},
+                  .default_value = "native",
+                  .help = "where inputs start and outputs end",
+                  .set =
+                      [](const std::string& value, const AxisContext&, Cell& cell) {
+                        SetByName(value, {Contract::kNative, Contract::kReplicated, Contract::kTokenSharded},
+                                  cell.contract);
+                      },
+                  .print = [](const Cell& cell) { return Text(Name(cell.contract)); },
+                  .progress = " "});
+  axes.push_back({.name = "dtype",
+                  .choices = {"fp32", "bf16"},
+                  .default_value = "fp32",
+                  .help = "of inputs and weights",
+                  .set =
+                      [](const std::string& value, const AxisContext&, Cell& cell) {
+                        SetByName(value, {DataType::kFloat32, DataType::kBfloat16}, cell.problem.data_type);
+                      },
+                  .print = [](const Cell& cell) { return Text(Name(cell.problem.data_type)); }});
+  axes.push_back({.name = "isa",
+                  .choices = IsaNames(),
+                  .default_value = "auto",
+                  .help = "of the kernels",
+                  .set = [](const std::string& value, const AxisContext& context,
+                            Cell& cell) { cell.isa = ParseIsa(value).value_or(context.best_isa); },
+                  .print = [](const Cell& cell) { return Text(Name(cell.isa)); },
+                  .progress = " ",
+                  .in_id = false});  // auto is what it stands for
+  axes.push_back({.name = "batch",
+                  .kind = AxisKind::kInteger,
+                  .minimum = 1,
+                  .maximum = 1 << 16,
+                  .default_value = "1",
+                  .example = "[1, 4]",
+                  .help = "sequences at once",
+                  .set = [](const std::string& value, const AxisContext&,
+                            Cell& cell) { cell.problem.batch = Number(value); },
+                  .print = [](const Cell& cell) { return std::to_string(cell.problem.batch); }});
+  axes.push_back(
+      {.name = "seq_len",
+       .kind = AxisKind::kInteger,
+       .minimum = 1,
+       .maximum = kMaximumTokens,
+       .default_value = "1024",
+       .example = "[512, 1024]",
+       .help = "tokens",
+       .set = [](const std::string& value, const AxisContext&, Cell& cell) { cell.seq_len = Number(value); },
+       .print = [](const Cell& cell) { return std::to_string(cell.seq_len); },
+       .progress = " S="});
+  axes.push_back({.name = "mask",
+                  .kind = AxisKind::kMask,
+                  .default_value = "causal",
+                  .example = "[full, causal, window:512, {documents: [5, 1, 58]}]",
+                  .help = "which keys a query sees",
+                  .older_name = {"causal", "causal", "full",
+                                 "on or off: older spelling of --mask causal and --mask full"},
+                  .set = [](const std::string& value, const AxisContext&,
+                            Cell& cell) { cell.problem.mask = Mask::Parse(value); },
+                  .print = &PrintMask,
+                  .progress = " ",
+                  .columns = {{"mask", &PrintMask, 2},
+                              {"causal", [](const Cell& cell) {
+                                 return Text(cell.problem.mask.sees_later_keys() ? "false" : "true");
+                               }}}});
+}
+
+// Where and how it runs.
+void AddMachineAxes(std::vector<Axis>& axes) {
+  axes.push_back({.name = "ranks",
+                  .kind = AxisKind::kInteger,
+                  .minimum = 1,
+                  .maximum = kMostRanks,
+                  .default_value = "1",
+                  .example = "[1, 2]",
+                  .set = [](const std::string& value, const AxisContext&,
+                            Cell& cell) { cell.ranks = static_cast<int>(Number(value)); },
+                  .print = [](const Cell& cell) { return std::to_string(cell.ranks); },
+                  .progress = " "});
+  axes.push_back({.name = "threads",
+                  .kind = AxisKind::kInteger,
+                  .minimum = 1,
+                  .maximum = 4096,
+                  .default_value = "1",
+                  .example = "[1, 2]",
+                  .help = "OpenMP threads per rank",
+                  .help_default = "cores of the node / its ranks",
+                  .set = [](const std::string& value, const AxisContext&,
+                            Cell& cell) { cell.threads = static_cast<int>(Number(value)); },
+                  .print = [](const Cell& cell) { return std::to_string(cell.threads); },
+                  .progress = "x"});
+  axes.push_back({.name = "placement",
+                  .choices = {"packed", "spread"},
+                  .default_value = "packed",
+                  .help = "how ranks and threads lie on nodes and cores",
+                  .set =
+                      [](const std::string& value, const AxisContext&, Cell& cell) {
+                        SetByName(value, {Placement::kPacked, Placement::kSpread}, cell.placement);
+                      },
+                  .print = [](const Cell& cell) { return Text(Name(cell.placement)); }});
+  axes.push_back({.name = "cache",
+                  .choices = {"warm", "cold"},
+                  .default_value = "warm",
+                  .help = "cold: caches evicted before each sample",
+                  .set =
+                      [](const std::string& value, const AxisContext&, Cell& cell) {
+                        SetByName(value, {CacheState::kWarm, CacheState::kCold}, cell.cache);
+                      },
+                  .print = [](const Cell& cell) { return Text(Name(cell.cache)); }});
+  axes.push_back({.name = "data",
+                  .choices = {"gaussian", "peaked"},
+                  .default_value = "gaussian",
+                  .help = "peaked: softmax nearly one-hot, attention sink",
+                  .set =
+                      [](const std::string& value, const AxisContext&, Cell& cell) {
+                        SetByName(value, {InputDataKind::kGaussian, InputDataKind::kPeaked}, cell.data);
+                      },
+                  .print = [](const Cell& cell) { return Text(Name(cell.data)); }});
+}
+
+// What a cell compares.
+void AddCaseAxes(std::vector<Axis>& axes) {
+  axes.push_back({.name = "q_block",
+                  .kind = AxisKind::kAutoInteger,
+                  .minimum = 1,
+                  .maximum = kMaximumTokens,
+                  .default_value = "auto",
+                  .example = "[auto, 64]",
+                  .help = "query rows per tile"});
+  axes.push_back({.name = "kv_block",
+                  .kind = AxisKind::kAutoInteger,
+                  .minimum = 1,
+                  .maximum = kMaximumTokens,
+                  .default_value = "auto",
+                  .example = "[auto, 256]",
+                  .help = "keys per tile"});
+  axes.push_back({.name = "variant",
+                  .kind = AxisKind::kVariant,
+                  .example = "[sequence+online_softmax, headwise+standard]"});
+}
+
 std::vector<Axis> MakeAxes() {
-  std::vector<std::string> models;
-  for (const ModelShape& shape : Qwen3Shapes()) models.push_back(shape.name);
-  const auto choice = [](std::string name, std::vector<std::string> choices, std::string default_value) {
-    std::string example = "[" + Join(choices) + "]";
-    return Axis{std::move(name),
-                AxisKind::kChoice,
-                std::move(choices),
-                0,
-                0,
-                std::move(default_value),
-                std::move(example),
-                "",
-                "",
-                ""};
-  };
-  const auto integer = [](std::string name, int64_t minimum, int64_t maximum, std::string default_value,
-                          std::string example) {
-    const AxisKind kind = default_value == "auto" ? AxisKind::kAutoInteger : AxisKind::kInteger;
-    return Axis{std::move(name),    kind, {}, minimum, maximum, std::move(default_value),
-                std::move(example), "",   "", ""};
-  };
   std::vector<Axis> axes;
-  axes.push_back({"model", AxisKind::kModel, models, 0, 0, "qwen3-0.6b",
-                  "[qwen3-0.6b, {heads: 6, kv_heads: 2, head_dim: 64}]", "", "", ""});
-  axes.push_back(choice("scope", {"attention", "block", "layer", "model"}, "attention"));
-  axes.push_back(choice("phase", {"prefill", "decode"}, "prefill"));
-  axes.push_back(choice("contract", {"native", "replicated", "token_sharded"}, "native"));
-  axes.push_back(choice("dtype", {"fp32", "bf16"}, "fp32"));
-  axes.push_back(choice("isa", {"auto", "scalar", "sse4", "avx2", "avx512"}, "auto"));
-  axes.push_back(integer("batch", 1, 1 << 16, "1", "[1, 4]"));
-  axes.push_back(integer("seq_len", 1, kMaximumTokens, "1024", "[512, 1024]"));
-  axes.push_back({"mask",
-                  AxisKind::kMask,
-                  {},
-                  0,
-                  0,
-                  "causal",
-                  "[full, causal, window:512, {documents: [5, 1, 58]}]",
-                  "causal",
-                  "causal",
-                  "full"});
-  axes.push_back(integer("ranks", 1, 1 << 20, "1", "[1, 2]"));
-  axes.push_back(integer("threads", 1, 4096, "1", "[1, 2]"));
-  axes.push_back(choice("placement", {"packed", "spread"}, "packed"));
-  axes.push_back(choice("cache", {"warm", "cold"}, "warm"));
-  axes.push_back(choice("data", {"gaussian", "peaked"}, "gaussian"));
-  axes.push_back(integer("q_block", 1, kMaximumTokens, "auto", "[auto, 64]"));
-  axes.push_back(integer("kv_block", 1, kMaximumTokens, "auto", "[auto, 256]"));
-  axes.push_back({"variant",
-                  AxisKind::kVariant,
-                  {},
-                  0,
-                  0,
-                  "",
-                  "[sequence+online_softmax, headwise+standard]",
-                  "",
-                  "",
-                  ""});
+  AddProblemAxes(axes);
+  AddMachineAxes(axes);
+  AddCaseAxes(axes);
+  for (Axis& axis : axes) {
+    if (axis.example.empty()) axis.example = "[" + Join(axis.choices) + "]";
+    if (axis.columns.empty() && axis.print != nullptr) axis.columns = {{axis.name, axis.print}};
+  }
   return axes;
 }
 
@@ -96,9 +260,30 @@ std::span<const Axis> Axes() {
   return kAxes;
 }
 
+std::vector<CellColumn> CellColumns() {
+  std::vector<CellColumn> columns;
+  for (const Axis& axis : Axes()) columns.insert(columns.end(), axis.columns.begin(), axis.columns.end());
+  return columns;
+}
+
+std::pair<std::string, std::string> IdFactor(const Axis& axis, const std::string& value) {
+  const OlderName& older = axis.older_name;
+  // Cells from before the new name keep their id.
+  if (!older.name.empty() && value == older.true_value) return {older.name, "true"};
+  if (!older.name.empty() && value == older.false_value) return {older.name, "false"};
+  return {axis.name, value};
+}
+
+std::string OptionHelp(const Axis& axis) {
+  std::string help = axis.help;
+  if (!axis.choices.empty()) help += ": " + Join(axis.choices);
+  if (axis.kind == AxisKind::kMask) help += ": " + MaskSpellings();
+  return help + " (default " + (axis.help_default.empty() ? axis.default_value : axis.help_default) + ")";
+}
+
 const Axis* FindAxis(std::string_view name) {
   for (const Axis& axis : Axes()) {
-    if (axis.name == name || (!axis.older_name.empty() && axis.older_name == name)) return &axis;
+    if (axis.name == name || (!axis.older_name.name.empty() && axis.older_name.name == name)) return &axis;
   }
   return nullptr;
 }
@@ -107,7 +292,7 @@ std::vector<std::string> AxisNames() {
   std::vector<std::string> names;
   for (const Axis& axis : Axes()) {
     names.push_back(axis.name);
-    if (!axis.older_name.empty()) names.push_back(axis.older_name);
+    if (!axis.older_name.name.empty()) names.push_back(axis.older_name.name);
   }
   return names;
 }
@@ -119,7 +304,7 @@ std::string CanonicalAxisValue(std::string_view name, const std::string& text) {
   if (name != axis.name) {
     const std::optional<bool> value = ParseBoolean(text);
     if (!value) FailUsage("true or false is expected; found '", text.substr(0, 60), "'");
-    return *value ? axis.older_true : axis.older_false;
+    return *value ? axis.older_name.true_value : axis.older_name.false_value;
   }
   switch (axis.kind) {
     case AxisKind::kVariant:

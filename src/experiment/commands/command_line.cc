@@ -18,33 +18,25 @@ namespace {
 namespace po = boost::program_options;
 using Values = std::map<std::string, std::string>;
 
-// Options that are axes of a one-off run, with the axis they set.
+// Options that are axes of a one-off run.
 struct AxisOption {
-  const char* option;
-  const char* axis;
-  const char* help;
+  std::string option;
+  std::string name;  // of the axis, or an older one
+  std::string help;
 };
-constexpr AxisOption kAxisOptions[] = {
-    {"model", "model", "shape: qwen3-0.6b, -1.7b, -4b, -8b, -14b or -32b (default qwen3-0.6b)"},
-    {"contract", "contract",
-     "native (default), replicated or token_sharded: where inputs start and outputs end"},
-    {"scope", "scope", "what is run: attention (default), block, layer or model"},
-    {"phase", "phase", "prefill (default) or decode (one new token, --seq-len keys)"},
-    {"isa", "isa", "auto (default), scalar, sse4, avx2 or avx512"},
-    {"dtype", "dtype", "fp32 (default) or bf16"},
-    {"batch", "batch", "sequences at once (default 1)"},
-    {"seq-len", "seq_len", "tokens (default 1024)"},
-    {"mask", "mask",
-     "which keys a query sees: full, causal (default), window:W (causal, the last W keys) or documents:A+B+C "
-     "(packed sequences of A, B and C tokens, each causal)"},
-    {"causal", "causal", "on or off: older spelling of --mask causal and --mask full"},
-    {"threads", "threads", "OpenMP threads per rank (default: cores of the node / its ranks)"},
-    {"placement", "placement", "packed (default) or spread: how ranks and threads lie on nodes and cores"},
-    {"cache", "cache", "warm (default) or cold: caches evicted before each sample"},
-    {"data", "data", "gaussian (default) or peaked (softmax nearly one-hot, attention sink)"},
-    {"q-block", "q_block", "query rows per tile (default auto)"},
-    {"kv-block", "kv_block", "keys per tile (default auto)"},
-};
+
+std::vector<AxisOption> AxisOptions() {
+  std::vector<AxisOption> options;
+  for (const Axis& axis : Axes()) {
+    if (axis.help.empty()) continue;
+    std::string option = axis.name;
+    std::replace(option.begin(), option.end(), '_', '-');
+    options.push_back({option, axis.name, OptionHelp(axis)});
+    const OlderName& older = axis.older_name;
+    if (!older.name.empty()) options.push_back({older.name, older.name, older.help});
+  }
+  return options;
+}
 
 po::options_description ExperimentOptions() {
   po::options_description options("An experiment file");
@@ -68,8 +60,8 @@ po::options_description OneOffOptions() {
       "sharding", po::value<std::string>(), "contiguous or zigzag (default: zigzag if causal prefill)")(
       "grid", po::value<std::string>(),
       "2x4: 2-D, with --parallel-strategy sequence: 2 ranks share heads, 4 groups of them share tokens");
-  for (const AxisOption& option : kAxisOptions) {
-    options.add_options()(option.option, po::value<std::string>(), option.help);
+  for (const AxisOption& option : AxisOptions()) {
+    options.add_options()(option.option.c_str(), po::value<std::string>(), option.help.c_str());
   }
   options.add_options()("heads", po::value<std::string>(),
                         "query heads, with --kv-heads and --head-dim instead of --model")(
@@ -102,7 +94,8 @@ po::options_description OtherOptions() {
                         "check an attention block or layer against a safetensors file made elsewhere: every "
                         "variant and ISA, or those named by --parallel-strategy, --exchange, --sharding, "
                         "--attention-algo, --isa; with --threads")(
-      "list", "ISAs of this machine, models, valid combinations")("version", "")("help", "");
+      "list", "ISAs of this machine, models, valid combinations")(
+      "list-columns", "columns of samples.csv and cases.csv, as JSON")("version", "")("help", "");
   return options;
 }
 
@@ -271,16 +264,16 @@ ExperimentSpec OneOff(Values& values, int default_threads, int ranks, std::vecto
     spec.models[shape.name] = shape;
     spec.axes["model"] = {{shape.name, "--heads"}};
   }
-  for (const AxisOption& option : kAxisOptions) {
+  for (const AxisOption& option : AxisOptions()) {
     const auto found = values.find(option.option);
     if (found == values.end()) continue;
     const std::string text =
-        ForOption(option.option, [&] { return CanonicalAxisValue(option.axis, found->second); });
-    std::vector<AxisValue>& axis_values = spec.axes[FindAxis(option.axis)->name];
+        ForOption(option.option, [&] { return CanonicalAxisValue(option.name, found->second); });
+    std::vector<AxisValue>& axis_values = spec.axes[FindAxis(option.name)->name];
     if (!axis_values.empty())
       FailUsage("--", option.option, " and ", axis_values.front().where, " say the same; give one of them");
-    axis_values = {{text, std::string("--") + option.option}};
-    if (std::string_view(option.axis) == "model") spec.models[text] = *FindQwen3Shape(text);
+    axis_values = {{text, "--" + option.option}};
+    if (option.name == "model") spec.models[text] = *FindQwen3Shape(text);
   }
   spec.axes["ranks"] = {{std::to_string(ranks), "mpirun -np"}};
   if (spec.axes.count("threads") == 0)
@@ -379,10 +372,12 @@ CommandLine ParseCommandLine(const std::vector<std::string>& arguments, int defa
   const auto given = [&](const char* option) { return values.count(option) > 0; };
   const auto path = [&](const char* option) { return PathOption(values, option); };
   CommandLine line;
-  if (given("help") || given("version") || given("list")) {
-    line.mode = given("help")      ? CommandLine::Mode::kHelp
-                : given("version") ? CommandLine::Mode::kVersion
-                                   : CommandLine::Mode::kList;
+  using Mode = CommandLine::Mode;
+  for (const auto& [option, mode] :
+       {std::pair("help", Mode::kHelp), std::pair("version", Mode::kVersion), std::pair("list", Mode::kList),
+        std::pair("list-columns", Mode::kListColumns)}) {
+    if (!given(option)) continue;
+    line.mode = mode;
     return line;
   }
   if (given("verify")) {

@@ -13,7 +13,7 @@
 namespace attention {
 
 struct CommandLine {
-  enum class Mode { kRun, kDryRun, kPrintGeometry, kVerify, kGenerate, kList, kHelp, kVersion };
+  enum class Mode { kRun, kDryRun, kPrintGeometry, kVerify, kGenerate, kList, kListColumns, kHelp, kVersion };
   Mode mode = Mode::kRun;
   std::string experiment;  // file; "" = one-off run, or that of the resumed directory
   std::string output;

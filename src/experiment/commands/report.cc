@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "src/base/error.h"
+#include "src/experiment/ask/axes.h"
 #include "src/experiment/text/spelling.h"
 #include "src/experiment/text/text_table.h"
 #include "src/kernels/attention_kernel.h"
@@ -25,22 +26,12 @@ std::string Shortened(const std::string& text) {
 }
 
 std::vector<Column> FactorColumns() {
-  return {
-      {"model", [](const Cell& cell) { return cell.model.name; }},
-      {"scope", [](const Cell& cell) { return std::string(Name(cell.scope)); }},
-      {"phase", [](const Cell& cell) { return std::string(Name(cell.phase)); }},
-      {"contract", [](const Cell& cell) { return std::string(Name(cell.contract)); }},
-      {"dtype", [](const Cell& cell) { return std::string(Name(cell.problem.data_type)); }},
-      {"isa", [](const Cell& cell) { return std::string(Name(cell.isa)); }},
-      {"batch", [](const Cell& cell) { return std::to_string(cell.problem.batch); }},
-      {"seq_len", [](const Cell& cell) { return std::to_string(cell.seq_len); }},
-      {"mask", [](const Cell& cell) { return Shortened(Name(cell.problem.mask)); }},
-      {"ranks", [](const Cell& cell) { return std::to_string(cell.ranks); }},
-      {"threads", [](const Cell& cell) { return std::to_string(cell.threads); }},
-      {"placement", [](const Cell& cell) { return std::string(Name(cell.placement)); }},
-      {"cache", [](const Cell& cell) { return std::string(Name(cell.cache)); }},
-      {"data", [](const Cell& cell) { return std::string(Name(cell.data)); }},
-  };
+  std::vector<Column> columns;
+  for (const Axis& axis : Axes()) {
+    if (axis.print == nullptr) continue;
+    columns.push_back({axis.name, [print = axis.print](const Cell& cell) { return Shortened(print(cell)); }});
+  }
+  return columns;
 }
 
 // Splits the factors into those that vary (columns) and a line of those that do not.

@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "src/base/error.h"
+#include "src/experiment/ask/axes.h"
 #include "src/experiment/text/text_table.h"
 #include "src/kernels/attention_kernel.h"
 #include "src/machine/machine_info.h"
@@ -141,10 +142,12 @@ void ExperimentRun::ShowProgress(size_t index, const std::string& activity) {
   double left = estimate_total_ - estimate_done_;
   const double elapsed = NowSeconds() - begin_;
   if (estimate_done_ > 0) left *= elapsed / estimate_done_;
-  options_.progress(internal::Concatenate(
-      "[", index + 1, "/", plan_.cells.size(), "] ", cell.model.name, " ", Name(cell.phase), " ",
-      Name(cell.contract), " S=", cell.seq_len, " ", Name(cell.problem.mask), " ", cell.ranks, "x",
-      cell.threads, " ", Name(cell.isa), ", ", activity, FormatDuration(left), " left"));
+  std::string factors;
+  for (const Axis& axis : Axes()) {
+    if (!axis.progress.empty()) factors += axis.progress + axis.print(cell);
+  }
+  options_.progress(internal::Concatenate("[", index + 1, "/", plan_.cells.size(), "]", factors, ", ",
+                                          activity, FormatDuration(left), " left"));
 }
 
 // Not every layer: a log would fill with lines.

@@ -1,9 +1,9 @@
 #include "src/experiment/plan/plan.h"
 
 #include <algorithm>
-#include <array>
 #include <cstdio>
 #include <functional>
+#include <map>
 #include <set>
 
 #include "src/base/aligned_buffer.h"
@@ -29,16 +29,6 @@ std::string ShortHash(const std::string& text) {
   return digits;
 }
 
-int64_t Number(const Point& point, const char* axis) { return *ParseInteger(point.at(axis).text); }
-
-template <typename Value, size_t count>
-Value ByName(const std::string& text, const std::array<Value, count>& values) {
-  for (Value value : values) {
-    if (Name(value) == text) return value;
-  }
-  Fail("unknown value ", text);
-}
-
 // What the decoder scopes cannot do.
 void CheckDecoderCell(const Cell& cell, const Point& point) {
   if (cell.scope == Scope::kAttention) return;
@@ -58,50 +48,36 @@ void CheckDecoderCell(const Cell& cell, const Point& point) {
   if (cell.data != InputDataKind::kGaussian) refuse("data", "makes its own q and k; valid data: gaussian");
 }
 
-Cell MakeCell(const Point& point, const ExperimentSpec& spec, const PlanOptions& options) {
-  Cell cell;
-  cell.model = spec.models.at(point.at("model").text);
-  cell.scope = ByName(point.at("scope").text,
-                      std::array{Scope::kAttention, Scope::kBlock, Scope::kLayer, Scope::kModel});
-  cell.phase = *ParsePhase(point.at("phase").text);
-  cell.contract = *ParseContract(point.at("contract").text);
-  const std::string& isa = point.at("isa").text;
-  cell.isa = isa == "auto" ? options.best_isa : *ParseIsa(isa);
-  cell.seq_len = Number(point, "seq_len");
-  cell.ranks = static_cast<int>(Number(point, "ranks"));
-  cell.threads = static_cast<int>(Number(point, "threads"));
-  cell.placement = ByName(point.at("placement").text, std::array{Placement::kPacked, Placement::kSpread});
-  cell.cache = ByName(point.at("cache").text, std::array{CacheState::kWarm, CacheState::kCold});
-  cell.data = ByName(point.at("data").text, std::array{InputDataKind::kGaussian, InputDataKind::kPeaked});
-  cell.seed = spec.measure.seed;
-  cell.weights = spec.weights;
-  cell.where = point.at("ranks").where;
-  cell.problem.batch = Number(point, "batch");
-  cell.problem.query_heads = cell.model.query_heads;
-  cell.problem.kv_heads = cell.model.kv_heads;
-  cell.problem.head_dim = cell.model.head_dim;
-  cell.problem.query_tokens = cell.phase == Phase::kDecode ? 1 : cell.seq_len;
-  cell.problem.kv_tokens = cell.seq_len;
-  cell.problem.mask = Mask::Parse(point.at("mask").text);
-  const std::string wrong_mask = cell.problem.mask.WhyInvalid(cell.seq_len);
-  if (!wrong_mask.empty()) FailUsage(point.at("mask").where, ": ", wrong_mask);
-  cell.problem.data_type = point.at("dtype").text == "bf16" ? DataType::kBfloat16 : DataType::kFloat32;
+// All that fixes the numbers of a cell, as text: seed, ISA and heads, then the axes by name.
+std::string IdFactors(const Cell& cell, const Point& point) {
   std::string factors =
       internal::Concatenate("seed=", cell.seed, ";isa=", Name(cell.isa), ";heads=", cell.model.query_heads,
                             ";kv_heads=", cell.model.kv_heads, ";head_dim=", cell.model.head_dim, ";");
   if (cell.weights != nullptr) factors += "weights=" + cell.weights->fingerprint + ";";
   std::map<std::string, std::string> by_name;
-  for (const auto& [axis, value] : point) {
-    if (axis == "variant" || axis == "q_block" || axis == "kv_block" || axis == "isa") continue;
-    by_name[axis] = value.text;
-  }
-  // Cells from before there were masks keep their id.
-  if (const Mask& mask = cell.problem.mask; mask == Mask::Full() || mask == Mask::Causal()) {
-    by_name.erase("mask");
-    by_name["causal"] = mask == Mask::Causal() ? "true" : "false";
+  for (const Axis& axis : Axes()) {
+    if (axis.set == nullptr || !axis.in_id) continue;
+    const std::string& value = point.at(axis.name).text;
+    if (value != axis.default_value || axis.default_in_id) by_name.insert(IdFactor(axis, value));
   }
   for (const auto& [name, value] : by_name) factors += name + "=" + value + ";";
-  cell.id = ShortHash(factors);
+  return factors;
+}
+
+Cell MakeCell(const Point& point, const ExperimentSpec& spec, const PlanOptions& options) {
+  Cell cell;
+  const AxisContext context = {spec.models, options.best_isa};
+  for (const Axis& axis : Axes()) {
+    if (axis.set != nullptr) axis.set(point.at(axis.name).text, context, cell);
+  }
+  cell.seed = spec.measure.seed;
+  cell.weights = spec.weights;
+  cell.where = point.at("ranks").where;
+  cell.problem.query_tokens = cell.phase == Phase::kDecode ? 1 : cell.seq_len;
+  cell.problem.kv_tokens = cell.seq_len;
+  const std::string wrong_mask = cell.problem.mask.WhyInvalid(cell.seq_len);
+  if (!wrong_mask.empty()) FailUsage(point.at("mask").where, ": ", wrong_mask);
+  cell.id = ShortHash(IdFactors(cell, point));
   CheckDecoderCell(cell, point);
   return cell;
 }
@@ -175,12 +151,15 @@ void AddCases(Cell& cell, const Point& point, const ExperimentSpec& spec) {
 
 void ForEachPoint(const ExperimentSpec& spec, const std::function<void(const Point&)>& visit) {
   std::vector<const Axis*> axes;
-  for (const Axis& axis : Axes()) {
-    if (axis.name != "variant" && axis.name != "q_block" && axis.name != "kv_block") axes.push_back(&axis);
-  }
   Point point;
-  // The axes that are inside a cell still need a value for `exclude` to look at.
-  for (const char* inner : {"variant", "q_block", "kv_block"}) point[inner] = spec.axes.at(inner).front();
+  for (const Axis& axis : Axes()) {
+    // The axes that are inside a cell still need a value for `exclude` to look at.
+    if (axis.set == nullptr) {
+      point[axis.name] = spec.axes.at(axis.name).front();
+    } else {
+      axes.push_back(&axis);
+    }
+  }
   const std::function<void(size_t)> descend = [&](size_t depth) {
     if (depth == axes.size()) {
       visit(point);
@@ -195,13 +174,6 @@ void ForEachPoint(const ExperimentSpec& spec, const std::function<void(const Poi
 }
 
 }  // namespace
-
-std::string_view Name(Scope scope) {
-  constexpr std::string_view kNames[] = {"attention", "block", "layer", "model"};
-  return kNames[static_cast<int>(scope)];
-}
-std::string_view Name(CacheState cache) { return cache == CacheState::kWarm ? "warm" : "cold"; }
-std::string_view Name(InputDataKind data) { return data == InputDataKind::kGaussian ? "gaussian" : "peaked"; }
 
 double VisiblePairs(const AttentionProblem& problem) {
   return problem.mask.VisiblePairs(problem.kv_tokens - problem.query_tokens, problem.query_tokens,

@@ -1,6 +1,7 @@
 // What is written, and what is made of it when a run goes on.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -9,6 +10,7 @@
 #include "src/base/error.h"
 #include "src/base/sha256.h"
 #include "src/experiment/ask/experiment_file.h"
+#include "src/experiment/plan/plan.h"
 #include "src/experiment/record/results.h"
 #include "src/experiment/record/run_directory.h"
 #include "src/experiment/text/text_table.h"
@@ -101,6 +103,41 @@ class RunDirectoryTest : public testing::Test {
 TEST_F(RunDirectoryTest, RowsHaveAsManyFieldsAsTheHeader) {
   EXPECT_EQ(SplitCsv(ToCsv(Rows(0)[0], 3)).size(), SplitCsv(CaseHeader()).size());
   EXPECT_EQ(SplitCsv(ToCsv(SampleRow{}, 3)).size(), SplitCsv(SampleHeader()).size());
+}
+
+TEST(ColumnsTest, TheCheckedInListIsTheBinarys) {
+  std::ifstream file("src/experiment/record/columns.json");
+  std::stringstream text;
+  text << file.rdbuf();
+  EXPECT_EQ(text.str(), ColumnsText())
+      << "bazel-bin/src/benchmark_qwen3 --list-columns > src/experiment/record/columns.json";
+}
+
+TEST_F(RunDirectoryTest, FieldsStandUnderTheirNames) {
+  Cell cell = plan_.cells[0];
+  cell.problem.mask = Mask::Window(5);
+  CaseRow row = Rows(0)[1];
+  row.cell = &cell;
+  row.time_median_s = 0.25;
+  row.nonfinite = 7;
+  row.tiles = {32, 64};
+  const std::vector<std::string> names = SplitCsv(CaseHeader()), fields = SplitCsv(ToCsv(row, 3));
+  const auto field = [&](const std::string& name) {
+    return fields.at(static_cast<size_t>(std::find(names.begin(), names.end(), name) - names.begin()));
+  };
+  EXPECT_EQ(field("schema_version"), "2");
+  EXPECT_EQ(field("launch"), "3");
+  EXPECT_EQ(field("cell"), cell.id);
+  EXPECT_EQ(field("strategy"), "sequence");
+  EXPECT_EQ(field("heads"), "16");
+  EXPECT_EQ(field("seq_len"), "8");
+  EXPECT_EQ(field("mask"), "window:5");
+  EXPECT_EQ(field("causal"), "true");
+  EXPECT_EQ(field("kv_block"), "64");
+  EXPECT_EQ(field("time_median_s"), "0.25");
+  EXPECT_EQ(field("gflops"), "");
+  EXPECT_EQ(field("nonfinite"), "7");
+  EXPECT_EQ(field("message"), "a, \"b\"");
 }
 
 TEST_F(RunDirectoryTest, ResumesAtTheFirstCellWithoutRows) {

@@ -2,35 +2,163 @@
 
 #include <cmath>
 #include <cstdio>
+#include <functional>
+#include <utility>
+
+#include "src/base/error.h"
+#include "src/experiment/ask/axes.h"
 
 namespace attention {
 namespace {
 
-// Collects a header or a row.
-class Line {
- public:
-  Line& Text(const std::string& text) {
-    if (!line_.empty() || started_) line_ += ",";
-    started_ = true;
-    line_ += CsvField(text);
-    return *this;
-  }
-  Line& Text(std::string_view text) { return Text(std::string(text)); }
-  Line& Text(const char* text) { return Text(std::string(text)); }
-  Line& Integer(int64_t value) { return Text(std::to_string(value)); }
-  Line& Number(double value) {
-    if (std::isnan(value)) return Text("");
-    char text[40];
-    std::snprintf(text, sizeof(text), "%.9g", value);
-    return Text(text);
-  }
-  Line& Boolean(bool value) { return Text(value ? "true" : "false"); }
-  const std::string& str() const { return line_; }
+std::string Number(double value) {
+  if (std::isnan(value)) return "";
+  char text[40];
+  std::snprintf(text, sizeof(text), "%.9g", value);
+  return text;
+}
+std::string Number(int64_t value) { return std::to_string(value); }
+std::string Number(int value) { return std::to_string(value); }
+std::string Boolean(bool value) { return value ? "true" : "false"; }
+std::string Text(std::string_view text) { return std::string(text); }
 
- private:
-  std::string line_;
-  bool started_ = false;
+// One column of a file: the only place that knows it.
+template <typename Row>
+struct Column {
+  std::string name;
+  // "key", "variant" (follows from the variant), "cell" (the same in a whole cell) or "result".
+  std::string kind;
+  int since = 1;  // schema version
+  std::function<std::string(const Row& row, int launch)> print;
 };
+
+// A printer of a member of the row.
+template <typename Row, typename Value>
+std::function<std::string(const Row&, int)> Of(Value Row::*member) {
+  return [member](const Row& row, int) { return Number(row.*member); };
+}
+
+using SampleColumn = Column<SampleRow>;
+std::vector<SampleColumn> MakeSampleColumns() {
+  return {
+      {"schema_version", "key", 1, [](const SampleRow&, int) { return Number(kSchemaVersion); }},
+      {"launch", "key", 1, [](const SampleRow&, int launch) { return Number(launch); }},
+      {"cell", "key", 1, [](const SampleRow& row, int) { return row.cell; }},
+      {"case", "key", 1, [](const SampleRow& row, int) { return row.case_id; }},
+      {"variant", "key", 1, [](const SampleRow& row, int) { return row.variant; }},
+      {"round", "key", 1, Of(&SampleRow::round)},
+      {"order_in_round", "key", 1, Of(&SampleRow::order_in_round)},
+      {"time_s", "result", 1, Of(&SampleRow::time_s)},
+      {"time_min_rank_s", "result", 1, Of(&SampleRow::time_min_rank_s)},
+      {"compute_s", "result", 1, Of(&SampleRow::compute_s)},
+      {"comm_total_s", "result", 1, Of(&SampleRow::comm_total_s)},
+      {"comm_exposed_s", "result", 1, Of(&SampleRow::comm_exposed_s)},
+      {"peak_gflops", "result", 1, Of(&SampleRow::peak_gflops)},
+      {"read_gb_per_s", "result", 1, Of(&SampleRow::read_gb_per_s)},
+      {"page_faults", "result", 1, Of(&SampleRow::page_faults)},
+      {"status", "result", 1, [](const SampleRow& row, int) { return Text(Name(row.status)); }},
+  };
+}
+
+using CaseColumn = Column<CaseRow>;
+std::vector<CaseColumn> IdentityColumns() {
+  const auto of_variant = [](auto print) {
+    return [print](const CaseRow& row, int) { return Text(print(row.made->variant)); };
+  };
+  return {
+      {"schema_version", "key", 1, [](const CaseRow&, int) { return Number(kSchemaVersion); }},
+      {"launch", "key", 1, [](const CaseRow&, int launch) { return Number(launch); }},
+      {"cell", "key", 1, [](const CaseRow& row, int) { return row.cell->id; }},
+      {"case", "key", 1, [](const CaseRow& row, int) { return row.made->id; }},
+      {"variant", "variant", 1, [](const CaseRow& row, int) { return row.made->label; }},
+      {"strategy", "variant", 1, of_variant([](const Variant& variant) { return Name(variant.strategy); })},
+      {"exchange", "variant", 1, of_variant([](const Variant& variant) { return Name(variant.exchange); })},
+      {"sharding", "variant", 1, of_variant([](const Variant& variant) { return Name(variant.sharding); })},
+      {"algorithm", "variant", 1, of_variant([](const Variant& variant) { return Name(variant.algorithm); })},
+      {"backend", "variant", 1, [](const CaseRow& row, int) { return row.backend; }},
+      {"q_block", "variant", 1, [](const CaseRow& row, int) { return Number(row.tiles.q_block); }},
+      {"kv_block", "variant", 1, [](const CaseRow& row, int) { return Number(row.tiles.kv_block); }},
+  };
+}
+
+std::vector<CaseColumn> ResultColumns() {
+  return {
+      {"rounds", "result", 1, Of(&CaseRow::rounds)},
+      {"time_median_s", "result", 1, Of(&CaseRow::time_median_s)},
+      {"time_low_s", "result", 1, Of(&CaseRow::time_low_s)},
+      {"time_high_s", "result", 1, Of(&CaseRow::time_high_s)},
+      {"gflops", "result", 1, Of(&CaseRow::gflops)},
+      {"pct_peak", "result", 1, Of(&CaseRow::pct_peak)},
+      {"peak_gflops", "result", 1, Of(&CaseRow::peak_gflops)},
+      {"read_gb_per_s", "result", 1, Of(&CaseRow::read_gb_per_s)},
+      {"minimum_bytes", "result", 1, [](const CaseRow& row, int) { return Number(row.cell->minimum_bytes); }},
+      {"compute_s", "result", 1, Of(&CaseRow::compute_s)},
+      {"comm_total_s", "result", 1, Of(&CaseRow::comm_total_s)},
+      {"comm_exposed_s", "result", 1, Of(&CaseRow::comm_exposed_s)},
+      {"overlap_fraction", "result", 1, Of(&CaseRow::overlap_fraction)},
+      {"comm_bytes_per_rank", "result", 1, Of(&CaseRow::comm_bytes_per_rank)},
+      {"workspace_bytes", "result", 1, Of(&CaseRow::workspace_bytes)},
+      {"peak_rss_bytes", "result", 1, Of(&CaseRow::peak_rss_bytes)},
+      {"page_faults", "result", 1, Of(&CaseRow::page_faults)},
+      {"max_abs_err", "result", 1, Of(&CaseRow::max_abs_err)},
+      {"rel_l2_err", "result", 1, Of(&CaseRow::rel_l2_err)},
+      {"tolerance_rel_l2", "result", 1, Of(&CaseRow::tolerance_rel_l2)},
+      {"nonfinite", "result", 1, Of(&CaseRow::nonfinite)},
+      {"oversubscribed", "result", 1, [](const CaseRow& row, int) { return Boolean(row.oversubscribed); }},
+      {"drift", "result", 1, Of(&CaseRow::drift)},
+      {"status", "result", 1, [](const CaseRow& row, int) { return Text(Name(row.status)); }},
+      {"message", "result", 1, [](const CaseRow& row, int) { return row.message; }},
+  };
+}
+
+std::vector<CaseColumn> MakeCaseColumns() {
+  std::vector<CaseColumn> columns = IdentityColumns();
+  for (const CellColumn& column : CellColumns()) {
+    columns.push_back({column.name, "cell", column.since,
+                       [print = column.print](const CaseRow& row, int) { return print(*row.cell); }});
+  }
+  columns.push_back({"nodes", "cell", 1, Of(&CaseRow::nodes)});
+  columns.push_back({"seed", "cell", 1,
+                     [](const CaseRow& row, int) { return Number(static_cast<int64_t>(row.cell->seed)); }});
+  for (CaseColumn& column : ResultColumns()) columns.push_back(std::move(column));
+  return columns;
+}
+
+const std::vector<SampleColumn>& SampleColumns() {
+  static const std::vector<SampleColumn> kColumns = MakeSampleColumns();
+  return kColumns;
+}
+const std::vector<CaseColumn>& CaseColumns() {
+  static const std::vector<CaseColumn> kColumns = MakeCaseColumns();
+  return kColumns;
+}
+
+template <typename Row>
+std::string HeaderOf(const std::vector<Column<Row>>& columns) {
+  std::string line;
+  for (const Column<Row>& column : columns) line += (line.empty() ? "" : ",") + column.name;
+  return line;
+}
+
+template <typename Row>
+std::string LineOf(const std::vector<Column<Row>>& columns, const Row& row, int launch) {
+  std::string line;
+  for (const Column<Row>& column : columns) {
+    if (&column != &columns.front()) line += ",";
+    line += CsvField(column.print(row, launch));
+  }
+  return line;
+}
+
+template <typename Row>
+std::string JsonOf(const std::vector<Column<Row>>& columns) {
+  std::string text;
+  for (const Column<Row>& column : columns) {
+    text += internal::Concatenate(text.empty() ? "" : ",\n", "    {\"name\": \"", column.name,
+                                  "\", \"kind\": \"", column.kind, "\", \"since\": ", column.since, "}");
+  }
+  return text;
+}
 
 }  // namespace
 
@@ -77,59 +205,15 @@ std::vector<std::string> SplitCsv(const std::string& line) {
   return fields;
 }
 
-std::string SampleHeader() {
-  return "schema_version,launch,cell,case,variant,round,order_in_round,time_s,time_min_rank_s,compute_s,"
-         "comm_total_s,comm_exposed_s,peak_gflops,read_gb_per_s,page_faults,status";
-}
+std::string SampleHeader() { return HeaderOf(SampleColumns()); }
+std::string CaseHeader() { return HeaderOf(CaseColumns()); }
+std::string ToCsv(const SampleRow& row, int launch) { return LineOf(SampleColumns(), row, launch); }
+std::string ToCsv(const CaseRow& row, int launch) { return LineOf(CaseColumns(), row, launch); }
 
-std::string ToCsv(const SampleRow& row, int launch) {
-  Line line;
-  line.Integer(kSchemaVersion).Integer(launch).Text(row.cell).Text(row.case_id).Text(row.variant);
-  line.Integer(row.round).Integer(row.order_in_round).Number(row.time_s).Number(row.time_min_rank_s);
-  line.Number(row.compute_s).Number(row.comm_total_s).Number(row.comm_exposed_s);
-  line.Number(row.peak_gflops).Number(row.read_gb_per_s);
-  line.Integer(row.page_faults).Text(Name(row.status));
-  return line.str();
-}
-
-std::string CaseHeader() {
-  return "schema_version,launch,cell,case,variant,strategy,exchange,sharding,algorithm,backend,model,scope,"
-         "phase,contract,dtype,isa,batch,heads,kv_heads,head_dim,seq_len,mask,causal,ranks,threads,nodes,"
-         "placement,cache,data,seed,q_block,kv_block,rounds,time_median_s,time_low_s,time_high_s,gflops,"
-         "pct_peak,peak_gflops,read_gb_per_s,minimum_bytes,compute_s,comm_total_s,comm_exposed_s,"
-         "overlap_fraction,comm_bytes_per_rank,workspace_bytes,peak_rss_bytes,page_faults,max_abs_err,"
-         "rel_l2_err,tolerance_rel_l2,nonfinite,oversubscribed,drift,status,message";
-}
-
-std::string ToCsv(const CaseRow& row, int launch) {
-  const Cell& cell = *row.cell;
-  const Variant& variant = row.made->variant;
-  Line line;
-  line.Integer(kSchemaVersion).Integer(launch).Text(cell.id).Text(row.made->id).Text(row.made->label);
-  line.Text(Name(variant.strategy)).Text(Name(variant.exchange)).Text(Name(variant.sharding));
-  line.Text(Name(variant.algorithm)).Text(row.backend).Text(cell.model.name).Text(Name(cell.scope));
-  line.Text(Name(cell.phase))
-      .Text(Name(cell.contract))
-      .Text(Name(cell.problem.data_type))
-      .Text(Name(cell.isa));
-  line.Integer(cell.problem.batch).Integer(cell.problem.query_heads).Integer(cell.problem.kv_heads);
-  line.Integer(cell.problem.head_dim).Integer(cell.seq_len).Text(Name(cell.problem.mask));
-  line.Boolean(!cell.problem.mask.sees_later_keys());
-  line.Integer(cell.ranks).Integer(cell.threads).Integer(row.nodes).Text(Name(cell.placement));
-  line.Text(Name(cell.cache)).Text(Name(cell.data)).Integer(static_cast<int64_t>(cell.seed));
-  line.Integer(row.tiles.q_block).Integer(row.tiles.kv_block).Integer(row.rounds);
-  line.Number(row.time_median_s).Number(row.time_low_s).Number(row.time_high_s).Number(row.gflops);
-  line.Number(row.pct_peak).Number(row.peak_gflops).Number(row.read_gb_per_s);
-  line.Number(cell.minimum_bytes)
-      .Number(row.compute_s)
-      .Number(row.comm_total_s)
-      .Number(row.comm_exposed_s)
-      .Number(row.overlap_fraction);
-  line.Integer(row.comm_bytes_per_rank).Integer(row.workspace_bytes).Integer(row.peak_rss_bytes);
-  line.Number(row.page_faults);
-  line.Number(row.max_abs_err).Number(row.rel_l2_err).Number(row.tolerance_rel_l2).Integer(row.nonfinite);
-  line.Boolean(row.oversubscribed).Number(row.drift).Text(Name(row.status)).Text(row.message);
-  return line.str();
+std::string ColumnsText() {
+  return internal::Concatenate("{\n  \"schema_version\": ", kSchemaVersion, ",\n  \"samples\": [\n",
+                               JsonOf(SampleColumns()), "\n  ],\n  \"cases\": [\n", JsonOf(CaseColumns()),
+                               "\n  ]\n}\n");
 }
 
 }  // namespace attention

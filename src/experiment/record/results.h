@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "src/experiment/plan/plan.h"
+#include "src/experiment/ask/cell.h"
 
 namespace attention {
 
@@ -79,6 +79,10 @@ std::string CaseHeader();
 // A line each, without its end.
 std::string ToCsv(const SampleRow& row, int launch);
 std::string ToCsv(const CaseRow& row, int launch);
+
+// The columns of both files as JSON: name, kind (key, variant, cell or result) and the schema version since
+// which there is one. Checked in as columns.json, which analysis/ reads.
+std::string ColumnsText();
 
 // One field, quoted where RFC 4180 asks for it.
 std::string CsvField(const std::string& text);

@@ -1,0 +1,65 @@
+// What is measured in one go: a cell, one value of every axis, and its cases, the variants that it compares.
+#ifndef SRC_EXPERIMENT_ASK_CELL_H_
+#define SRC_EXPERIMENT_ASK_CELL_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "src/experiment/ask/given_weights.h"
+#include "src/machine/placement.h"
+#include "src/parallel/strategy/strategy.h"
+#include "src/qwen3/checkpoint/model_shapes.h"
+#include "src/simd/isa.h"
+
+namespace attention {
+
+enum class Scope { kAttention, kBlock, kLayer, kModel };
+enum class CacheState { kWarm, kCold };
+enum class InputDataKind { kGaussian, kPeaked };
+
+std::string_view Name(Scope scope);
+std::string_view Name(CacheState cache);
+std::string_view Name(InputDataKind data);
+
+// One variant in one cell.
+struct Case {
+  std::string id;                     // cell id + "/" + label
+  std::string label;                  // as spelled in the experiment file
+  Variant variant;                    // defaults filled in
+  int64_t comm_bytes_per_rank = 0;    // payload that rank 0, whose shares are the largest, sends in one run
+  int64_t memory_bytes_per_rank = 0;  // of rank 0: inputs, output, exchange buffers, scores, weights
+};
+
+// Everything fixed except the variant.
+struct Cell {
+  std::string id;  // stable: a hash of the factors below, whatever the order of axes and cells
+  ModelShape model;
+  Scope scope = Scope::kAttention;
+  Phase phase = Phase::kPrefill;
+  Contract contract = Contract::kNative;
+  Isa isa = Isa::kScalar;
+  AttentionProblem problem;  // batch, heads, lengths, mask, data type
+  int64_t seq_len = 0;
+  int ranks = 1;
+  int threads = 1;
+  Placement placement = Placement::kPacked;
+  CacheState cache = CacheState::kWarm;
+  InputDataKind data = InputDataKind::kGaussian;
+  uint64_t seed = 1;
+  std::shared_ptr<const GivenWeights> weights;  // null: seeded
+  std::vector<Case> cases;
+  double flops = 0;  // attention: 4 * head_dim * (query, visible key) pairs over batch and heads, exact;
+                     // decoder scopes: and 2 per row and weight of the matrices
+  // Attention: Q, K, V read once and O written once. Decoder scopes: every weight that a run multiplies with
+  // and the K/V cache, once.
+  double minimum_bytes = 0;
+  double seconds_estimate = 0;  // rough, see PlanOptions
+  std::string where;            // of the value that sets the rank count, for complaints
+};
+
+}  // namespace attention
+
+#endif  // SRC_EXPERIMENT_ASK_CELL_H_
