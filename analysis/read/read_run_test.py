@@ -1,5 +1,6 @@
 """What is read, and what is left out. Broken files are in verify_ordering_test.py, where the user meets them."""
 
+import json
 import tempfile
 import unittest
 from pathlib import Path
@@ -83,6 +84,17 @@ class ReadRunTest(unittest.TestCase):
         self.assertEqual(read_run.canonical("nan"), "nan")
         self.assertEqual(read_run.canonical_factor("causal", 0), "false")
         self.assertEqual(read_run.canonical_factor("ranks", 1), "1")
+
+
+class ColumnsTest(unittest.TestCase):
+    """The binary's own list of columns, of every schema version."""
+
+    def test_columns_are_those_of_the_binary(self) -> None:
+        written = json.loads(Path("src/experiment/record/columns.json").read_text(encoding="utf-8"))
+        for columns, key in ((read_run.SAMPLE_COLUMNS, "samples"), (read_run.CASE_COLUMNS, "cases")):
+            self.assertEqual(set(columns), {column["name"] for column in written[key] if column["since"] == 1})
+        factors = {column["name"] for column in written["cases"] if column["kind"] in ("variant", "cell")}
+        self.assertEqual(set(read_run.FACTOR_COLUMNS) - {"variant"}, factors - {"variant"})
 
 
 if __name__ == "__main__":
