@@ -1,8 +1,8 @@
 // From an ISA to the code that was compiled for it: the one place that knows Highway's names of the targets.
 //
 // A source that is compiled once per target (hwy/foreach_target.h) defines the same functions in a namespace
-// per target. Include this inside `#if HWY_ONCE`, and HWY_DISABLED_TARGETS must be kUnusedTargets' value
-// before: SSSE3 and AVX3_DL would be code that nobody asks for.
+// per target. Include this inside `#if HWY_ONCE`. Such a source defines HWY_DISABLED_TARGETS as
+// (HWY_SSSE3 | HWY_AVX3_DL) first: these would be code that nobody asks for.
 #ifndef SRC_SIMD_DISPATCH_H_
 #define SRC_SIMD_DISPATCH_H_
 
