@@ -10,6 +10,7 @@
 #include <set>
 #include <sstream>
 #include <tuple>
+#include <utility>
 
 #include "src/base/error.h"
 
@@ -183,6 +184,17 @@ std::string PinThreads(const std::vector<int>& cpus) {
   std::string text;
   for (const std::string& affinity : got) text += (text.empty() ? "" : ";") + affinity;
   return text;
+}
+
+std::optional<Place> TakePlace(const Communicator& world, const Assignment& assignment, int threads) {
+  const auto mine = std::find_if(assignment.members.begin(), assignment.members.end(),
+                                 [&](const auto& member) { return member.world_rank == world.rank(); });
+  const bool takes_part = mine != assignment.members.end();
+  std::optional<Communicator> group =
+      world.Split(takes_part ? 0 : -1, static_cast<int>(mine - assignment.members.begin()));
+  if (!takes_part) return std::nullopt;
+  omp_set_num_threads(threads);
+  return Place{std::move(*group), PinThreads(mine->cpus)};
 }
 
 }  // namespace attention

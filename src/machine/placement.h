@@ -2,6 +2,7 @@
 #ifndef SRC_MACHINE_PLACEMENT_H_
 #define SRC_MACHINE_PLACEMENT_H_
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -51,6 +52,16 @@ Assignment AssignRanks(const Topology& topology, int ranks, int threads, Placeme
 // Returns what each thread's affinity is afterwards, "0;1". Where binding is refused (a container's rule),
 // threads stay where they were, which the answer shows.
 std::string PinThreads(const std::vector<int>& cpus);
+
+// This rank's part in a cell.
+struct Place {
+  Communicator group;  // of the cell's ranks, in the order of their places
+  std::string pinned;  // as PinThreads says
+};
+
+// Collective over `world`: makes the group of the assignment's members and binds this rank's team of
+// `threads`, which is its default from now on. Nothing where this rank has no part.
+std::optional<Place> TakePlace(const Communicator& world, const Assignment& assignment, int threads);
 
 // "0-3,8": the CPUs the calling thread may run on.
 std::string CurrentAffinity();

@@ -10,26 +10,14 @@
 
 #include <cstdint>
 #include <functional>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "src/mpi/communicator.h"
-#include "src/parallel/partition/attention_plan.h"
 #include "src/parallel/strategy/strategy.h"
+#include "src/qwen3/verify_request.h"
 
 namespace attention {
-
-// What to run; whatever is not named runs in every valid form.
-struct VerifyRequest {
-  std::optional<ParallelStrategy> strategy;
-  std::optional<Exchange> exchange;  // of strategy sequence; inside a block, headwise has none
-  std::optional<Sharding> sharding;
-  std::optional<AttentionAlgorithm> algorithm;
-  std::vector<Isa> isas;
-  int threads = 1;
-  BackendFactory backend = nullptr;
-};
 
 struct VerifyResult {
   Variant variant;

@@ -10,7 +10,7 @@
 #include "src/experiment/ask/experiment_file.h"
 #include "src/experiment/ask/yaml_reader.h"
 #include "src/experiment/text/spelling.h"
-#include "src/kernels/attention_kernel.h"
+#include "src/simd/isa.h"
 
 namespace attention {
 namespace {

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "src/experiment/ask/experiment_spec.h"
-#include "src/experiment/commands/generation.h"
-#include "src/qwen3/verify.h"
+#include "src/experiment/commands/generate_request.h"
+#include "src/qwen3/verify_request.h"
 
 namespace attention {
 

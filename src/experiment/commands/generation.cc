@@ -1,20 +1,18 @@
 #include "src/experiment/commands/generation.h"
 
-#include <omp.h>
-
-#include <algorithm>
 #include <cstdio>
+#include <optional>
 
 #include "src/base/error.h"
 #include "src/experiment/measure/experiment_runner.h"
 #include "src/experiment/plan/plan.h"
 #include "src/experiment/workload/decoder_workload.h"
-#include "src/kernels/attention_kernel.h"
 #include "src/machine/machine_info.h"
 #include "src/machine/placement.h"
 #include "src/mpi/agreement.h"
 #include "src/qwen3/decoder/decoder_inputs.h"
 #include "src/qwen3/decoder/model.h"
+#include "src/simd/isa.h"
 
 namespace attention {
 namespace {
@@ -78,13 +76,9 @@ GenerateResult GenerateGreedily(const Communicator& world, const GenerateRequest
     CheckPlanAgainstMachine(plan, topology, world.size(), SupportedIsas());
     result.prompt = PromptOf(request, cell);
   });
-  // A communicator in the order in which ranks are placed.
   const Assignment assignment = AssignRanks(topology, cell.ranks, cell.threads, cell.placement);
-  const auto mine = std::find_if(assignment.members.begin(), assignment.members.end(),
-                                 [&](const auto& member) { return member.world_rank == world.rank(); });
-  Communicator group = *world.Split(0, static_cast<int>(mine - assignment.members.begin()));
-  omp_set_num_threads(cell.threads);
-  PinThreads(mine->cpus);
+  std::optional<Place> place = TakePlace(world, assignment, cell.threads);
+  Communicator& group = place->group;
 
   double shown = NowSeconds();
   CellWeights weights(cell, [&](int64_t done, int64_t layers) {

@@ -8,16 +8,10 @@
 #include <vector>
 
 #include "src/attention/attention_backend.h"
-#include "src/experiment/ask/experiment_spec.h"
+#include "src/experiment/commands/generate_request.h"
 #include "src/mpi/communicator.h"
 
 namespace attention {
-
-struct GenerateRequest {
-  ExperimentSpec spec;          // one cell of scope model, prefill; its seq_len is the prompt's
-  std::vector<int64_t> prompt;  // token ids; empty: seq_len seeded ones
-  int64_t count = 0;            // tokens to generate; the end of a text is not looked for
-};
 
 struct GenerateResult {
   std::string run;  // what ran, in a line

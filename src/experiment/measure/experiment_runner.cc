@@ -1,7 +1,6 @@
 #include "src/experiment/measure/experiment_runner.h"
 
 #include <mpi.h>
-#include <omp.h>
 
 #include <algorithm>
 #include <map>
@@ -10,7 +9,6 @@
 #include "src/base/error.h"
 #include "src/experiment/ask/axes.h"
 #include "src/experiment/text/text_table.h"
-#include "src/kernels/attention_kernel.h"
 #include "src/machine/machine_info.h"
 #include "src/machine/machine_peak.h"
 #include "src/mpi/agreement.h"
@@ -187,20 +185,15 @@ void ExperimentRun::RunOneCell(size_t index) {
 
 void ExperimentRun::MeasureCell(size_t index, const Assignment& assignment) {
   const Cell& cell = plan_.cells[index];
-  const auto mine = std::find_if(assignment.members.begin(), assignment.members.end(),
-                                 [&](const auto& member) { return member.world_rank == world_.rank(); });
-  const bool takes_part = mine != assignment.members.end();
-  std::optional<Communicator> group =
-      world_.Split(takes_part ? 0 : -1, static_cast<int>(mine - assignment.members.begin()));
-  if (!takes_part) {
+  std::optional<Place> place = TakePlace(world_, assignment, cell.threads);
+  if (!place) {
     ++summary_.cells_run;
     return;
   }
-  omp_set_num_threads(cell.threads);
-  const std::string pinned = PinThreads(mine->cpus);
+  Communicator& group = place->group;
   std::string all_pinned;
-  for (int rank = 0; rank < group->size(); ++rank) {
-    all_pinned += (rank == 0 ? "" : " | ") + group->Broadcast(pinned, rank);
+  for (int rank = 0; rank < group.size(); ++rank) {
+    all_pinned += (rank == 0 ? "" : " | ") + group.Broadcast(place->pinned, rank);
   }
   placements_[internal::Concatenate(cell.ranks, "x", cell.threads, " ", Name(cell.placement))] = all_pinned;
   CellOptions options = options_.cell;
@@ -210,8 +203,8 @@ void ExperimentRun::MeasureCell(size_t index, const Assignment& assignment) {
   options.oversubscribed = assignment.oversubscribed;
   options.on_loading = [this, index](int64_t done, int64_t all) { ShowLoading(index, done, all); };
   if (directory_ != nullptr) options.on_sample = [&](const SampleRow& row) { directory_->Append(row); };
-  const CellResult result = RunCell(*group, cell, options);
-  AgreeOnErrors(*group, [&] { Record(result); });
+  const CellResult result = RunCell(group, cell, options);
+  AgreeOnErrors(group, [&] { Record(result); });
 }
 
 void ExperimentRun::Record(const CellResult& result) {

@@ -77,6 +77,11 @@ constexpr double kReferenceCoreGflops = 10;
 
 }  // namespace
 
+double VisiblePairs(const AttentionProblem& problem) {
+  return problem.mask.VisiblePairs(problem.kv_tokens - problem.query_tokens, problem.query_tokens,
+                                   problem.kv_tokens);
+}
+
 void EstimateCosts(Cell& cell, const MeasureOptions& measure) {
   const AttentionProblem& p = cell.problem;
   const Bytes total = TotalBytes(p);

@@ -2,9 +2,13 @@
 #ifndef SRC_EXPERIMENT_PLAN_CASE_COST_H_
 #define SRC_EXPERIMENT_PLAN_CASE_COST_H_
 
-#include "src/experiment/plan/plan.h"
+#include "src/experiment/ask/cell.h"
+#include "src/experiment/ask/experiment_spec.h"
 
 namespace attention {
+
+// Number of (query, visible key) pairs of one head: causal prefill S(S+1)/2, full S*S, decode S.
+double VisiblePairs(const AttentionProblem& problem);
 
 // Fills flops, minimum_bytes, seconds_estimate of the cell and the estimates of its cases. Throws Error (bad
 // usage) if a size does not fit 64 bits.

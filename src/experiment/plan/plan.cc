@@ -175,11 +175,6 @@ void ForEachPoint(const ExperimentSpec& spec, const std::function<void(const Poi
 
 }  // namespace
 
-double VisiblePairs(const AttentionProblem& problem) {
-  return problem.mask.VisiblePairs(problem.kv_tokens - problem.query_tokens, problem.query_tokens,
-                                   problem.kv_tokens);
-}
-
 double Plan::seconds_estimate() const {
   double seconds = 0;
   for (const Cell& cell : cells) seconds += cell.seconds_estimate;

@@ -26,9 +26,6 @@ struct PlanOptions {
 // sizes beyond 64 bits, and for grids of more than a million cases.
 Plan MakePlan(const ExperimentSpec& spec, const PlanOptions& options);
 
-// Number of (query, visible key) pairs of one head: causal prefill S(S+1)/2, full S*S, decode S.
-double VisiblePairs(const AttentionProblem& problem);
-
 }  // namespace attention
 
 #endif  // SRC_EXPERIMENT_PLAN_PLAN_H_

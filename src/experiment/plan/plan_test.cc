@@ -8,6 +8,7 @@
 #include "src/base/error.h"
 #include "src/experiment/ask/experiment_file.h"
 #include "src/experiment/commands/report.h"
+#include "src/experiment/plan/case_cost.h"
 
 namespace attention {
 namespace {
