@@ -158,6 +158,8 @@ def plan(options: argparse.Namespace, extra: list[str], profile: dict[str, str])
     limit = options.time or profile["SUBMIT_TIME"]
     run = [*common, *([f"--time={limit}"] if limit else []), *([f"--dependency=afterany:{options.after}"] if options.after else [])]
     environment = {"ATTENTION_ROOT": str(_REPOSITORY)}
+    if options.launches:
+        environment["ATTENTION_PLAN_LAUNCHES"] = str(launches)
     if options.profile:
         environment["ATTENTION_PROFILE"] = str(options.profile.resolve())
     if options.array:

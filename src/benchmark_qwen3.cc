@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cstdio>
 #include <memory>
+#include <set>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -21,6 +23,7 @@
 #include "src/experiment/record/results.h"
 #include "src/kernels/attention_kernel.h"
 #include "src/machine/machine_info.h"
+#include "src/machine/openmp_environment.h"
 #include "src/mpi/agreement.h"
 #include "src/mpi/communicator.h"
 #include "src/mpi/environment.h"
@@ -95,11 +98,35 @@ std::optional<RunDirectory::Options> DirectoryOptions(const Communicator& world,
   options.path = options.resume ? line.resume : line.output;
   options.launch = line.launch;
   options.build_info = BuildRecord();
+  options.order_seed = spec.measure.order_seed;
+  options.is_other_plan = line.launches > 0;
   if (options.path.empty()) {
     if (line.one_off) return std::nullopt;
     options.path = DefaultDirectory(world, spec.name);
   }
   return options;
+}
+
+// Ids of cells, one a line; every one must be the plan's. The same on every rank.
+std::set<std::string> ReadCells(const Communicator& world, const std::string& path, const Plan& plan) {
+  std::string text;
+  AgreeOnErrors(world, [&] {
+    if (world.rank() == 0) text = ReadTextFile(path, kMaximumFileBytes);
+  });
+  std::istringstream lines(world.Broadcast(text, 0));
+  std::set<std::string> known, chosen;
+  for (const Cell& cell : plan.cells) known.insert(cell.id);
+  int number = 0;
+  for (std::string line; std::getline(lines, line);) {
+    ++number;
+    if (line.empty()) continue;
+    if (known.count(line) == 0) {
+      FailUsage(path, ":", number, ": '", line.substr(0, 40), "' is no cell of this experiment");
+    }
+    chosen.insert(line);
+  }
+  if (chosen.empty()) FailUsage(path, ": it names no cell");
+  return chosen;
 }
 
 ExitStatus RunPlan(const Communicator& world, const CommandLine& line, const ExperimentSpec& spec,
@@ -108,14 +135,18 @@ ExitStatus RunPlan(const Communicator& world, const CommandLine& line, const Exp
   options.cell.backend = MakeAttentionKernel;
   options.cell.launch = line.launch;
   options.directory = DirectoryOptions(world, line, spec);
+  if (!line.cells.empty()) options.only_cells = ReadCells(world, line.cells, plan);
   std::unique_ptr<ProgressDisplay> display;
   if (world.rank() == 0) display = std::make_unique<ProgressDisplay>();
   options.progress = [&](const std::string& text) { display->Show(text); };
   CatchStopSignals();
   const RunSummary summary = RunExperiment(world, spec, plan, options);
   display.reset();
-  Print(world, ResultReport(summary.rows));
-  if (options.directory) Print(world, "\nresults in " + options.directory->path + "\n");
+  // A launch of many is no result.
+  if (spec.launches() == 1) {
+    Print(world, ResultReport(summary.rows));
+    if (options.directory) Print(world, "\nresults in " + options.directory->path + "\n");
+  }
   if (summary.cells_resumed > 0) {
     Print(world,
           internal::Concatenate(summary.cells_resumed, " cells were complete from an earlier attempt\n"));
@@ -149,9 +180,15 @@ ExitStatus RunGenerate(const Communicator& world, GenerateRequest request) {
 }
 
 ExitStatus Run(Communicator& world, const std::vector<std::string>& arguments) {
+  const std::string alone = MpiEnvironment::WhyNotAlone();
+  if (!alone.empty()) FailUsage(alone);
   const int default_threads = DefaultThreads(world);
   const CommandLine line = ParseCommandLine(arguments, default_threads, world.size());
-  for (const std::string& note : line.notes) {
+  std::vector<std::string> notes = line.notes;
+  for (const std::string& name : HiddenOpenMpVariables()) {
+    notes.push_back("note: " + name + " of the environment is not used; --placement says where threads run");
+  }
+  for (const std::string& note : notes) {
     if (world.rank() == 0) std::fprintf(stderr, "%s\n", note.c_str());
   }
   switch (line.mode) {
@@ -175,13 +212,15 @@ ExitStatus Run(Communicator& world, const std::vector<std::string>& arguments) {
       break;
   }
   ExperimentSpec spec = ReadSpec(world, line);
+  if (line.order_seed) spec.measure.order_seed = line.order_seed;
+  if (line.launches > 0) spec.looks = LooksUpTo(spec.looks, line.launches);
   AgreeOnErrors(world, [&] { AttachWeights(spec); });
   const Plan plan = MakePlan(spec, {BestIsa()});
   if (line.mode == CommandLine::Mode::kPrintGeometry) {
     int threads = 1;
     for (const Cell& cell : plan.cells) threads = std::max(threads, cell.threads);
     Print(world, internal::Concatenate("name ", spec.name, "\nranks ", plan.max_ranks, "\nthreads ", threads,
-                                       "\nlaunches ", spec.launches, "\n"));
+                                       "\nlaunches ", spec.launches(), "\n"));
     return ExitStatus::kOk;
   }
   if (line.mode == CommandLine::Mode::kDryRun) {

@@ -115,6 +115,15 @@ int64_t PageFaults() {
   return usage.ru_minflt + usage.ru_majflt;
 }
 
+int64_t InvoluntarySwitches() { return Usage().ru_nivcsw; }
+
+std::string BootId() {
+  std::ifstream file("/proc/sys/kernel/random/boot_id");
+  std::string id;
+  std::getline(file, id);
+  return id;
+}
+
 double ProcessCpuSeconds() {
   const rusage usage = Usage();
   return usage.ru_utime.tv_sec + usage.ru_stime.tv_sec +

@@ -42,6 +42,10 @@ int64_t CurrentResidentBytes();
 
 // Page faults of this process so far, minor and major.
 int64_t PageFaults();
+// How often a thread of this process had to leave its CPU for another one so far.
+int64_t InvoluntarySwitches();
+// Of the machine since it was started: processes with the same one read the same clock. "" if unknown.
+std::string BootId();
 // CPU time this process has used, user and system.
 double ProcessCpuSeconds();
 

@@ -13,6 +13,8 @@
 #include <utility>
 
 #include "src/base/error.h"
+#include "src/machine/cgroup_limits.h"
+#include "src/mpi/agreement.h"
 
 namespace attention {
 namespace {
@@ -140,6 +142,8 @@ Topology DiscoverTopology(const Communicator& world) {
       for (int cpu : OrderCpus({mine.begin(), mine.end()})) ordered += std::to_string(cpu) + " ";
     }
     topology.nodes[node].cpus = ParseNumbers(world.Broadcast(ordered, its_leader));
+    const std::string granted = world.Broadcast(std::to_string(ReadCgroupLimits().cpus), its_leader);
+    topology.nodes[node].granted_cpus = std::stod(granted);
   }
   return topology;
 }
@@ -156,7 +160,8 @@ Assignment AssignRanks(const Topology& topology, int ranks, int threads, Placeme
     Require(!cpus.empty(), "no CPU is known on ", topology.nodes[node].host);
     const int available = static_cast<int>(cpus.size());
     const int wanted = members_on[node] * threads;
-    if (wanted > available) assignment.oversubscribed = true;
+    if (wanted > available || wanted > topology.nodes[node].granted_cpus + 1e-6)
+      assignment.oversubscribed = true;
     const int stride = placement == Placement::kSpread ? std::max(1, available / wanted) : 1;
     Assignment::Member member{rank, node, {}};
     for (int thread = 0; thread < threads; ++thread) {
@@ -169,9 +174,15 @@ Assignment AssignRanks(const Topology& topology, int ranks, int threads, Placeme
 
 std::string PinThreads(const std::vector<int>& cpus) {
   const int threads = static_cast<int>(cpus.size());
+  // A site's defaults; what cannot be set right is a complaint.
+  omp_set_dynamic(0);
+  if (omp_get_max_active_levels() < 1) omp_set_max_active_levels(1);
+  int team = 0;
   std::vector<std::string> got(cpus.size());
 #pragma omp parallel num_threads(threads)
   {
+#pragma omp single
+    team = omp_get_num_threads();
     const int thread = omp_get_thread_num();
     cpu_set_t* set = CPU_ALLOC(cpus[thread] + 1);
     const size_t bytes = CPU_ALLOC_SIZE(cpus[thread] + 1);
@@ -180,6 +191,11 @@ std::string PinThreads(const std::vector<int>& cpus) {
     (void)sched_setaffinity(0, bytes, set);  // what came of it is read back
     CPU_FREE(set);
     got[thread] = CurrentAffinity();
+  }
+  if (team != threads) {
+    FailUsage(threads, " threads per rank are asked for, the OpenMP runtime gives ", team,
+              " (OMP_THREAD_LIMIT is ", omp_get_thread_limit(),
+              "); raise the limit, or ask for fewer threads");
   }
   std::string text;
   for (const std::string& affinity : got) text += (text.empty() ? "" : ";") + affinity;
@@ -194,7 +210,9 @@ std::optional<Place> TakePlace(const Communicator& world, const Assignment& assi
       world.Split(takes_part ? 0 : -1, static_cast<int>(mine - assignment.members.begin()));
   if (!takes_part) return std::nullopt;
   omp_set_num_threads(threads);
-  return Place{std::move(*group), PinThreads(mine->cpus)};
+  std::string pinned;
+  AgreeOnErrors(*group, [&] { pinned = PinThreads(mine->cpus); });
+  return Place{std::move(*group), pinned};
 }
 
 }  // namespace attention

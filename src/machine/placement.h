@@ -2,6 +2,7 @@
 #ifndef SRC_MACHINE_PLACEMENT_H_
 #define SRC_MACHINE_PLACEMENT_H_
 
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -19,6 +20,8 @@ struct Node {
   std::string host;
   std::vector<int> ranks;  // of the world, ascending
   std::vector<int> cpus;   // union of its ranks' first affinity masks: cores before their hyper-threads
+  // CPU time per time that its ranks together are granted (control groups).
+  double granted_cpus = std::numeric_limits<double>::infinity();
 };
 
 struct Topology {
@@ -42,7 +45,7 @@ struct Assignment {
   };
   std::vector<Member> members;
   int nodes = 1;
-  bool oversubscribed = false;  // two threads share a CPU, or an explicit list of CPUs was too short
+  bool oversubscribed = false;  // two threads share a CPU, or there is less CPU time than threads
 };
 
 // packed: node after node, neighbouring CPUs. spread: round robin over nodes, CPUs as far apart as they go.
@@ -50,7 +53,8 @@ Assignment AssignRanks(const Topology& topology, int ranks, int threads, Placeme
 
 // Binds the calling thread's OpenMP team of cpus.size() threads, thread i to cpus[i]; the caller is thread 0.
 // Returns what each thread's affinity is afterwards, "0;1". Where binding is refused (a container's rule),
-// threads stay where they were, which the answer shows.
+// threads stay where they were, which the answer shows. Throws Error (bad usage) if the runtime gives fewer
+// threads.
 std::string PinThreads(const std::vector<int>& cpus);
 
 // This rank's part in a cell.

@@ -24,6 +24,24 @@ MpiEnvironment::~MpiEnvironment() {
   MPI_Finalize();
 }
 
+std::string MpiEnvironment::WhyNotAlone() {
+  int size = 0;
+  MPI_Comm_size(MPI_COMM_WORLD, &size);
+  // mpirun -np 1 inside a job of several tasks is as it should be.
+  if (size > 1 || std::getenv("OMPI_COMM_WORLD_SIZE") != nullptr) return "";
+  const auto number = [](const char* name) {
+    const char* text = std::getenv(name);
+    return text == nullptr ? 0 : std::atoi(text);
+  };
+  const bool is_srun = std::getenv("SLURM_STEP_ID") != nullptr && std::getenv("SLURM_PROCID") != nullptr;
+  const int tasks = is_srun ? number("SLURM_STEP_NUM_TASKS") : 0,
+            started = tasks > 1 ? tasks : number("PMI_SIZE");
+  if (started <= 1) return "";
+  return "this process is the only rank of MPI, but one of " + std::to_string(started) +
+         (tasks > 1 ? " tasks of a Slurm step" : " of its launcher (PMI_SIZE)") +
+         ": they do not find each other; start them with srun --mpi=pmix, or with mpirun";
+}
+
 void MpiEnvironment::AbortAll(const std::string& line, int status) {
   std::fprintf(stderr, "%s\n", line.c_str());
   std::fflush(stderr);

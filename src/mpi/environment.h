@@ -19,6 +19,10 @@ class MpiEnvironment {
   MpiEnvironment(const MpiEnvironment&) = delete;
   MpiEnvironment& operator=(const MpiEnvironment&) = delete;
 
+  // Why the only rank of MPI_COMM_WORLD should not be alone: its launcher started several that do not know of
+  // each other (srun without a PMI that the MPI library speaks). "" if nothing speaks for that.
+  static std::string WhyNotAlone();
+
   // Ends every rank of the job with `status`, after one line on stderr.
   [[noreturn]] static void AbortAll(const std::string& line, int status);
 

@@ -29,6 +29,7 @@ struct Case {
   std::string id;                     // cell id + "/" + label
   std::string label;                  // as spelled in the experiment file
   Variant variant;                    // defaults filled in
+  std::string duplicate_of;           // a control's copy: label of the variant it is a copy of
   int64_t comm_bytes_per_rank = 0;    // payload that rank 0, whose shares are the largest, sends in one run
   int64_t memory_bytes_per_rank = 0;  // of rank 0: inputs, output, exchange buffers, scores, weights
 };

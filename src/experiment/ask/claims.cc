@@ -73,8 +73,23 @@ Claim::Ratio ReadRatio(const YamlReader& reader, const std::string& over, const 
   return ratio;
 }
 
+// Names of axes other than that of `over`.
+std::vector<std::string> ReadRegime(const YamlReader& reader, const std::string& over) {
+  const std::vector<std::string> axes = AxisNames();
+  std::vector<std::string> regime;
+  for (const YamlReader& item : reader.Items("[contract, seq_len]")) {
+    const std::string name = FindAxis(item.Choice(axes))->name;
+    if (name == over) item.Fail("a regime may not be made by '" + over + "', the axis of over");
+    if (std::find(regime.begin(), regime.end(), name) != regime.end()) {
+      item.Fail("'" + name + "' is in the list twice");
+    }
+    regime.push_back(name);
+  }
+  return regime;
+}
+
 Claim ReadClaim(const YamlReader& reader, const ExperimentSpec& spec) {
-  const std::vector<std::string> keys = {"claim", "metric", "over", "order", "ratio", "where"};
+  const std::vector<std::string> keys = {"claim", "metric", "over", "order", "ratio", "where", "regime"};
   reader.AllowKeys(keys);
   Claim claim;
   claim.name = reader.Get("claim").Text();
@@ -94,6 +109,7 @@ Claim ReadClaim(const YamlReader& reader, const ExperimentSpec& spec) {
     if (claim.where.count(claim.over) > 0)
       where->Fail("where may not restrict '" + claim.over + "', the axis of over");
   }
+  if (const auto regime = reader.Find("regime")) claim.regime = ReadRegime(*regime, claim.over);
   return claim;
 }
 
@@ -158,6 +174,7 @@ nlohmann::json ClaimsToJson(const std::vector<Claim>& claims) {
     for (const auto& [axis, values] : claim.where) {
       for (const std::string& value : values) entry["where"][axis].push_back(ValueToJson(axis, value));
     }
+    if (!claim.regime.empty()) entry["regime"] = claim.regime;
     list.push_back(entry);
   }
   return list;

@@ -19,7 +19,7 @@ std::map<std::string, std::vector<std::string>> ReadWhere(const YamlReader& read
 std::vector<Claim> ReadClaims(const YamlReader& reader, const ExperimentSpec& spec);
 
 // As the manifest holds it: keys claim, metric, over, order | ratio {slow, fast, min, max}, where {axis:
-// [values]}. Numbers and booleans of an axis stay such.
+// [values]}, regime [axes]. Numbers and booleans of an axis stay such.
 nlohmann::json ClaimsToJson(const std::vector<Claim>& claims);
 
 }  // namespace attention

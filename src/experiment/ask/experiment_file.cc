@@ -14,6 +14,10 @@ namespace {
 
 const std::vector<std::string> kTopLevelAxes = {"model", "scope", "phase", "dtype", "batch"};
 const std::vector<std::string> kMeasureAxes = {"cache", "data"};
+const std::vector<std::string> kLimits = {"round", "launch"};
+constexpr int64_t kMostLaunches = 999;
+constexpr int64_t kLargestSeed = INT64_MAX - 1;  // so that a number beyond 64 bits is out of range
+constexpr int64_t kLargestOrderSeed = (int64_t{1} << 53) - 1;  // kept in JSON
 
 // Runs a conversion whose complaint lacks a position, and adds the reader's.
 template <typename Function>
@@ -61,6 +65,22 @@ Grid ReadVariantGrid(const YamlReader& reader) {
           static_cast<int>(reader.Get("sequence").Integer(1, kMostRanks))};
 }
 
+// Labels are columns of CSV files, keys of JSON and words of reports: what some reader of those would take
+// for a number, a boolean or an end of line, or would trim, may not be one.
+void RequirePlainLabel(const std::string& label, const YamlReader& reader) {
+  const bool is_plain =
+      std::all_of(label.begin(), label.end(), [](unsigned char c) { return c >= 0x20 && c < 0x7F; });
+  const bool is_spoilt =
+      label.find_first_of("\"/") != std::string::npos || label.front() == ' ' || label.back() == ' ';
+  if (!is_plain || is_spoilt || label.size() > 80) {
+    reader.Fail(
+        "a name is 1 to 80 printable ASCII characters without quotes and slashes, and without blanks at its "
+        "ends");
+  }
+  if (ParseNumber(label) || ParseBoolean(label))
+    reader.Fail("a name may not read as a number or as true or false");
+}
+
 VariantSpec ReadVariant(const YamlReader& reader) {
   if (!reader.is_map()) {
     const std::string text = reader.Text();
@@ -87,9 +107,7 @@ VariantSpec ReadVariant(const YamlReader& reader) {
         ParseInteger(text).value_or(0);
   }
   spec.label = reader.Get("name").Text();
-  if (spec.label.find_first_of("\"\n\r/") != std::string::npos) {
-    reader.Get("name").Fail("a name may not hold quotes, slashes or line breaks");
-  }
+  RequirePlainLabel(spec.label, reader.Get("name"));
   return spec;
 }
 
@@ -116,11 +134,10 @@ void AddAxis(const std::string& name, const std::vector<YamlReader>& items, Expe
   std::vector<AxisValue>& values = spec.axes[axis.name];
   if (!values.empty())
     items.front().Fail("axis " + axis.name + " is given twice (here and at " + values[0].where + ")");
+  std::set<std::string> seen;
   for (const YamlReader& item : items) {
     const std::string text = ReadGridValue(name, item, spec);
-    for (const AxisValue& earlier : values) {
-      if (earlier.text == text) item.Fail("'" + text + "' is in the list twice");
-    }
+    if (!seen.insert(text).second) item.Fail("'" + text + "' is in the list twice");
     values.push_back({text, item.where()});
   }
 }
@@ -139,17 +156,59 @@ void ReadGrid(const YamlReader& reader, ExperimentSpec& spec) {
   }
 }
 
+// The rule that chooses from a pilot is made for ten rounds and more; none at all leaves it to the budget.
+int ReadPilotRounds(const YamlReader& reader) {
+  const int64_t rounds = reader.Integer(0, 1000);
+  if (rounds > 0 && rounds < 10)
+    reader.Fail(internal::Concatenate("0 or 10 to 1000 is expected; found ", rounds));
+  return static_cast<int>(rounds);
+}
+
+// launches: 5, or {looks: [16, 32, 64]}.
+std::vector<int> ReadLooks(const YamlReader& reader) {
+  if (!reader.is_map()) return {static_cast<int>(reader.Integer(1, kMostLaunches))};
+  const std::vector<std::string> keys = {"looks"};
+  reader.AllowKeys(keys);
+  std::vector<int> looks;
+  for (const YamlReader& item : reader.Get("looks").Items("[16, 32, 64, 128]")) {
+    const int look = static_cast<int>(item.Integer(1, kMostLaunches));
+    if (!looks.empty() && look <= looks.back()) {
+      item.Fail(internal::Concatenate("looks must rise; ", look, " comes after ", looks.back()));
+    }
+    looks.push_back(look);
+  }
+  return looks;
+}
+
+// {duplicate: VARIANT, every: 4}
+Control ReadControl(const YamlReader& reader, const ExperimentSpec& spec) {
+  const std::vector<std::string> keys = {"duplicate", "every"};
+  reader.AllowKeys(keys);
+  Control control;
+  const YamlReader duplicate = reader.Get("duplicate");
+  control.duplicate = duplicate.Text();
+  if (spec.variants.count(control.duplicate) == 0) {
+    std::vector<std::string> labels;
+    for (const AxisValue& variant : spec.axes.at("variant")) labels.push_back(variant.text);
+    duplicate.Fail("'" + control.duplicate.substr(0, 80) + "' is no variant of the grid, which has " +
+                   Join(labels) + DidYouMean(control.duplicate, labels));
+  }
+  if (const auto every = reader.Find("every")) control.every = static_cast<int>(every->Integer(1, 1000));
+  return control;
+}
+
 void ReadMeasure(const YamlReader& reader, ExperimentSpec& spec) {
   const std::vector<std::string> keys = {
       "warmup",           "rounds", "pilot_rounds", "min_rounds", "max_rounds",           "seconds_per_cell",
-      "detectable_ratio", "seed",   "cache",        "data",       "max_seconds_per_cell", "parts"};
+      "detectable_ratio", "seed",   "cache",        "data",       "max_seconds_per_cell", "parts",
+      "order_seed",       "limits"};
   reader.AllowKeys(keys);
   MeasureOptions& measure = spec.measure;
   if (const auto value = reader.Find("warmup")) measure.warmup = value->Integer(0, 1000);
   if (const auto value = reader.Find("rounds")) {
     measure.rounds = value->is_scalar() && value->Text() == "auto" ? 0 : value->Integer(1, 100000);
   }
-  if (const auto value = reader.Find("pilot_rounds")) measure.pilot_rounds = value->Integer(10, 1000);
+  if (const auto value = reader.Find("pilot_rounds")) measure.pilot_rounds = ReadPilotRounds(*value);
   if (const auto value = reader.Find("max_rounds")) measure.max_rounds = value->Integer(6, 100000);
   if (const auto value = reader.Find("min_rounds")) {
     measure.min_rounds = value->Integer(1, 100000);
@@ -161,9 +220,11 @@ void ReadMeasure(const YamlReader& reader, ExperimentSpec& spec) {
   if (const auto value = reader.Find("seconds_per_cell")) measure.seconds_per_cell = value->Number(0.01, 1e6);
   if (const auto value = reader.Find("detectable_ratio"))
     measure.detectable_ratio = value->Number(1.011, 100);
-  if (const auto value = reader.Find("seed")) measure.seed = value->Integer(0, INT64_MAX);
+  if (const auto value = reader.Find("seed")) measure.seed = value->Integer(0, kLargestSeed);
   if (const auto value = reader.Find("max_seconds_per_cell"))
     measure.max_seconds_per_cell = value->Number(0.01, 1e6);
+  if (const auto value = reader.Find("order_seed")) measure.order_seed = value->Integer(0, kLargestOrderSeed);
+  if (const auto value = reader.Find("limits")) measure.limits_each_round = value->Choice(kLimits) == "round";
   if (const auto value = reader.Find("parts")) measure.measure_parts = value->Boolean();
   for (const std::string& axis : kMeasureAxes) {
     if (const auto value = reader.Find(axis)) AddAxis(axis, {*value}, spec);
@@ -198,10 +259,21 @@ void FillDefaultAxes(ExperimentSpec& spec) {
   }
 }
 
+std::vector<int> LooksUpTo(const std::vector<int>& looks, int launches) {
+  // One look is a fixed number, which another one replaces; several are a plan, which is cut.
+  if (looks.size() == 1) return {launches};
+  std::vector<int> fewer;
+  for (int look : looks) {
+    if (look < launches) fewer.push_back(look);
+  }
+  if (fewer.size() < looks.size()) fewer.push_back(launches);
+  return fewer;
+}
+
 ExperimentSpec ParseExperiment(const std::string& text, const std::string& file_name) {
   const YamlReader root = YamlReader::Parse(text, file_name);
-  std::vector<std::string> keys = {"name",     "title",  "grid",     "exclude", "measure",
-                                   "accuracy", "expect", "launches", "weights"};
+  std::vector<std::string> keys = {"name",   "title",    "grid",    "exclude", "measure", "accuracy",
+                                   "expect", "launches", "weights", "margin",  "control"};
   keys.insert(keys.end(), kTopLevelAxes.begin(), kTopLevelAxes.end());
   root.AllowKeys(keys);
   ExperimentSpec spec;
@@ -209,7 +281,8 @@ ExperimentSpec ParseExperiment(const std::string& text, const std::string& file_
   spec.name = ReadName(root.Get("name"));
   const auto title = root.Find("title");
   spec.title = title ? title->Text() : spec.name;
-  if (const auto value = root.Find("launches")) spec.launches = value->Integer(1, 1000);
+  if (const auto value = root.Find("launches")) spec.looks = ReadLooks(*value);
+  if (const auto value = root.Find("margin")) spec.margin = value->Number(0.001, 0.5);
   if (const auto value = root.Find("weights")) {
     spec.weights_path = value->Text();
     if (spec.weights_path.empty()) value->Fail("a path is expected");
@@ -226,6 +299,7 @@ ExperimentSpec ParseExperiment(const std::string& text, const std::string& file_
   }
   FillDefaultAxes(spec);
   if (const auto value = root.Find("exclude")) ReadExclude(*value, spec);
+  if (const auto value = root.Find("control")) spec.control = ReadControl(*value, spec);
   if (const auto value = root.Find("expect")) spec.claims = ReadClaims(*value, spec);
   return spec;
 }

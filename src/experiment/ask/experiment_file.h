@@ -3,6 +3,7 @@
 #define SRC_EXPERIMENT_ASK_EXPERIMENT_FILE_H_
 
 #include <string>
+#include <vector>
 
 #include "src/experiment/ask/experiment_spec.h"
 
@@ -14,6 +15,10 @@ ExperimentSpec ParseExperiment(const std::string& text, const std::string& file_
 
 // Gives every axis the spec does not name its default value.
 void FillDefaultAxes(ExperimentSpec& spec);
+
+// Looks of a plan that is to have so many launches at most: one look, a fixed number of launches, is replaced
+// by it, several are cut there.
+std::vector<int> LooksUpTo(const std::vector<int>& looks, int launches);
 
 }  // namespace attention
 

@@ -52,7 +52,7 @@ TEST(ExperimentFileTest, ReadsEveryPart) {
   const ExperimentSpec spec = ParseExperiment(kGood, "x.yaml");
   EXPECT_EQ(spec.name, "good");
   EXPECT_EQ(spec.title, "A title");
-  EXPECT_EQ(spec.launches, 5);
+  EXPECT_EQ(spec.launches(), 5);
   EXPECT_EQ(spec.measure.warmup, 2);
   EXPECT_EQ(spec.measure.rounds, 0);
   EXPECT_EQ(spec.measure.pilot_rounds, 12);
@@ -74,6 +74,37 @@ TEST(ExperimentFileTest, ReadsEveryPart) {
   EXPECT_EQ(mine.algorithm, AttentionAlgorithm::kStandard);
   EXPECT_EQ(mine.tiles, (TileSizes{0, 128}));
   EXPECT_FALSE(mine.exchange);
+}
+
+TEST(ExperimentFileTest, SequentialPlansMarginsAndControls) {
+  const ExperimentSpec spec = ParseExperiment(
+      "name: x\nlaunches: {looks: [16, 32]}\nmargin: 0.03\ncontrol: {duplicate: headwise+standard, every: "
+      "2}\n"
+      "grid: {variant: [headwise+standard, sequence+standard], ranks: [2]}\n"
+      "measure: {rounds: auto, pilot_rounds: 0, order_seed: 5, limits: launch}\n"
+      "expect: [{claim: c, over: variant, order: [sequence+standard, headwise+standard], regime: [contract, "
+      "seq_len]}]\n",
+      "x.yaml");
+  EXPECT_EQ(spec.looks, (std::vector<int>{16, 32}));
+  EXPECT_EQ(spec.launches(), 32);
+  EXPECT_EQ(spec.margin, 0.03);
+  ASSERT_TRUE(spec.control);
+  EXPECT_EQ(spec.control->duplicate, "headwise+standard");
+  EXPECT_EQ(spec.control->every, 2);
+  EXPECT_EQ(spec.measure.order_seed, 5u);
+  EXPECT_FALSE(spec.measure.limits_each_round);
+  EXPECT_EQ(spec.measure.pilot_rounds, 0);
+  EXPECT_EQ(spec.claims.at(0).regime, (std::vector<std::string>{"contract", "seq_len"}));
+  EXPECT_EQ(ClaimsToJson(spec.claims)[0]["regime"], (nlohmann::json{"contract", "seq_len"}));
+}
+
+TEST(ExperimentFileTest, LaunchesGivenBesideTheFile) {
+  EXPECT_EQ(LooksUpTo({5}, 3), std::vector<int>{3});
+  EXPECT_EQ(LooksUpTo({5}, 8), std::vector<int>{8});
+  EXPECT_EQ(LooksUpTo({16, 32, 64}, 40), (std::vector<int>{16, 32, 40}));
+  EXPECT_EQ(LooksUpTo({16, 32, 64}, 32), (std::vector<int>{16, 32}));
+  EXPECT_EQ(LooksUpTo({16, 32, 64}, 100), (std::vector<int>{16, 32, 64}));
+  EXPECT_EQ(LooksUpTo({16, 32, 64}, 4), std::vector<int>{4});
 }
 
 TEST(ExperimentFileTest, ClaimsKeepTheTypesOfTheirAxis) {
@@ -98,6 +129,29 @@ struct BadFile {
 };
 
 const BadFile kBadFiles[] = {
+    {WithLine("---\nname: y\n"), "x.yaml:6:1: a second document begins here, which nobody reads; ..."},
+    {WithLine("...\nname: y\n"), "x.yaml:6:1: a second document begins here, which nobody reads; ..."},
+    {WithLine("measure: {seed: 9223372036854775808}\n"),
+     "x.yaml:5:17: measure.seed: 9223372036854775808 is out of range, ..."},
+    {WithGrid("  variant: [{name: \"1.0\", strategy: headwise, algorithm: standard}]\n"),
+     "x.yaml:3:20: grid.variant.name: a name may not read as a number or as true or false"},
+    {WithGrid("  variant: [{name: yes, strategy: headwise, algorithm: standard}]\n"),
+     "x.yaml:3:20: grid.variant.name: a name may not read as a number or as true or false"},
+    {WithGrid("  variant: [{name: \" a\", strategy: headwise, algorithm: standard}]\n"),
+     "x.yaml:3:20: grid.variant.name: a name is 1 to 80 printable ASCII characters ..."},
+    {WithGrid("  variant: [{name: \"a\\u2028b\", strategy: headwise, algorithm: standard}]\n"),
+     "x.yaml:3:20: grid.variant.name: a name is 1 to 80 printable ASCII characters ..."},
+    {WithLine("launches: {looks: [16, 16]}\n"),
+     "x.yaml:5:24: launches.looks: looks must rise; 16 comes after 16"},
+    {WithLine("launches: {looks: [0]}\n"), "x.yaml:5:20: launches.looks: ..."},
+    {WithLine("margin: 0.6\n"), "x.yaml:5:9: margin: ..."},
+    {WithLine("control: {duplicate: headwise+standart}\n"),
+     "x.yaml:5:22: control.duplicate: 'headwise+standart' is no variant of the grid, which has ..."},
+    {WithLine("control: {every: 2}\n"), "x.yaml:5:10: control: key 'duplicate' is missing"},
+    {WithLine("measure: {pilot_rounds: 3}\n"),
+     "x.yaml:5:25: measure.pilot_rounds: 0 or 10 to 1000 is expected; found 3"},
+    {WithLine("expect: [{claim: c, over: ranks, order: [1, 2], regime: [ranks]}]\n"),
+     "x.yaml:5:58: expect.regime: a regime may not be made by 'ranks', the axis of over"},
     {"name: [x\n", "x.yaml:2:1: not valid YAML: ..."},
     {"", "x.yaml: a map is expected, with the keys name, ..."},
     {"- a\n", "x.yaml:1:1: a map is expected, with the keys name, ..."},
@@ -108,7 +162,7 @@ const BadFile kBadFiles[] = {
     {"name: x\nname: y\ngrid: {}\n", "x.yaml:2:1: key 'name' is given twice"},
     {"name: x\ngird: {}\n",
      "x.yaml:2:1: unknown key 'gird', allowed are name, title, grid, exclude, measure, accuracy, expect, "
-     "launches, weights, model, scope, phase, dtype, batch; did you mean grid?"},
+     "launches, weights, margin, control, model, scope, phase, dtype, batch; did you mean grid?"},
     {WithGrid("  {}\n"), "x.yaml:3:3: grid: the grid is empty; it needs at least variant: ..."},
     {WithGrid("  seq_len: [1]\n"), "x.yaml:3:3: grid: axis 'variant' is missing; ..."},
     {WithGrid("  variant: []\n"),
@@ -205,7 +259,7 @@ const BadFile kBadFiles[] = {
     {WithLine("accuracy: {rows: 3}\n"),
      "x.yaml:5:12: accuracy: unknown key 'rows', allowed are reference_rows"},
     {WithLine("launches: 0\n"),
-     "x.yaml:5:11: launches: 0 is out of range, allowed is a whole number from 1 to 1000"},
+     "x.yaml:5:11: launches: 0 is out of range, allowed is a whole number from 1 to 999"},
     // Claims.
     {WithLine("expect: {}\n"), "x.yaml:5:9: expect: a list is expected, such as ..."},
     {WithLine("expect: [{over: variant}]\n"), "x.yaml:5:10: expect: key 'claim' is missing"},

@@ -27,12 +27,14 @@ using AxisValues = std::map<std::string, std::vector<AxisValue>>;  // by name of
 struct MeasureOptions {
   int warmup = 1;                  // runs before each sample (cache: warm), and before the first
   int rounds = 30;                 // 0 = auto: chosen by the pilot
-  int pilot_rounds = 10;           // with rounds: auto; not used in any verdict
+  int pilot_rounds = 10;           // with rounds: auto; not used in any verdict. 0: by seconds_per_cell alone
   int min_rounds = 15;             // with rounds: auto
   int max_rounds = 200;            // with rounds: auto
   double seconds_per_cell = 0;     // with rounds: auto; caps the chosen number before the test. 0 = no cap
   double detectable_ratio = 1.05;  // with rounds: auto; a true ratio of this size is to be found
-  uint64_t seed = 1;
+  uint64_t seed = 1;               // of the data
+  std::optional<uint64_t> order_seed;  // of the orders of cells, of making and of rounds; none: drawn anew
+  bool limits_each_round = true;       // the hardware's limits beside every round, or once in a launch
   double max_seconds_per_cell = 300;
   bool measure_parts = true;  // compute alone and exchange alone beside each sample
 };
@@ -51,13 +53,25 @@ struct Claim {
   };
   std::optional<Ratio> ratio;  // either order or ratio
   std::map<std::string, std::vector<std::string>> where;
+  std::vector<std::string>
+      regime;  // axes whose values make a regime: it is judged as a whole, before its cells
+};
+
+// A second copy of a variant, made and measured like any other: what the two differ by is the instrument.
+struct Control {
+  std::string duplicate;  // label of the variant
+  int every = 4;          // in every so many cells
 };
 
 struct ExperimentSpec {
   std::string name;
   std::string title;
   std::string config_text;  // the file, byte for byte; "" for a one-off run
-  int launches = 1;
+  // Numbers of launches after which the run is judged, rising. What is decided drops out; the last one is the
+  // most there are.
+  std::vector<int> looks = {1};
+  double margin = 0.02;            // ratios within 1 / (1 + margin) to 1 + margin are equal
+  std::optional<Control> control;  // none: no copies
   AxisValues axes;  // every axis is present; of `model` only if there are no weights, until they are attached
   std::string weights_path;                     // of a checkpoint; "" = seeded weights
   std::shared_ptr<const GivenWeights> weights;  // what lies there, see attach_weights.h
@@ -68,6 +82,8 @@ struct ExperimentSpec {
   MeasureOptions measure;
   int reference_rows = 64;  // per head, compared with float64
   std::vector<Claim> claims;
+
+  int launches() const { return looks.back(); }
 };
 
 }  // namespace attention

@@ -31,7 +31,14 @@ YamlReader::YamlReader(YAML::Node node, YAML::Mark mark, std::string key, std::s
 
 YamlReader YamlReader::Parse(const std::string& text, const std::string& file_name) {
   try {
-    const YAML::Node node = YAML::Load(text);
+    const std::vector<YAML::Node> documents = YAML::LoadAll(text);
+    if (documents.size() > 1) {
+      FailUsage(
+          Position(file_name, documents[1].Mark()),
+          ": a second document begins here, which nobody reads; a file holds one, without a line '---' or "
+          "'...' behind it");
+    }
+    const YAML::Node node = documents.empty() ? YAML::Node() : documents.front();
     return YamlReader(node, node.IsNull() ? YAML::Mark::null_mark() : node.Mark(), "", file_name);
   } catch (const YAML::Exception& error) {
     FailUsage(Position(file_name, error.mark), ": not valid YAML: ", error.msg);
@@ -108,7 +115,7 @@ int64_t YamlReader::Integer(int64_t minimum, int64_t maximum) const {
   const std::optional<int64_t> value = node_.IsScalar() ? ParseInteger(node_.Scalar()) : std::nullopt;
   if (!value) Fail(allowed + " is expected; found " + Describe());
   if (*value < minimum || *value > maximum) {
-    Fail(internal::Concatenate(*value, " is out of range, allowed is ", allowed));
+    Fail(internal::Concatenate(node_.Scalar().substr(0, 40), " is out of range, allowed is ", allowed));
   }
   return *value;
 }
@@ -142,7 +149,8 @@ std::optional<int64_t> ParseInteger(std::string_view text) {
   int64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (text.empty() || end != text.data() + text.size()) return std::nullopt;
-  // A number too large for 64 bits is still a number: let the range check speak of it.
+  // A number too large for 64 bits is still a number: let the range check speak of it. No range may reach to
+  // the ends.
   if (error == std::errc::result_out_of_range) return text[0] == '-' ? INT64_MIN : INT64_MAX;
   if (error != std::errc()) return std::nullopt;
   return value;

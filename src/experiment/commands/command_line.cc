@@ -44,7 +44,12 @@ po::options_description ExperimentOptions() {
       "output", po::value<std::string>(), "run directory, made new (default results/NAME/TIME)")(
       "resume", po::value<std::string>(), "go on with an interrupted run directory")(
       "launch", po::value<std::string>(), "which launch this is, from 0 (several go into one directory)")(
-      "dry-run", "print the plan: cells, FLOPs, bytes, memory, estimated time; run nothing")(
+      "launches", po::value<std::string>(),
+      "how many launches there are to be at most (default: what the file says)")(
+      "cells", po::value<std::string>(), "file with ids of cells, one a line: measure only those")(
+      "order-seed", po::value<std::string>(),
+      "draw the orders of cells, making and rounds from this number (default: the file's, or drawn anew and "
+      "kept)")("dry-run", "print the plan: cells, FLOPs, bytes, memory, estimated time; run nothing")(
       "print-geometry",
       "print name, ranks, threads and launches the file asks for, a line each; run nothing");
   return options;
@@ -282,7 +287,7 @@ ExperimentSpec OneOff(Values& values, int default_threads, int ranks, std::vecto
                             ? 0
                             : static_cast<int>(IntegerOption(values, "rounds", 1, 100000, 10));
   spec.measure.warmup = static_cast<int>(IntegerOption(values, "warmup", 0, 1000, 1));
-  spec.measure.seed = static_cast<uint64_t>(IntegerOption(values, "seed", 0, INT64_MAX, 1));
+  spec.measure.seed = static_cast<uint64_t>(IntegerOption(values, "seed", 0, INT64_MAX - 1, 1));
   FillDefaultAxes(spec);
   spec.config_text = ToYaml(spec, variant);
   return spec;
@@ -396,10 +401,19 @@ CommandLine ParseCommandLine(const std::vector<std::string>& arguments, int defa
   line.output = path("output");
   line.resume = path("resume");
   line.launch = static_cast<int>(IntegerOption(values, "launch", 0, 999, 0));
+  line.launches = static_cast<int>(IntegerOption(values, "launches", 1, 999, 0));
+  line.cells = path("cells");
+  if (given("order-seed")) {
+    line.order_seed =
+        static_cast<uint64_t>(IntegerOption(values, "order-seed", 0, (int64_t{1} << 53) - 1, 0));
+  }
   if (given("dry-run")) line.mode = CommandLine::Mode::kDryRun;
   if (given("print-geometry")) line.mode = CommandLine::Mode::kPrintGeometry;
   if (!line.output.empty() && !line.resume.empty()) {
     FailUsage("--output and --resume exclude each other; --resume names the directory already");
+  }
+  if (line.experiment.empty() && line.resume.empty() && !line.cells.empty()) {
+    FailUsage("--cells is for --experiment and --resume; a one-off run has one cell");
   }
   if (!line.experiment.empty() || !line.resume.empty()) {
     RefuseWithFile(values);

@@ -2,6 +2,7 @@
 #ifndef SRC_EXPERIMENT_COMMANDS_COMMAND_LINE_H_
 #define SRC_EXPERIMENT_COMMANDS_COMMAND_LINE_H_
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -19,6 +20,9 @@ struct CommandLine {
   std::string output;
   std::string resume;
   int launch = 0;
+  std::string cells;  // file with the ids of the cells to measure; "" = all
+  std::optional<uint64_t> order_seed;
+  int launches = 0;              // 0: what the file says
   std::string verify;            // file to check against
   VerifyRequest verify_request;  // what of it was named; ISAs empty = every one of this machine
   GenerateRequest generate;

@@ -105,7 +105,7 @@ std::string PlanReport(const ExperimentSpec& spec, const Plan& plan) {
   text += Wrap("same in every cell: " + constant, "  ");
   text += "\n" + table.ToString() + "\n";
   text += internal::Concatenate(plan.cells.size(), " cells, ", plan.case_count(), " cases, ", plan.max_ranks,
-                                " ranks, ", spec.launches, spec.launches == 1 ? " launch" : " launches",
+                                " ranks, ", spec.launches(), spec.launches() == 1 ? " launch" : " launches",
                                 "; about ", FormatDuration(plan.seconds_estimate()), " a launch\n");
   text += Wrap(
       "GFLOP: 4 x batch x heads x head_dim x visible (query, key) pairs, exact. sent: by one rank, the most "

@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <optional>
 
 #include "src/base/error.h"
 #include "src/experiment/measure/hardware_limits.h"
+#include "src/experiment/measure/orders.h"
 #include "src/experiment/measure/rounds.h"
 #include "src/experiment/measure/sample_summary.h"
 #include "src/experiment/measure/timing.h"
@@ -31,6 +33,7 @@ struct VariantRun {
   const Case* made = nullptr;
   std::unique_ptr<Workload> workload;
   bool is_measured = true;  // false from the moment it failed to run, or was wrong
+  double first_run_s = 0;
   CaseRow row;
   std::vector<SampleRow> samples;  // kept ones, in order of time
   std::vector<double> pilot_times;
@@ -48,7 +51,7 @@ class CellRun {
       CheckAll();
       result.stopped = !Measure();
       // Of what does not fit the caches, the last round's outputs were checked: runs are long then.
-      if (!result.stopped && fits_cache_) CheckAll();
+      if (!result.stopped && fits_cache_ && reference_) CheckAll();
     }
     for (VariantRun& run : runs_) {
       SummarizeSamples(run.samples, cell_.flops, run.row);
@@ -88,8 +91,10 @@ class CellRun {
   double begin_;
   std::optional<CellWeights> weights_;  // decoder scopes
   std::vector<VariantRun> runs_;
-  std::optional<AccuracyReference> reference_;
+  std::optional<AccuracyReference> reference_;  // none: results are not checked in this launch
   std::optional<LimitsMeter> limits_;
+  std::optional<HardwareLimits> limits_of_launch_;
+  bool one_clock_ = true;       // of all ranks
   AlignedBuffer evict_buffer_;  // cache: cold
   bool fits_cache_ = true;
   bool last_round_ = false;
@@ -113,8 +118,8 @@ void CellRun::SetUp() {
   // Where buffers come to lie depends on what was made before, and moves times by up to some per cent: in an
   // order of its own, each launch draws the places anew, and its effect averages out over launches instead of
   // always favouring the same variant.
-  for (int index : RoundOrder(static_cast<int>(runs_.size()), options_.measure.seed, options_.launch,
-                              cell_.id, kOrderOfMaking)) {
+  for (int index : BalancedOrder(static_cast<int>(runs_.size()), options_.order_seed, OrderOf::kMaking,
+                                 cell_.id, options_.launch)) {
     VariantRun& run = runs_[static_cast<size_t>(index)];
     const int64_t resident_before = CurrentResidentBytes();
     try {
@@ -150,6 +155,9 @@ void CellRun::SetUp() {
       evict_buffer_ = AlignedBuffer(2 * static_cast<size_t>(LastLevelCacheBytes()));
   });
   fits_cache_ = communicator_.Min(int64_t{fits_cache_}) != 0;
+  const int64_t clock = static_cast<int64_t>(std::hash<std::string>()(BootId()));
+  one_clock_ = communicator_.Min(clock) == communicator_.Max(clock);
+  if (!options_.check_results) return;
   const std::vector<int64_t> borders = BorderRows(cell_.problem.query_tokens, cell_.ranks, tiles);
   reference_.emplace(communicator_, cell_, borders, options_.reference_rows, weights_ ? &*weights_ : nullptr);
 }
@@ -158,7 +166,8 @@ void CellRun::Check(VariantRun& run) {
   run.workload->PoisonOutput();
   const Timing timing = TimeOnce(communicator_, [&] { run.workload->Run(); });
   fastest_run_s_ = std::min(fastest_run_s_, timing.max_s);
-  CheckOutput(run);
+  run.first_run_s = timing.max_s;
+  if (reference_) CheckOutput(run);
 }
 
 void CellRun::CheckOutput(VariantRun& run) {
@@ -178,7 +187,8 @@ void CellRun::CheckOutput(VariantRun& run) {
   }
 }
 
-// Before the timing, and after it: what was timed must have been right throughout.
+// Before the timing, and after it: what was timed must have been right throughout. Without a reference, a
+// first run that touches the memory.
 void CellRun::CheckAll() {
   for (VariantRun& run : runs_) {
     if (!run.is_measured) continue;
@@ -247,8 +257,11 @@ SampleRow CellRun::TakeSample(VariantRun& run, int round, int position, const Ha
   sample.time_s = timing.max_s;
   sample.time_min_rank_s = timing.min_s;
   sample.page_faults = timing.page_faults;
+  sample.involuntary_switches = timing.involuntary_switches;
+  sample.steal_s = timing.steal_s;
+  if (one_clock_) sample.barrier_skew_s = timing.barrier_skew_s;
   fastest_run_s_ = std::min(fastest_run_s_, timing.max_s);
-  if (last_round_ && !fits_cache_) CheckOutput(run);
+  if (last_round_ && !fits_cache_ && reference_) CheckOutput(run);
   if (run.is_measured) MeasureParts(run, sample, waited);
   const double gflops = cell_.flops / timing.max_s * 1e-9;
   CheckAgainstPeak(run, sample, gflops);
@@ -272,9 +285,12 @@ StopRequest CellRun::AgreedStop() const {
 
 // False if a signal asks to stop at once.
 bool CellRun::RunRound(int round) {
-  const HardwareLimits limits = limits_->Measure(fastest_run_s_);
-  const std::vector<int> order =
-      RoundOrder(static_cast<int>(runs_.size()), options_.measure.seed, options_.launch, cell_.id, round);
+  if (options_.measure.limits_each_round || !limits_of_launch_) {
+    limits_of_launch_ = limits_->Measure(fastest_run_s_);
+  }
+  const HardwareLimits limits = *limits_of_launch_;
+  const std::vector<int> order = BalancedOrder(static_cast<int>(runs_.size()), options_.order_seed,
+                                               OrderOf::kRound, cell_.id, int64_t{options_.launch} + round);
   for (size_t position = 0; position < order.size(); ++position) {
     VariantRun& run = runs_[order[position]];
     if (!run.is_measured) continue;
@@ -318,7 +334,11 @@ std::optional<int> CellRun::ChooseByPilot() {
 // False if stopped by a signal. At least one round is measured, whatever the time limit.
 bool CellRun::Measure() {
   int rounds = options_.measure.rounds;
-  if (rounds == 0) {
+  if (rounds == 0 && options_.measure.pilot_rounds == 0) {
+    double round_s = 0;
+    for (const VariantRun& run : runs_) round_s += run.is_measured ? run.first_run_s : 0;
+    rounds = RoundsByTime(options_.measure, round_s);
+  } else if (rounds == 0) {
     const std::optional<int> chosen = ChooseByPilot();
     if (!chosen) return false;
     rounds = *chosen;

@@ -18,7 +18,9 @@ namespace attention {
 struct CellOptions {
   MeasureOptions measure;
   int reference_rows = 64;
-  int launch = 0;  // the order of variants differs between launches
+  int launch = 0;             // the order of variants differs between launches
+  uint64_t order_seed = 1;    // and is drawn from this
+  bool check_results = true;  // false: another launch of the same plan does
   BackendFactory backend = nullptr;
   int nodes = 1;
   bool oversubscribed = false;

@@ -5,10 +5,13 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <string>
 
 #include "src/base/error.h"
 #include "src/experiment/ask/axes.h"
+#include "src/experiment/measure/orders.h"
 #include "src/experiment/text/text_table.h"
+#include "src/machine/cgroup_limits.h"
 #include "src/machine/machine_info.h"
 #include "src/machine/machine_peak.h"
 #include "src/mpi/agreement.h"
@@ -45,20 +48,18 @@ void DescribeClock(nlohmann::json& record) {
   }
 }
 
-nlohmann::json DescribeMachine(const Topology& topology, const Communicator& world) {
+nlohmann::json DescribeMachine(const Topology& topology) {
   nlohmann::json record;
   for (const Node& node : topology.nodes) {
     record["hosts"].push_back(
         {{"host", node.host}, {"ranks", node.ranks}, {"cpus", FormatCpuList(node.cpus)}});
   }
-  record["cpu"] = CpuModelName();
   record["caches"] = nlohmann::json::array();
   for (const CacheInfo& cache : CpuCaches()) {
     record["caches"].push_back({{"level", cache.level}, {"type", cache.type}, {"bytes", cache.bytes}});
   }
   for (Isa isa : SupportedIsas()) record["isa"].push_back(Name(isa));
   record["mpi"] = MpiVersion();
-  record["ranks"] = world.size();
   record["affinity"] = topology.affinities;
   record["physical_memory_bytes"] = PhysicalMemoryBytes();
   const TimerInfo timer = MeasureTimer();
@@ -79,9 +80,9 @@ class ExperimentRun {
     AgreeOnErrors(world_, [&] { CheckPlanAgainstMachine(plan_, topology_, world_.size(), SupportedIsas()); });
     steal_at_begin_ = StealSeconds();
     AgreeOnErrors(world_, [&] { OpenDirectory(); });
-    for (const Cell& cell : plan_.cells) estimate_total_ += cell.seconds_estimate;
+    ChooseCells();
     begin_ = NowSeconds();
-    for (size_t i = 0; i < plan_.cells.size() && !summary_.stopped; ++i) RunOneCell(i);
+    for (size_t i = 0; i < cells_.size() && !summary_.stopped; ++i) RunOneCell(i);
     summary_.any_failed = world_.Max(int64_t{summary_.any_failed}) != 0;
     AgreeOnErrors(world_, [&] { CloseDirectory(); });
     return summary_;
@@ -90,6 +91,7 @@ class ExperimentRun {
  private:
   void OpenDirectory();
   void CloseDirectory();
+  void ChooseCells();
   void RunOneCell(size_t index);
   void MeasureCell(size_t index, const Assignment& assignment);
   void Record(const CellResult& result);
@@ -102,6 +104,9 @@ class ExperimentRun {
   const Plan& plan_;
   const RunOptions& options_;
   Topology topology_;
+  uint64_t order_seed_ = 0;
+  bool is_checked_ = true;                   // results, in this launch
+  std::vector<const Cell*> cells_;           // of this launch, in their order
   std::unique_ptr<RunDirectory> directory_;  // rank 0
   std::map<std::string, std::string> placements_;
   RunSummary summary_;
@@ -114,11 +119,14 @@ class ExperimentRun {
 
 void ExperimentRun::OpenDirectory() {
   if (world_.rank() != 0 || !options_.directory) return;
-  directory_ = std::make_unique<RunDirectory>(spec_, *options_.directory);
+  RunDirectory::Options options = *options_.directory;
+  for (const Cell& cell : plan_.cells) options.case_counts[cell.id] = cell.cases.size();
+  options.facts = {{"cpu", CpuModelName()}, {"ranks", world_.size()}};
+  if (spec_.weights != nullptr) options.facts["weights"] = DescribeWeights(*spec_.weights);
+  directory_ = std::make_unique<RunDirectory>(spec_, options);
   summary_.any_failed = directory_->HadFailures();
-  directory_->launch_record().update(DescribeMachine(topology_, world_));
+  directory_->launch_record().update(DescribeMachine(topology_));
   directory_->launch_record()["started"] = UtcTime();
-  if (spec_.weights != nullptr) directory_->launch_record()["weights"] = DescribeWeights(*spec_.weights);
   directory_->SaveManifest();
 }
 
@@ -132,10 +140,28 @@ void ExperimentRun::CloseDirectory() {
   directory_->SaveManifest();
 }
 
+void ExperimentRun::ChooseCells() {
+  int64_t seed = static_cast<int64_t>(spec_.measure.order_seed.value_or(spec_.measure.seed));
+  if (directory_ != nullptr) seed = static_cast<int64_t>(directory_->order_seed());
+  order_seed_ = static_cast<uint64_t>(std::stoll(world_.Broadcast(std::to_string(seed), 0)));
+  const std::vector<int> looks = directory_ != nullptr ? directory_->looks() : spec_.looks;
+  // In the first launch and in the last one before each look, where a cell may drop out.
+  const int launch = options_.cell.launch;
+  is_checked_ = launch == 0 || launch >= looks.back() ||
+                std::find(looks.begin(), looks.end(), launch + 1) != looks.end();
+  is_checked_ = world_.Broadcast(is_checked_ ? "checked" : "", 0) == "checked";
+  for (size_t index : CellOrder(plan_.cells.size(), order_seed_, options_.cell.launch)) {
+    const Cell& cell = plan_.cells[index];
+    if (options_.only_cells && options_.only_cells->count(cell.id) == 0) continue;
+    cells_.push_back(&cell);
+    estimate_total_ += cell.seconds_estimate;
+  }
+}
+
 void ExperimentRun::ShowProgress(size_t index, const std::string& activity) {
   if (world_.rank() != 0 || !options_.progress) return;
   shown_ = NowSeconds();
-  const Cell& cell = plan_.cells[index];
+  const Cell& cell = *cells_[index];
   // The plan's guess, corrected by how it did so far.
   double left = estimate_total_ - estimate_done_;
   const double elapsed = NowSeconds() - begin_;
@@ -144,8 +170,8 @@ void ExperimentRun::ShowProgress(size_t index, const std::string& activity) {
   for (const Axis& axis : Axes()) {
     if (!axis.progress.empty()) factors += axis.progress + axis.print(cell);
   }
-  options_.progress(internal::Concatenate("[", index + 1, "/", plan_.cells.size(), "]", factors, ", ",
-                                          activity, FormatDuration(left), " left"));
+  options_.progress(internal::Concatenate("[", index + 1, "/", cells_.size(), "]", factors, ", ", activity,
+                                          FormatDuration(left), " left"));
 }
 
 // Not every layer: a log would fill with lines.
@@ -157,7 +183,7 @@ void ExperimentRun::ShowLoading(size_t index, int64_t layers_loaded, int64_t lay
 
 // Participants measure; the others sleep until they are done.
 void ExperimentRun::RunOneCell(size_t index) {
-  const Cell& cell = plan_.cells[index];
+  const Cell& cell = *cells_[index];
   const bool complete = world_.Max(int64_t{directory_ != nullptr && directory_->IsComplete(cell)}) != 0;
   if (complete) {
     ++summary_.cells_resumed;
@@ -178,13 +204,13 @@ void ExperimentRun::RunOneCell(size_t index) {
   });
   // An idle rank may be the only one that was sent the signal. After the last cell it changes nothing.
   const bool asked = options_.cell.stop && options_.cell.stop() != StopRequest::kNone;
-  const bool more = index + 1 < plan_.cells.size();
+  const bool more = index + 1 < cells_.size();
   summary_.stopped = world_.Max(int64_t{summary_.stopped || (asked && more)}) != 0;
   estimate_done_ += cell.seconds_estimate;
 }
 
 void ExperimentRun::MeasureCell(size_t index, const Assignment& assignment) {
-  const Cell& cell = plan_.cells[index];
+  const Cell& cell = *cells_[index];
   std::optional<Place> place = TakePlace(world_, assignment, cell.threads);
   if (!place) {
     ++summary_.cells_run;
@@ -199,6 +225,8 @@ void ExperimentRun::MeasureCell(size_t index, const Assignment& assignment) {
   CellOptions options = options_.cell;
   options.measure = spec_.measure;
   options.reference_rows = spec_.reference_rows;
+  options.order_seed = order_seed_;
+  options.check_results = is_checked_;
   options.nodes = assignment.nodes;
   options.oversubscribed = assignment.oversubscribed;
   options.on_loading = [this, index](int64_t done, int64_t all) { ShowLoading(index, done, all); };
@@ -248,7 +276,7 @@ void CheckPlanAgainstMachine(const Plan& plan, const Topology& topology, int wor
     int64_t bytes = 0;
     for (const Case& made : cell.cases) bytes += made.memory_bytes_per_rank;
     const int64_t on_node = static_cast<int64_t>(std::min<size_t>(most_ranks, cell.ranks));
-    const int64_t available = PhysicalMemoryBytes();
+    const int64_t available = AvailableMemoryBytes();
     if (available > 0 && static_cast<double>(bytes) * on_node > 0.95 * available) {
       FailUsage("cell ", cell.id, " (", cell.model.name, ", seq_len ", cell.seq_len, ", batch ",
                 cell.problem.batch, ") needs about ", FormatBytes(static_cast<double>(bytes) * on_node),

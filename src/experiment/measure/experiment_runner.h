@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,8 @@ struct RunOptions {
   CellOptions cell;  // nodes, oversubscribed and on_sample are filled in per cell
   // Where results go, opened on rank 0 once everything else is known to be good; none for a one-off run.
   std::optional<RunDirectory::Options> directory;
+  // Ids of the cells to measure; none: all of them.
+  std::optional<std::set<std::string>> only_cells;
   // Called on rank 0, and only there: a line of progress, to be shown in place of the one before.
   std::function<void(const std::string& line)> progress;
   // Called on rank 0 after each cell.

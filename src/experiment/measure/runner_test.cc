@@ -15,7 +15,6 @@
 #include "src/base/error.h"
 #include "src/experiment/ask/experiment_file.h"
 #include "src/experiment/measure/experiment_runner.h"
-#include "src/experiment/measure/rounds.h"
 #include "src/experiment/workload/accuracy.h"
 #include "src/kernels/attention_kernel.h"
 #include "src/machine/machine_info.h"
@@ -175,21 +174,6 @@ TEST_F(RunnerTest, ASampleAboveThePeakIsAFailureNotARecord) {
   EXPECT_THAT(summary.rows.at(0).message, HasSubstr("is above the measured peak"));
 }
 
-TEST_F(RunnerTest, RoundsArePairedAndRandomAndTheSameEverywhere) {
-  std::set<std::vector<int>> seen;
-  for (int round = -5; round < 40; ++round) {
-    const std::vector<int> order = RoundOrder(3, 1, 0, "abc", round);
-    EXPECT_EQ(std::set<int>(order.begin(), order.end()), (std::set<int>{0, 1, 2}));
-    seen.insert(order);
-  }
-  EXPECT_EQ(seen.size(), 6u);
-  bool launches_differ = false;
-  for (int round = 0; round < 10; ++round) {
-    launches_differ |= RoundOrder(3, 1, 0, "abc", round) != RoundOrder(3, 1, 1, "abc", round);
-  }
-  EXPECT_TRUE(launches_differ);
-}
-
 TEST_F(RunnerTest, SamplesAddUp) {
   const ExperimentSpec spec =
       Spec(std::string(kAllFour) + "  seq_len: [24]\n  ranks: [" + std::to_string(world_.size()) + "]\n",
@@ -262,6 +246,58 @@ TEST_F(RunnerTest, ThePilotChoosesAndIsNotUsed) {
   EXPECT_EQ(static_cast<int>(rounds.size()), measured + 10);
 }
 
+// No pilot: the first runs, which every variant needs, say how many rounds there is time for. Limits once.
+TEST_F(RunnerTest, RoundsByTimeAndLimitsOfALaunch) {
+  const ExperimentSpec spec = Spec(
+      "  variant: [sequence+online_softmax, headwise+online_softmax]\n  seq_len: [8]\n",
+      "rounds: auto, pilot_rounds: 0, min_rounds: 2, max_rounds: 6, seconds_per_cell: 100, limits: launch");
+  CellOptions options = Options().cell;
+  options.measure = spec.measure;
+  options.check_results = false;
+  std::set<double> peaks;
+  int samples = 0;
+  options.on_sample = [&](const SampleRow& row) {
+    ++samples;
+    peaks.insert(row.peak_gflops);
+    EXPECT_GE(row.involuntary_switches, 0);
+    EXPECT_GE(row.steal_s, 0);
+    EXPECT_GE(row.barrier_skew_s, 0);
+  };
+  Communicator self(MPI_COMM_SELF);
+  const Plan plan = MakePlan(spec, {Isa::kScalar});
+  const CellResult result = RunCell(self, plan.cells.front(), options);
+  EXPECT_EQ(samples, 12);
+  EXPECT_EQ(peaks.size(), 1u);
+  for (const CaseRow& row : result.cases) {
+    EXPECT_EQ(row.rounds, 6);
+    EXPECT_EQ(row.status, CaseStatus::kOk);
+    EXPECT_TRUE(std::isnan(row.rel_l2_err)) << "not checked in this launch";
+  }
+}
+
+// Those of the first launch and of each one before a look are checked: that of a cell that drops out is.
+TEST_F(RunnerTest, TheFirstAndTheLastLaunchAreChecked) {
+  ExperimentSpec spec = Spec("  variant: [headwise+online_softmax]\n  seq_len: [8]\n", "rounds: 1");
+  spec.looks = {3, 5};
+  for (int launch = 0; launch < 5; ++launch) {
+    RunOptions options = Options(MakeSpoilt<SlightlyOff>);
+    options.cell.launch = launch;
+    const bool is_checked = launch == 0 || launch == 2 || launch == 4;
+    EXPECT_EQ(Run(spec, options).exit_status(), is_checked ? ExitStatus::kCaseFailed : ExitStatus::kOk)
+        << launch;
+  }
+}
+
+TEST_F(RunnerTest, OnlyTheCellsAskedFor) {
+  const ExperimentSpec spec =
+      Spec("  variant: [headwise+online_softmax]\n  seq_len: [8, 9, 10]\n", "rounds: 1");
+  RunOptions options = Options();
+  options.only_cells = {MakePlan(spec, {Isa::kScalar}).cells[1].id};
+  const RunSummary summary = Run(spec, options);
+  EXPECT_EQ(summary.cells_run, 1);
+  for (const CaseRow& row : summary.rows) EXPECT_EQ(row.cell->seq_len, 9);
+}
+
 // A cell whose budget is too small for the pilot still has a number of rounds fixed before the test.
 TEST_F(RunnerTest, TheBudgetCapsTheRounds) {
   const ExperimentSpec spec =
@@ -313,7 +349,7 @@ TEST_F(RunnerTest, MoreRanksThanStartedIsBadUsageOnEveryRank) {
 
 TEST_F(RunnerTest, AnIsaTheCpuLacksIsRefused) {
   const ExperimentSpec spec = Spec("  variant: [sequence+online_softmax]\n  isa: [avx512]\n");
-  const Topology topology{{{"host", {0}, {0}}}, {"0"}};
+  const Topology topology{{{.host = "host", .ranks = {0}, .cpus = {0}}}, {"0"}};
   try {
     CheckPlanAgainstMachine(MakePlan(spec, {Isa::kScalar}), topology, 1, {Isa::kScalar, Isa::kSse4});
     ADD_FAILURE() << "it was let through";
@@ -388,8 +424,8 @@ TEST(AccuracyTest, ToleranceIsCapped) {
 
 TEST(PlacementTest, PackedFillsNodesAndSpreadAlternates) {
   Topology topology;
-  topology.nodes = {{"a", {0, 1, 2, 3}, {0, 1, 2, 3, 4, 5, 6, 7}},
-                    {"b", {4, 5, 6, 7}, {0, 1, 2, 3, 4, 5, 6, 7}}};
+  topology.nodes = {{.host = "a", .ranks = {0, 1, 2, 3}, .cpus = {0, 1, 2, 3, 4, 5, 6, 7}},
+                    {.host = "b", .ranks = {4, 5, 6, 7}, .cpus = {0, 1, 2, 3, 4, 5, 6, 7}}};
   const auto describe = [&](int ranks, int threads, Placement placement) {
     const Assignment assignment = AssignRanks(topology, ranks, threads, placement);
     std::string text = std::to_string(assignment.nodes) + (assignment.oversubscribed ? "!" : "") + ":";
@@ -404,6 +440,10 @@ TEST(PlacementTest, PackedFillsNodesAndSpreadAlternates) {
   EXPECT_EQ(describe(5, 1, Placement::kPacked), "2: 0@0 1@1 2@2 3@3 4@0");
   EXPECT_EQ(describe(3, 1, Placement::kSpread), "2: 0@0 4@0 1@4");
   EXPECT_EQ(describe(4, 3, Placement::kPacked), "1!: 0@0-2 1@3-5 2@6-7,0 3@1-3");
+  // A quota of CPU time below the threads is too few CPUs by another name.
+  topology.nodes[0].granted_cpus = 1.5;
+  EXPECT_EQ(describe(1, 1, Placement::kPacked), "1: 0@0");
+  EXPECT_EQ(describe(2, 1, Placement::kPacked), "1!: 0@0 1@1");
 }
 
 TEST(PlacementTest, PinningIsReadBack) {

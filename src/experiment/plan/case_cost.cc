@@ -1,6 +1,7 @@
 #include "src/experiment/plan/case_cost.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "src/base/aligned_buffer.h"
 #include "src/parallel/partition/communication.h"
@@ -105,7 +106,13 @@ void EstimateCosts(Cell& cell, const MeasureOptions& measure) {
   const double limits = 7e-3 + 4 * std::clamp(run_seconds, 2e-3, 50e-3);
   const double round_seconds = limits + run_seconds * runs * static_cast<double>(cell.cases.size());
   double seconds = round_seconds * (measure.rounds > 0 ? measure.rounds : measure.pilot_rounds + 30);
-  if (measure.rounds == 0 && measure.seconds_per_cell > 0) {
+  if (measure.rounds == 0 && measure.pilot_rounds == 0) {
+    const double one = run_seconds * runs * static_cast<double>(cell.cases.size());
+    const double most =
+        measure.seconds_per_cell > 0 ? std::floor(measure.seconds_per_cell / one) : measure.max_rounds;
+    const double rounds = std::clamp(most, double{1} * measure.min_rounds, double{1} * measure.max_rounds);
+    seconds = one * (rounds + 1) + limits * (measure.limits_each_round ? rounds : 1);
+  } else if (measure.rounds == 0 && measure.seconds_per_cell > 0) {
     seconds = std::clamp(seconds, round_seconds * (measure.min_rounds + 1),
                          std::max(measure.seconds_per_cell, round_seconds * (measure.min_rounds + 1)));
   }

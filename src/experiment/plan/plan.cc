@@ -121,22 +121,61 @@ std::string WhyInvalid(const Cell& cell, const Variant& variant) {
                                " or exclude it elsewhere");
 }
 
-// A cell's hash does not hold its cases, so a cell is excluded as a whole or loses single variants.
-bool Excluded(const Point& point, const ExperimentSpec& spec, const std::string* variant) {
-  for (const auto& entry : spec.exclude) {
-    bool matches = (entry.count("variant") > 0) == (variant != nullptr);
-    for (const auto& [axis, values] : entry) {
-      const std::string& value = axis == "variant" && variant != nullptr ? *variant : point.at(axis).text;
-      matches = matches && std::find(values.begin(), values.end(), value) != values.end();
+// The entries of `exclude`, found by one of their values: a point is compared only with those that name a
+// value of its own.
+class ExcludeIndex {
+ public:
+  explicit ExcludeIndex(const ExperimentSpec& spec) {
+    for (const auto& listed : spec.exclude) {
+      Entry& entry = entries_.emplace_back();
+      for (const auto& [axis, values] : listed) entry.values[axis].insert(values.begin(), values.end());
+      // The axis that tells most entries apart.
+      const auto key = std::min_element(listed.begin(), listed.end(), [&](const auto& a, const auto& b) {
+        return Share(spec, a) < Share(spec, b);
+      });
+      for (const std::string& value : key->second)
+        by_value_[key->first][value].push_back(entries_.size() - 1);
     }
-    if (matches) return true;
   }
-  return false;
-}
 
-void AddCases(Cell& cell, const Point& point, const ExperimentSpec& spec) {
+  // A cell's hash does not hold its cases, so a cell is excluded as a whole or loses single variants.
+  bool Excludes(const Point& point, const std::string* variant) const {
+    for (const auto& [axis, by_value] : by_value_) {
+      const bool is_variant = axis == "variant" && variant != nullptr;
+      const auto found = by_value.find(is_variant ? *variant : point.at(axis).text);
+      if (found == by_value.end()) continue;
+      for (size_t index : found->second) {
+        if (Matches(entries_[index], point, variant)) return true;
+      }
+    }
+    return false;
+  }
+
+ private:
+  struct Entry {
+    std::map<std::string, std::set<std::string>> values;  // by axis
+  };
+
+  // Of the axis' values that the entry names.
+  static double Share(const ExperimentSpec& spec,
+                      const std::pair<const std::string, std::vector<std::string>>& listed) {
+    return static_cast<double>(listed.second.size()) / static_cast<double>(spec.axes.at(listed.first).size());
+  }
+  static bool Matches(const Entry& entry, const Point& point, const std::string* variant) {
+    if ((entry.values.count("variant") > 0) != (variant != nullptr)) return false;
+    return std::all_of(entry.values.begin(), entry.values.end(), [&](const auto& named) {
+      const bool is_variant = named.first == "variant" && variant != nullptr;
+      return named.second.count(is_variant ? *variant : point.at(named.first).text) > 0;
+    });
+  }
+
+  std::vector<Entry> entries_;
+  std::map<std::string, std::map<std::string, std::vector<size_t>>> by_value_;  // axis, value: entries
+};
+
+void AddCases(Cell& cell, const Point& point, const ExperimentSpec& spec, const ExcludeIndex& excludes) {
   for (const AxisValue& variant : spec.axes.at("variant")) {
-    if (Excluded(point, spec, &variant.text)) continue;
+    if (excludes.Excludes(point, &variant.text)) continue;
     const VariantSpec& variant_spec = spec.variants.at(variant.text);
     for (const AxisValue& q_block : spec.axes.at("q_block")) {
       for (const AxisValue& kv_block : spec.axes.at("kv_block")) {
@@ -147,6 +186,27 @@ void AddCases(Cell& cell, const Point& point, const ExperimentSpec& spec) {
       }
     }
   }
+}
+
+// Adds the copies that the control asks for: in every so many of the cells that hold the variant. On one rank
+// nothing is exchanged, so where there are cells of several ranks the copies are in those.
+void AddCopies(const ExperimentSpec& spec, Plan& plan) {
+  if (!spec.control) return;
+  const std::string& label = spec.control->duplicate;
+  int64_t number = 0;
+  for (Cell& cell : plan.cells) {
+    if (plan.max_ranks > 1 && cell.ranks == 1) continue;
+    const auto original = std::find_if(cell.cases.begin(), cell.cases.end(),
+                                       [&](const Case& made) { return made.label == label; });
+    if (original == cell.cases.end() || number++ % spec.control->every != 0) continue;
+    Case copy = *original;
+    copy.duplicate_of = label;
+    copy.label += " (copy)";
+    copy.id = cell.id + "/" + copy.label;
+    cell.cases.push_back(copy);
+    EstimateCosts(cell, spec.measure);
+  }
+  if (number == 0) FailUsage("control.duplicate: no cell of several ranks holds '", label, "'");
 }
 
 void ForEachPoint(const ExperimentSpec& spec, const std::function<void(const Point&)>& visit) {
@@ -194,19 +254,21 @@ Plan MakePlan(const ExperimentSpec& spec, const PlanOptions& options) {
     FailUsage("grid: ", points, " cases are too many, allowed are ", kMaximumCases, "; shorten some axes");
   }
   Plan plan;
+  const ExcludeIndex excludes(spec);
   std::set<std::string> ids;
   ForEachPoint(spec, [&](const Point& point) {
-    if (Excluded(point, spec, nullptr)) return;
+    if (excludes.Excludes(point, nullptr)) return;
     Cell cell = MakeCell(point, spec, options);
     // isa: [auto, avx512] may name the same cell twice.
     if (!ids.insert(cell.id).second) return;
-    AddCases(cell, point, spec);
+    AddCases(cell, point, spec, excludes);
     if (cell.cases.empty()) return;
     EstimateCosts(cell, spec.measure);
     plan.max_ranks = std::max(plan.max_ranks, cell.ranks);
     plan.cells.push_back(std::move(cell));
   });
   if (plan.cells.empty()) FailUsage("exclude: it leaves out every point of the grid");
+  AddCopies(spec, plan);
   return plan;
 }
 

@@ -165,6 +165,28 @@ TEST(PlanTest, ExcludeLeavesOutPointsAndVariants) {
   }
 }
 
+// Every so many cells of several ranks hold a copy of a variant, which is the same code under another name.
+TEST(PlanTest, ControlsAreCopies) {
+  const std::string grid = std::string(kVariants) + "  seq_len: [8, 16, 24, 32, 40]\n  ranks: [1, 2]\n";
+  const Plan plan = PlanOf(grid, "control: {duplicate: headwise+online_softmax, every: 2}\n");
+  int copies = 0;
+  for (const Cell& cell : plan.cells) {
+    if (cell.cases.size() == 3) continue;
+    ++copies;
+    EXPECT_EQ(cell.ranks, 2);
+    ASSERT_EQ(cell.cases.size(), 4u);
+    const Case& copy = cell.cases.back();
+    EXPECT_EQ(copy.label, "headwise+online_softmax (copy)");
+    EXPECT_EQ(copy.duplicate_of, "headwise+online_softmax");
+    EXPECT_EQ(copy.id, cell.id + "/" + copy.label);
+    EXPECT_EQ(copy.variant, cell.cases[1].variant);
+  }
+  EXPECT_EQ(copies, 3);
+  EXPECT_THROW(PlanOf(grid + "exclude: [{variant: headwise+online_softmax}]\n",
+                      "control: {duplicate: headwise+online_softmax}\n"),
+               Error);
+}
+
 TEST(PlanTest, SizesBeyond64BitsAreRefused) {
   EXPECT_THROW(PlanOf(std::string(kVariants) + "  seq_len: [16777216]\n  batch: [65536]\n  model: [{heads: "
                                                "4096, kv_heads: 4096, head_dim: 256}]\n"),

@@ -5,7 +5,12 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
 #include <sstream>
+#include <utility>
 
 #include "src/base/error.h"
 #include "src/base/sha256.h"
@@ -66,7 +71,8 @@ class RunDirectoryTest : public testing::Test {
   ~RunDirectoryTest() override { fs::remove_all(path_); }
 
   RunDirectory::Options Options(bool resume, int launch = 0) const {
-    return {path_, resume, launch, {{"git_revision", "r"}}};
+    return {path_, resume, launch, {{"git_revision", "r"}}, std::nullopt, false, nlohmann::json::object(),
+            {}};
   }
   std::vector<CaseRow> Rows(int cell, CaseStatus status = CaseStatus::kOk) const {
     std::vector<CaseRow> rows;
@@ -125,7 +131,8 @@ TEST_F(RunDirectoryTest, FieldsStandUnderTheirNames) {
   const auto field = [&](const std::string& name) {
     return fields.at(static_cast<size_t>(std::find(names.begin(), names.end(), name) - names.begin()));
   };
-  EXPECT_EQ(field("schema_version"), "2");
+  EXPECT_EQ(field("schema_version"), "3");
+  EXPECT_EQ(field("duplicate_of"), "");
   EXPECT_EQ(field("launch"), "3");
   EXPECT_EQ(field("cell"), cell.id);
   EXPECT_EQ(field("strategy"), "sequence");
@@ -223,7 +230,200 @@ TEST_F(RunDirectoryTest, RefusesWhatIsNotItsOwn) {
   EXPECT_NE(Complaint(spec_, Options(true)).find("its columns are not this version's"), std::string::npos);
   std::ofstream(path_ + "/manifest.json") << "{";
   EXPECT_NE(Complaint(spec_, Options(true)).find("not a manifest"), std::string::npos);
-  EXPECT_NE(Complaint(spec_, {"/proc/nowhere", false, 0, {}}).find("cannot be made"), std::string::npos);
+  EXPECT_NE(
+      Complaint(spec_, {"/proc/nowhere", false, 0, {}, std::nullopt, false, {}, {}}).find("cannot be made"),
+      std::string::npos);
+}
+
+// Launches of one run must differ in nothing but the moment; one that is refused leaves no trace.
+TEST_F(RunDirectoryTest, LaunchesOfOneRunAreOfOneKind) {
+  RunDirectory::Options options = Options(false);
+  options.facts = {{"cpu", "this one"}, {"ranks", 2}};
+  { RunDirectory(spec_, options).SaveManifest(); }
+  const std::string manifest = Read("manifest.json");
+  options.launch = 1;
+  RunDirectory::Options other = options;
+  other.build_info["git_revision"] = "s";
+  EXPECT_EQ(Complaint(spec_, other),
+            path_ +
+                ": its launches are of git_revision \"r\", this program's is \"s\"; go on with the program "
+                "they were made with, or take a new directory");
+  other = options;
+  other.facts["cpu"] = "another";
+  EXPECT_EQ(Complaint(spec_, other),
+            path_ +
+                ": launch 0 was of cpu \"this one\", this one is of \"another\"; start "
+                "it as that one was, or take a new directory");
+  other = options;
+  other.facts["ranks"] = 3;
+  EXPECT_NE(Complaint(spec_, other).find("was of ranks 2, this one is of 3"), std::string::npos);
+  EXPECT_EQ(Read("manifest.json"), manifest);
+  options.facts["weights"] = "are new";
+  EXPECT_EQ(Complaint(spec_, options), "");
+}
+
+// One run of two cells and two launches, damaged in every place by every kind of damage: what is gone on with
+// afterwards holds every cell once, and nothing is counted that is not whole.
+class RecoveryTest : public RunDirectoryTest {
+ protected:
+  RunDirectory::Options WithCounts(bool resume, int launch) const {
+    RunDirectory::Options options = Options(resume, launch);
+    for (const Cell& cell : plan_.cells) options.case_counts[cell.id] = cell.cases.size();
+    return options;
+  }
+  void Measure(RunDirectory& directory, int cell) const {
+    std::vector<CaseRow> rows = Rows(cell);
+    for (CaseRow& row : rows) {
+      row.rounds = 2;
+      for (int round = -1; round < 2; ++round) {
+        SampleRow sample;
+        sample.cell = row.cell->id;
+        sample.case_id = row.made->id;
+        sample.round = round;
+        directory.Append(sample);
+      }
+    }
+    directory.Append(rows);
+  }
+  void MeasureMissing(int launch, bool resume) const {
+    RunDirectory directory(spec_, WithCounts(resume, launch));
+    for (int cell = 0; cell < 2; ++cell) {
+      if (!directory.IsComplete(plan_.cells[cell])) Measure(directory, cell);
+    }
+    directory.launch_record()["exit_status"] = 0;
+    directory.SaveManifest();
+  }
+  void ExpectWhole(const std::string& where) const {
+    std::map<std::pair<int, std::string>, int> times;
+    std::istringstream lines(Read("cases.csv"));
+    std::string line;
+    std::getline(lines, line);
+    while (std::getline(lines, line)) {
+      ASSERT_TRUE(IsWholeRow(line)) << where << ": " << line;
+      const std::vector<std::string> fields = SplitCsv(line);
+      ++times[{std::stoi(fields[1]) % kLaunchIdStep, fields[3]}];
+    }
+    EXPECT_EQ(times.size(), 8u) << where;
+    for (const auto& [key, count] : times)
+      EXPECT_EQ(count, 1) << where << " launch " << key.first << key.second;
+    std::istringstream samples(Read("samples.csv"));
+    std::getline(samples, line);
+    EXPECT_EQ(line, SampleHeader());
+    while (std::getline(samples, line)) ASSERT_TRUE(IsWholeRow(line)) << where << ": " << line;
+  }
+  void Make() const {
+    fs::remove_all(path_);
+    MeasureMissing(0, false);
+    MeasureMissing(1, false);
+  }
+  // As ./reproduce does: whichever launch is not done according to the manifest, and the damaged one.
+  void GoOn() const {
+    for (int launch = 0; launch < 2; ++launch) MeasureMissing(launch, true);
+  }
+};
+
+TEST_F(RecoveryTest, EveryDamageOfTheTables) {
+  Make();
+  ExpectWhole("undamaged");
+  for (const std::string name : {"cases.csv", "samples.csv"}) {
+    const size_t size = Read(name).size(),
+                 header = (name == "cases.csv" ? CaseHeader() : SampleHeader()).size() + 1;
+    for (size_t at = 0; at<size; at += at + 9> size ? 1 : 53) {
+      Make();
+      fs::resize_file(path_ + "/" + name, at);
+      GoOn();
+      ExpectWhole(name + " cut at " + std::to_string(at));
+    }
+    for (size_t at = header; at < size; at += 211) {
+      for (char byte : {'\n', 'x', ',', '"', '\0'}) {
+        Make();
+        std::fstream file(path_ + "/" + name, std::ios::in | std::ios::out | std::ios::binary);
+        file.seekp(static_cast<std::streamoff>(at));
+        file.put(byte);
+        file.close();
+        GoOn();
+        ExpectWhole(name + " byte " + std::to_string(at));
+      }
+    }
+  }
+}
+
+// A launch that lost a cell is to be gone on with: the manifest says so when the damage is found.
+TEST_F(RecoveryTest, ALaunchThatLostACellIsNotDone) {
+  Make();
+  std::string text = Read("cases.csv");
+  text.erase(text.find("\n3,1,") + 6, 1);  // in a row of launch 1
+  std::ofstream(path_ + "/cases.csv") << text;
+  { RunDirectory(spec_, WithCounts(true, 0)).SaveManifest(); }
+  const nlohmann::json manifest = nlohmann::json::parse(Read("manifest.json"));
+  EXPECT_EQ(manifest["launches"][0]["exit_status"], 0);
+  EXPECT_TRUE(manifest["launches"][1]["exit_status"].is_null());
+}
+
+TEST_F(RecoveryTest, KilledBeforeTheManifest) {
+  fs::create_directories(path_);
+  for (const char* name : {".lock", "manifest.json.new"}) std::ofstream(path_ + "/" + name) << "{";
+  MeasureMissing(0, false);
+  MeasureMissing(1, false);
+  ExpectWhole("begun twice");
+}
+
+TEST_F(RecoveryTest, OneWriterAtATime) {
+  RunDirectory first(spec_, Options(false));
+  EXPECT_NE(Complaint(spec_, Options(true)).find("another process is writing into it"), std::string::npos);
+}
+
+TEST_F(RecoveryTest, ManifestsThatAreNone) {
+  Make();
+  const std::string good = Read("manifest.json");
+  const std::pair<std::string, std::string> bad[] = {
+      {good.substr(0, good.size() - 3) + ",\"z\":" + std::string(200000, '[') + std::string(200000, ']') +
+           "}",
+       "nested too deep"},
+      {"[1]", "it is no object"},
+      {"{\"config\": 1}", "it has no text 'config'"},
+      {good.substr(0, good.size() / 2), "not a manifest"}};
+  for (const auto& [text, complaint] : bad) {
+    std::ofstream(path_ + "/manifest.json") << text;
+    EXPECT_NE(Complaint(spec_, Options(true)).find(complaint), std::string::npos) << complaint;
+  }
+  nlohmann::json manifest = nlohmann::json::parse(good);
+  manifest["launches"] = 5;
+  std::ofstream(path_ + "/manifest.json") << manifest;
+  EXPECT_NE(Complaint(spec_, Options(true)).find("it has no list 'launches'"), std::string::npos);
+}
+
+// The seed of the orders is drawn once for all launches, unless it is given.
+TEST_F(RunDirectoryTest, TheOrderSeedIsKept) {
+  std::set<uint64_t> seeds;
+  for (int i = 0; i < 3; ++i) {
+    fs::remove_all(path_);
+    const uint64_t seed = RunDirectory(spec_, Options(false)).order_seed();
+    seeds.insert(seed);
+    EXPECT_EQ(RunDirectory(spec_, Options(false, 1)).order_seed(), seed);
+  }
+  EXPECT_EQ(seeds.size(), 3u) << "drawn from entropy";
+  fs::remove_all(path_);
+  RunDirectory::Options given = Options(false);
+  given.order_seed = 7;
+  { RunDirectory(spec_, given).SaveManifest(); }
+  EXPECT_EQ(RunDirectory(spec_, Options(true)).order_seed(), 7u);
+  given.resume = true;
+  given.order_seed = 8;
+  EXPECT_EQ(Complaint(spec_, given), path_ +
+                                         ": its orders are drawn from seed 7, not 8; leave the seed out, or "
+                                         "take a new directory");
+}
+
+TEST_F(RunDirectoryTest, AnotherPlanIsRefused) {
+  { RunDirectory(spec_, Options(false)).SaveManifest(); }
+  ExperimentSpec other = spec_;
+  other.looks = {2, 3};
+  RunDirectory::Options options = Options(false, 1);
+  EXPECT_EQ(RunDirectory(other, options).looks(), std::vector<int>{1}) << "the directory's own plan holds";
+  options.is_other_plan = true;
+  EXPECT_NE(Complaint(other, options).find("is judged after [1] launches, not after [2,3]"),
+            std::string::npos);
 }
 
 }  // namespace

@@ -6,10 +6,16 @@
 #include <utility>
 
 #include "src/base/error.h"
+#include "src/base/sha256.h"
 #include "src/experiment/ask/axes.h"
 
 namespace attention {
 namespace {
+
+constexpr const char* kCheckColumn = "check";
+constexpr size_t kCheckDigits = 8;
+
+std::string CheckOf(std::string_view before) { return Sha256(before).substr(0, kCheckDigits); }
 
 std::string Number(double value) {
   if (std::isnan(value)) return "";
@@ -56,6 +62,9 @@ std::vector<SampleColumn> MakeSampleColumns() {
       {"peak_gflops", "result", 1, Of(&SampleRow::peak_gflops)},
       {"read_gb_per_s", "result", 1, Of(&SampleRow::read_gb_per_s)},
       {"page_faults", "result", 1, Of(&SampleRow::page_faults)},
+      {"steal_s", "result", 3, Of(&SampleRow::steal_s)},
+      {"involuntary_switches", "result", 3, Of(&SampleRow::involuntary_switches)},
+      {"barrier_skew_s", "result", 3, Of(&SampleRow::barrier_skew_s)},
       {"status", "result", 1, [](const SampleRow& row, int) { return Text(Name(row.status)); }},
   };
 }
@@ -71,6 +80,7 @@ std::vector<CaseColumn> IdentityColumns() {
       {"cell", "key", 1, [](const CaseRow& row, int) { return row.cell->id; }},
       {"case", "key", 1, [](const CaseRow& row, int) { return row.made->id; }},
       {"variant", "variant", 1, [](const CaseRow& row, int) { return row.made->label; }},
+      {"duplicate_of", "variant", 3, [](const CaseRow& row, int) { return row.made->duplicate_of; }},
       {"strategy", "variant", 1, of_variant([](const Variant& variant) { return Name(variant.strategy); })},
       {"exchange", "variant", 1, of_variant([](const Variant& variant) { return Name(variant.exchange); })},
       {"sharding", "variant", 1, of_variant([](const Variant& variant) { return Name(variant.sharding); })},
@@ -136,28 +146,26 @@ const std::vector<CaseColumn>& CaseColumns() {
 template <typename Row>
 std::string HeaderOf(const std::vector<Column<Row>>& columns) {
   std::string line;
-  for (const Column<Row>& column : columns) line += (line.empty() ? "" : ",") + column.name;
-  return line;
+  for (const Column<Row>& column : columns) line += column.name + ",";
+  return line + kCheckColumn;
 }
 
 template <typename Row>
 std::string LineOf(const std::vector<Column<Row>>& columns, const Row& row, int launch) {
   std::string line;
-  for (const Column<Row>& column : columns) {
-    if (&column != &columns.front()) line += ",";
-    line += CsvField(column.print(row, launch));
-  }
-  return line;
+  for (const Column<Row>& column : columns) line += CsvField(column.print(row, launch)) + ",";
+  return line + CheckOf(line);
 }
 
 template <typename Row>
 std::string JsonOf(const std::vector<Column<Row>>& columns) {
   std::string text;
   for (const Column<Row>& column : columns) {
-    text += internal::Concatenate(text.empty() ? "" : ",\n", "    {\"name\": \"", column.name,
-                                  "\", \"kind\": \"", column.kind, "\", \"since\": ", column.since, "}");
+    text += internal::Concatenate("    {\"name\": \"", column.name, "\", \"kind\": \"", column.kind,
+                                  "\", \"since\": ", column.since, "},\n");
   }
-  return text;
+  return internal::Concatenate(text, "    {\"name\": \"", kCheckColumn,
+                               "\", \"kind\": \"check\", \"since\": 3}");
 }
 
 }  // namespace
@@ -172,6 +180,12 @@ std::string_view Name(CaseStatus status) {
       return "time_limited";
   }
   return "?";
+}
+
+bool IsWholeRow(std::string_view line) {
+  if (line.size() <= kCheckDigits) return false;
+  const size_t begin = line.size() - kCheckDigits;
+  return line[begin - 1] == ',' && line.substr(begin) == CheckOf(line.substr(0, begin));
 }
 
 std::string CsvField(const std::string& text) {

@@ -7,14 +7,16 @@
 #include <cstdint>
 #include <limits>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "src/experiment/ask/cell.h"
 
 namespace attention {
 
-// 2: the column mask; causal (no query sees a later key) stays.
-inline constexpr int kSchemaVersion = 2;
+// 2: the column mask; causal (no query sees a later key) stays. 3: copies of variants, what disturbed a
+// sample, a check of every row.
+inline constexpr int kSchemaVersion = 3;
 inline constexpr double kNotMeasured = std::numeric_limits<double>::quiet_NaN();
 
 enum class CaseStatus {
@@ -39,6 +41,10 @@ struct SampleRow {
   double peak_gflops = kNotMeasured;
   double read_gb_per_s = kNotMeasured;
   int64_t page_faults = 0;  // within the timed part, all ranks together
+  double steal_s = 0;       // CPU time that other guests took meanwhile from the machine that lost most
+  int64_t involuntary_switches = 0;  // threads that had to leave their CPU, all ranks together
+  double barrier_skew_s =
+      kNotMeasured;  // last minus first rank out of the barrier before it; needs one clock
   CaseStatus status = CaseStatus::kOk;
 };
 
@@ -76,12 +82,16 @@ struct CaseRow {
 
 std::string SampleHeader();
 std::string CaseHeader();
-// A line each, without its end.
+// A line each, without its end. Its last field, `check`, is the beginning of the SHA-256 of all before it and
+// the comma: a row that is cut or changed is known by it.
 std::string ToCsv(const SampleRow& row, int launch);
 std::string ToCsv(const CaseRow& row, int launch);
 
-// The columns of both files as JSON: name, kind (key, variant, cell or result) and the schema version since
-// which there is one. Checked in as columns.json, which analysis/ reads.
+// Whether a line's check is right.
+bool IsWholeRow(std::string_view line);
+
+// The columns of both files as JSON: name, kind (key, variant, cell, result or check) and the schema version
+// since which there is one. Checked in as columns.json, which analysis/ reads.
 std::string ColumnsText();
 
 // One field, quoted where RFC 4180 asks for it.
