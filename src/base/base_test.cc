@@ -78,6 +78,26 @@ TEST(CounterRandomTest, GaussianHasItsMoments) {
   EXPECT_NEAR(neighbour / n, 0, 5 / std::sqrt(n));
 }
 
+// Each slice of the distribution is as likely: against the distribution function, not against ourselves.
+TEST(CounterRandomTest, GaussianFollowsTheDistribution) {
+  constexpr int kValues = 400000, kSlices = 40;
+  std::vector<int> counts(kSlices);
+  double largest = 0;
+  for (int i = 0; i < kValues; ++i) {
+    const double x = RandomGaussian(11, 3, i);
+    largest = std::max(largest, std::abs(x));
+    const double below = 0.5 * std::erfc(-x / std::sqrt(2.0));
+    ++counts[std::min(kSlices - 1, static_cast<int>(below * kSlices))];
+  }
+  // Pearson's statistic of 39 degrees of freedom: mean 39, deviation 8.8.
+  double statistic = 0;
+  const double expected = static_cast<double>(kValues) / kSlices;
+  for (int count : counts) statistic += (count - expected) * (count - expected) / expected;
+  EXPECT_LT(statistic, 39 + 5 * 8.8);
+  EXPECT_GT(largest, 4);
+  EXPECT_LT(largest, 4.4);
+}
+
 TEST(CounterRandomTest, FilledRowsEqualSingleValues) {
   for (uint64_t begin : {0, 1, 6, 7}) {
     for (size_t count : {0, 1, 2, 5, 8}) {

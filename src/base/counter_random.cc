@@ -1,7 +1,9 @@
 #include "src/base/counter_random.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <vector>
 
 namespace attention {
 namespace {
@@ -14,13 +16,43 @@ constexpr uint64_t Mix(uint64_t z) {
   return z ^ (z >> 31);
 }
 
+constexpr uint64_t StreamKey(uint64_t seed, uint64_t stream) {
+  return Mix(Mix(seed + kGolden) + kGolden * (stream + 1));
+}
+
+constexpr int kQuantileBits = 16;
+constexpr uint64_t kValuesPerIndex = 64 / kQuantileBits;
+constexpr uint64_t kQuantileMask = (uint64_t{1} << kQuantileBits) - 1;
+
+// Quantiles of the standard normal distribution at (k + 1/2) / 2^16, k from 0, by Newton's method from the
+// middle outwards.
+std::vector<float> MakeQuantiles() {
+  constexpr size_t kCount = size_t{1} << kQuantileBits;
+  std::vector<float> quantiles(kCount);
+  double x = 0;
+  for (size_t k = kCount / 2; k < kCount; ++k) {
+    const double above = 1 - (static_cast<double>(k) + 0.5) / kCount;
+    for (int step = 0; step < 8; ++step) {
+      const double density = std::exp(-x * x / 2) / std::sqrt(2 * std::numbers::pi);
+      x += (std::erfc(x / std::numbers::sqrt2) / 2 - above) / density;
+    }
+    quantiles[k] = static_cast<float>(x);
+    quantiles[kCount - 1 - k] = -static_cast<float>(x);
+  }
+  return quantiles;
+}
+
+const std::vector<float>& Quantiles() {
+  static const std::vector<float> kQuantiles = MakeQuantiles();
+  return kQuantiles;
+}
+
 double ToUniform(uint64_t bits) { return (static_cast<double>(bits >> 11) + 0.5) * 0x1.0p-53; }
 
 }  // namespace
 
 uint64_t RandomBits(uint64_t seed, uint64_t stream, uint64_t index) {
-  const uint64_t key = Mix(Mix(seed + kGolden) + kGolden * (stream + 1));
-  return Mix(key + kGolden * (index + 1));
+  return Mix(StreamKey(seed, stream) + kGolden * (index + 1));
 }
 
 double RandomUniform(uint64_t seed, uint64_t stream, uint64_t index) {
@@ -28,23 +60,23 @@ double RandomUniform(uint64_t seed, uint64_t stream, uint64_t index) {
 }
 
 double RandomGaussian(uint64_t seed, uint64_t stream, uint64_t index) {
-  // Both values of a Box-Muller pair are used: elements 2i and 2i+1 share their two uniforms.
-  const uint64_t pair = index & ~uint64_t{1};
-  const double radius = std::sqrt(-2.0 * std::log(RandomUniform(seed, stream, pair)));
-  const double angle = 2.0 * std::numbers::pi * RandomUniform(seed, stream, pair + 1);
-  return radius * ((index & 1) == 0 ? std::cos(angle) : std::sin(angle));
+  const uint64_t bits = RandomBits(seed, stream, index / kValuesPerIndex);
+  return Quantiles()[bits >> kQuantileBits * (index % kValuesPerIndex) & kQuantileMask];
 }
 
 void FillGaussian(uint64_t seed, uint64_t stream, uint64_t begin, std::span<float> out) {
-  size_t i = 0;
-  if ((begin & 1) != 0 && !out.empty()) out[i++] = static_cast<float>(RandomGaussian(seed, stream, begin));
-  for (; i + 1 < out.size(); i += 2) {
-    const double radius = std::sqrt(-2.0 * std::log(RandomUniform(seed, stream, begin + i)));
-    const double angle = 2.0 * std::numbers::pi * RandomUniform(seed, stream, begin + i + 1);
-    out[i] = static_cast<float>(radius * std::cos(angle));
-    out[i + 1] = static_cast<float>(radius * std::sin(angle));
+  const std::vector<float>& quantiles = Quantiles();
+  const uint64_t key = StreamKey(seed, stream);
+  uint64_t index = begin;
+  for (size_t i = 0; i < out.size();) {
+    uint64_t bits =
+        Mix(key + kGolden * (index / kValuesPerIndex + 1)) >> kQuantileBits * (index % kValuesPerIndex);
+    const uint64_t left = kValuesPerIndex - index % kValuesPerIndex;
+    const size_t count = std::min<size_t>(left, out.size() - i);
+    for (size_t j = 0; j < count; ++j, bits >>= kQuantileBits) out[i + j] = quantiles[bits & kQuantileMask];
+    i += count;
+    index += count;
   }
-  if (i < out.size()) out[i] = static_cast<float>(RandomGaussian(seed, stream, begin + i));
 }
 
 }  // namespace attention
