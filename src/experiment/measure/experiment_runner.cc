@@ -261,6 +261,7 @@ void CheckPlanAgainstMachine(const Plan& plan, const Topology& topology, int wor
                              const std::vector<Isa>& supported) {
   std::vector<std::string> names;
   for (Isa isa : supported) names.emplace_back(Name(isa));
+  const int64_t available = AvailableMemoryBytes();
   size_t most_ranks = 1;
   for (const Node& node : topology.nodes) most_ranks = std::max(most_ranks, node.ranks.size());
   for (const Cell& cell : plan.cells) {
@@ -273,13 +274,12 @@ void CheckPlanAgainstMachine(const Plan& plan, const Topology& topology, int wor
       for (const std::string& name : names) list += (list.empty() ? "" : ", ") + name;
       FailUsage("isa: this CPU lacks ", Name(cell.isa), ", it has ", list);
     }
-    int64_t bytes = 0;
-    for (const Case& made : cell.cases) bytes += made.memory_bytes_per_rank;
-    const int64_t on_node = static_cast<int64_t>(std::min<size_t>(most_ranks, cell.ranks));
-    const int64_t available = AvailableMemoryBytes();
-    if (available > 0 && static_cast<double>(bytes) * on_node > 0.95 * available) {
+    double bytes = 0;
+    for (const Case& made : cell.cases) bytes += static_cast<double>(made.memory_bytes_per_rank);
+    const auto on_node = static_cast<double>(std::min<size_t>(most_ranks, static_cast<size_t>(cell.ranks)));
+    if (available > 0 && bytes * on_node > 0.95 * static_cast<double>(available)) {
       FailUsage("cell ", cell.id, " (", cell.model.name, ", seq_len ", cell.seq_len, ", batch ",
-                cell.problem.batch, ") needs about ", FormatBytes(static_cast<double>(bytes) * on_node),
+                cell.problem.batch, ") needs about ", FormatBytes(bytes * on_node),
                 " of memory on a node, which has ", FormatBytes(static_cast<double>(available)),
                 "; shorten seq_len or leave out +standard");
     }

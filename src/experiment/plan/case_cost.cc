@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "src/base/aligned_buffer.h"
+#include "src/base/error.h"
 #include "src/parallel/partition/communication.h"
 #include "src/qwen3/checkpoint/config.h"
 
@@ -86,6 +87,11 @@ double VisiblePairs(const AttentionProblem& problem) {
 void EstimateCosts(Cell& cell, const MeasureOptions& measure) {
   const AttentionProblem& p = cell.problem;
   const Bytes total = TotalBytes(p);
+  // Far above any machine, far below where sums of a few such sizes leave 64 bits.
+  const double all = static_cast<double>(total.query) + static_cast<double>(total.key_value) +
+                     static_cast<double>(total.output);
+  if (all > 0x1p56)
+    FailUsage(cell.where, ": Q, K, V and O of one cell take ", all, " bytes; shorten seq_len or batch");
   const DecoderCost decoder = CostOfDecoder(cell);
   const double rows = static_cast<double>(p.batch) * p.query_tokens;
   cell.flops = decoder.layers * 4.0 * p.batch * p.query_heads * p.head_dim * VisiblePairs(p) +
