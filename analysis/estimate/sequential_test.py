@@ -1,0 +1,122 @@
+"""The whole sequential procedure, simulated on noise resampled from measured launches: error, power, coverage.
+
+The noise is that of results/ordering/reference (two pairs in 50 cells on two ranks, five launches each), of the A/A run beside
+it (the same code under two names), and of testdata/machine_noise.csv. A simulated launch has one round, the least that a
+real one may have. A family is 100 comparisons, as the ordering run has. Seeds are fixed.
+"""
+
+from __future__ import annotations
+
+import math
+import unittest
+from pathlib import Path
+
+import numpy as np
+
+from analysis.estimate.looks import CELLS_ERROR, FAMILY_ERROR, Schedule, replay
+from analysis.estimate.trimmed_mean import TrimmedEstimate
+from analysis.judge.decisions import order_rule
+from analysis.judge.words import Word
+from analysis.read.read_run import read_run
+from analysis.testing.launch_noise import EQUAL, FASTER, OPEN, SLOWER, Pool, long_series, pools_of, replay_many, simulate
+
+ANALYSIS = Path(__file__).parent.parent
+RESULTS = ANALYSIS.parent / "results"
+LOOKS = (16, 32, 64, 128)
+MARGIN = 0.02
+FAMILY = 100
+STUDIES = 400
+SEQUENCE, HEADWISE = "sequence+online_softmax", "headwise+online_softmax"
+PAIRS = ((SEQUENCE, HEADWISE), (HEADWISE, "headwise+standard"))
+SAME_CODE = ((HEADWISE, "headwise(allgather)+online_softmax"), (SEQUENCE, "sequence(ring)+online_softmax"))
+
+
+class SequentialTest(unittest.TestCase):
+    ordering: list[Pool]
+    equal_code: list[Pool]
+    schedule: Schedule
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        run = read_run(RESULTS / "ordering" / "reference")
+        cls.ordering = [pool for pair in PAIRS for pool in pools_of(run, *pair)]
+        same = read_run(RESULTS / "aa" / "reference")
+        found = [pool for pair in SAME_CODE for pool in pools_of(same, *pair)]
+        found += long_series(ANALYSIS / "testdata" / "machine_noise.csv")
+        cls.equal_code = [found[index % len(found)] for index in range(FAMILY)]
+        cls.schedule = Schedule(LOOKS, FAMILY, CELLS_ERROR)
+
+    def wrong_studies(self, pools: list[Pool], ratio: float, wrong: tuple[int, ...], seed: int) -> float:
+        """The share of studies in which some comparison has a wrong word."""
+        replays = simulate(np.random.default_rng(seed), pools, math.log(ratio), self.schedule, MARGIN, STUDIES)
+        return float(np.mean(np.any([np.isin(one.words, wrong) for one in replays], axis=0)))
+
+    def test_there_are_enough_pools(self) -> None:
+        self.assertEqual(len(self.ordering), FAMILY)
+        self.assertGreaterEqual(len({id(pool) for pool in self.equal_code}), 10)
+
+    def test_any_wrong_word_is_rare(self) -> None:
+        """At 1.02 and its inverse neither side is faster by more than the margin: the worst case of that word."""
+        for seed, ratio in enumerate((1.0, 1.02, 1 / 1.02), start=1):
+            for name, pools in (("ordering", self.ordering), ("equal code", self.equal_code)):
+                with self.subTest(ratio=ratio, noise=name):
+                    share = self.wrong_studies(pools, ratio, (FASTER, SLOWER), seed)
+                    self.assertLessEqual(share, FAMILY_ERROR)
+
+    def test_equal_is_not_said_of_what_is_not(self) -> None:
+        for seed, ratio in enumerate((1.0201, 1 / 1.0201), start=11):
+            with self.subTest(ratio=ratio):
+                self.assertLessEqual(self.wrong_studies(self.ordering, ratio, (EQUAL,), seed), FAMILY_ERROR)
+
+    def test_two_per_cent_over_the_margin_is_found(self) -> None:
+        for seed, effect in enumerate((2 * math.log(1.02), -2 * math.log(1.02)), start=21):
+            replays = simulate(np.random.default_rng(seed), self.ordering, effect, self.schedule, MARGIN, STUDIES)
+            found = np.mean([one.words == (FASTER if effect > 0 else SLOWER) for one in replays])
+            self.assertGreaterEqual(found, 0.95)
+
+    def test_equal_code_is_called_equal_and_never_different(self) -> None:
+        replays = simulate(np.random.default_rng(31), self.equal_code, 0.0, self.schedule, MARGIN, STUDIES)
+        self.assertGreaterEqual(np.mean([one.words == EQUAL for one in replays]), 0.95)
+
+    def test_simultaneous_intervals_cover_together(self) -> None:
+        """In 95 % of the studies every interval reported holds the truth, whenever its comparison was decided."""
+        for seed, ratio in enumerate((1.0, 1.03), start=41):
+            replays = simulate(np.random.default_rng(seed), self.ordering, math.log(ratio), self.schedule, MARGIN, STUDIES)
+            truth = math.log(ratio)
+            missed = np.any([(one.low > truth) | (one.high < truth) for one in replays], axis=0)
+            self.assertLessEqual(np.mean(missed), FAMILY_ERROR)
+
+    def test_the_correction_is_needed(self) -> None:
+        """Mutation: without the shares for comparisons and looks, some word is wrong in most studies."""
+        careless = Schedule(LOOKS, 1, CELLS_ERROR * len(LOOKS))
+        replays = simulate(np.random.default_rng(51), self.ordering, math.log(1.02), careless, MARGIN, 100)
+        self.assertGreater(np.mean(np.any([one.words == FASTER for one in replays], axis=0)), 0.5)
+
+    def test_single_intervals_cover(self) -> None:
+        """Yuen's own 95 % interval on measured noise."""
+        generator = np.random.default_rng(61)
+        for launches in (5, 8, 16, 32):
+            covered = []
+            for pool in self.ordering[::5]:
+                values = pool.draw(generator, (2000, launches))
+                estimates = [TrimmedEstimate(row, launches) for row in values[:200]]
+                covered += [one.lower(0.025) <= 0 <= one.upper(0.025) for one in estimates]
+            self.assertTrue(0.93 <= np.mean(covered) <= 0.985, (launches, np.mean(covered)))
+
+    def test_the_simulated_rule_is_the_rule_that_judges_runs(self) -> None:
+        generator = np.random.default_rng(71)
+        rule = order_rule(MARGIN)
+        words = {Word.FASTER: FASTER, Word.SLOWER: SLOWER, Word.EQUAL: EQUAL, None: OPEN}
+        for launches in (9, 16, 40, 128):
+            for effect in (-0.05, -0.02, 0.0, 0.03):
+                values = self.ordering[7].draw(generator, (30, launches)) + effect
+                many = replay_many(values, self.schedule, MARGIN)
+                for index, row in enumerate(values):
+                    one = replay(self.schedule, launches, lambda count: TrimmedEstimate(row[:count], count), rule)
+                    self.assertEqual(words[one.decision], many.words[index])
+                    self.assertEqual(one.launches, many.launches[index])
+                    self.assertAlmostEqual(one.estimate.lower(self.schedule.level), many.low[index])
+
+
+if __name__ == "__main__":
+    unittest.main()
