@@ -43,11 +43,12 @@ class NextLaunchTest(unittest.TestCase):
         self.assertEqual(status, 0, err)
         return out
 
-    def manifest(self, launches: list[tuple[int, int | None]], **keys: Any) -> None:
+    def manifest(self, launches: list[tuple[int, int | None]], keys: dict[str, Any] | None = None) -> None:
         """A manifest alone: nothing else may be read."""
         content = {
             "schema_version": 3, "experiment": "e", "title": "t", "expect": [CLAIM], "looks": LOOKS,
-            "launches": [{"launch": launch, "exit_status": status} for launch, status in launches], **keys,
+            "launches": [{"launch": launch, "exit_status": status} for launch, status in launches],
+            **(keys or {}),
         }  # fmt: skip
         (self.directory / "manifest.json").write_text(json.dumps(content), encoding="utf-8")
 
@@ -60,7 +61,7 @@ class NextLaunchTest(unittest.TestCase):
         return path.read_text().splitlines() if path.exists() else None
 
     def test_between_looks_only_the_manifest_is_read(self) -> None:
-        for launches, wanted in (
+        cases: list[tuple[list[tuple[int, int | None]], int]] = [
             ([], 0),
             ([(0, 0)], 1),
             ([(0, 0), (1, 1)], 2),  # 1: some case was not right
@@ -70,7 +71,8 @@ class NextLaunchTest(unittest.TestCase):
             ([(0, 0), (1, None), (1001, 0)], 2),  # ended when it was gone on with
             ([(0, 0), (1, 0), (1001, None)], 1),
             ([(0, 0), (2, 0)], 1),
-        ):
+        ]
+        for launches, wanted in cases:
             with self.subTest(launches):
                 self.manifest(launches)
                 self.assertEqual(self.line(), f"launch {wanted}")
@@ -132,13 +134,13 @@ class NextLaunchTest(unittest.TestCase):
         self.assertEqual(self.line("--launches", "9"), "launch 3")
 
     def test_without_claims_there_is_nothing_to_look_at(self) -> None:
-        self.manifest([(launch, 0) for launch in range(8)], expect=[])
+        self.manifest([(launch, 0) for launch in range(8)], {"expect": []})
         self.assertEqual(self.next(), (0, "launch 8", ""))
-        self.manifest([(launch, 0) for launch in range(32)], expect=[])
+        self.manifest([(launch, 0) for launch in range(32)], {"expect": []})
         self.assertEqual(self.next(), (0, "done: the last look", ""))
 
     def test_a_plan_of_one_launch(self) -> None:
-        self.manifest([], looks=[1])
+        self.manifest([], {"looks": [1]})
         self.assertEqual(self.line(), "launch 0")
         self.write(cell(1.5, 512), launches=1, plan={"looks": [1]})
         _, out, err = self.next()
@@ -146,14 +148,15 @@ class NextLaunchTest(unittest.TestCase):
         self.assertIn("look 1 of 1 (1 launch): 0 of 1 comparisons decided, 1 cell open", err)
 
     def test_unusable_input_is_one_line(self) -> None:
-        for keys, problem in (
+        bad: list[tuple[dict[str, Any], str]] = [
             ({"looks": [8, 8]}, "'looks' must increase"),
             ({"looks": []}, "'looks' must be a list of positive whole numbers"),
             ({"looks": ["8"]}, "'looks' must be a list of positive whole numbers"),
             ({"launches": [{"launch": "x", "exit_status": 0}]}, "a launch has the id 'x'"),
             ({"schema_version": 9}, "schema_version 9 is unknown"),
-        ):
-            self.manifest([], **keys)
+        ]
+        for keys, problem in bad:
+            self.manifest([], keys)
             status, out, err = self.next()
             self.assertEqual((status, out, err.count("\n")), (2, "", 1))
             self.assertIn(problem, err)

@@ -6,6 +6,9 @@ whole run however long it went on, at FAMILY_ERROR: no assumption is made on how
 Group-sequential boundaries (O'Brien and Fleming 1979; Lan and DeMets 1983) would spend the same error a little better, but
 need a known joint distribution, which trimmed means over launches of unknown noise do not have.
 
+A look's share is in proportion to its launches. With equal shares, four looks find 95.9 % of the ratios 2 % over the margin, and
+with these 96.7 %, after 3 % more launches; and the first look, where Yuen's approximation is at its worst, risks least.
+
 Replay. The words are not stored: they follow from the data, and are found again by going through the looks in order on the
 first launches only. The first look that decides a comparison fixes its word, because there its cell was dropped.
 """
@@ -33,10 +36,10 @@ class Schedule:
     comparisons: int
     error: float
 
-    @property
-    def level(self) -> float:
-        """Of one one-sided hypothesis of one comparison at one look: its share for two sides, halved."""
-        return self.error / (max(self.comparisons, 1) * len(self.looks)) / 2
+    def level(self, launches: int) -> float:
+        """Of one one-sided hypothesis of one comparison: half of its share of the error at the look that comes next."""
+        look = next((look for look in self.looks if look >= launches), self.looks[-1])
+        return self.error / max(self.comparisons, 1) * look / sum(self.looks) / 2
 
     def evaluations(self, launches: int) -> list[int]:
         """Numbers of launches at which a comparison that has `launches` is judged.
@@ -62,6 +65,7 @@ class Replayed(Generic[Decision]):
     decision: Decision | None
     estimate: Estimate
     launches: int
+    level: float
 
 
 def replay(
@@ -74,7 +78,8 @@ def replay(
     evaluations = schedule.evaluations(launches) or [launches]
     for number in evaluations:
         found = estimate(number)
-        decision = decide(found, schedule.level)
+        level = schedule.level(number)
+        decision = decide(found, level)
         if decision is not None or number == evaluations[-1]:
-            return Replayed(decision, found, number)
+            return Replayed(decision, found, number, level)
     raise AssertionError("there is always a last evaluation")

@@ -69,7 +69,10 @@ class LooksTest(unittest.TestCase):
     def test_what_is_spent(self) -> None:
         self.assertAlmostEqual(CELLS_ERROR + REGIMES_ERROR, FAMILY_ERROR)
         schedule = Schedule((16, 32, 64, 128), 100, CELLS_ERROR)
-        self.assertAlmostEqual(schedule.level * 2 * 100 * 4, 0.04)
+        self.assertAlmostEqual(sum(2 * 100 * schedule.level(look) for look in schedule.looks), 0.04)
+        self.assertAlmostEqual(schedule.level(32), 2 * schedule.level(16))
+        self.assertEqual(schedule.level(17), schedule.level(32), "a run that stopped has the share it did not reach")
+        self.assertEqual(Schedule((5,), 1, 0.05).level(5), 0.025)
 
     def test_when_a_comparison_is_judged(self) -> None:
         schedule = Schedule((16, 32, 64), 1, 0.05)
@@ -92,15 +95,14 @@ class LooksTest(unittest.TestCase):
         open_still = replay(schedule, 20, lambda count: TrimmedEstimate([0.0, 0.1] * 10, count), decide)
         self.assertEqual((open_still.decision, open_still.launches), (None, 20))
 
-    def test_a_half_width_of_half_the_margin_decides_whatever_the_truth(self) -> None:
-        """The rule by which numbers of launches were chosen: no ratio is in a dead zone."""
+    def test_what_a_half_width_can_decide(self) -> None:
+        """Ratios nearer to the margin than the half-width stay open, whatever the number of launches; others do not."""
         rule = order_rule(0.02)
-        schedule = Schedule((4,), 1, 0.04)
+        level = Schedule((4,), 1, 0.04).level(4)
         for centre in np.linspace(-0.06, 0.06, 241):
-            values = centre + np.array([-1.0, 1.0, -1.0, 1.0])
-            reach = TrimmedEstimate(values, 4).upper(schedule.level) - centre
-            estimate = TrimmedEstimate(centre + (values - centre) * 0.0098 / reach, 4)
-            self.assertIsNotNone(rule(estimate, schedule.level), centre)
+            values = np.array([-1.0, 1.0, -1.0, 1.0])
+            estimate = TrimmedEstimate(centre + values * 0.0097 / TrimmedEstimate(values, 4).upper(level), 4)
+            self.assertEqual(rule(estimate, level) is None, abs(abs(centre) - math.log(1.02)) < 0.0097, centre)
 
 
 if __name__ == "__main__":

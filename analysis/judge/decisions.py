@@ -191,7 +191,7 @@ def decide_pair(candidate: Candidate, schedule: Schedule, margin: float) -> Pair
     if candidate.exact is not None:
         exact, word = candidate.exact, Word.NO_VOTE
         if candidate.votes:
-            word = rule_of(candidate.claim, margin)(exact, schedule.level) or Word.NOT_RESOLVED
+            word = rule_of(candidate.claim, margin)(exact, stats.ONE_SIDED_ERROR) or Word.NOT_RESOLVED
         return PairResult(comparison, word, candidate.reason, exact)
     if values is None:
         return PairResult(comparison, Word.NO_VOTE, candidate.reason, None)
@@ -206,9 +206,9 @@ def decide_pair(candidate: Candidate, schedule: Schedule, margin: float) -> Pair
     replayed = replay(schedule, launches, values.estimate, _skipping_one_launch(candidate, margin))
     found, flags = replayed.estimate, _flags(comparison, replayed.estimate)
     if replayed.decision is not None:
-        return PairResult(comparison, replayed.decision, "", found, schedule.level, values, flags)
-    reason = f"{width_text(found, schedule.level)} ({effort(found)})"
-    return PairResult(comparison, Word.NOT_RESOLVED, reason, found, schedule.level, values, flags)
+        return PairResult(comparison, replayed.decision, "", found, replayed.level, values, flags)
+    reason = f"{width_text(found, replayed.level)} ({effort(found)})"
+    return PairResult(comparison, Word.NOT_RESOLVED, reason, found, replayed.level, values, flags)
 
 
 def _skipping_one_launch(candidate: Candidate, margin: float) -> Decide:
@@ -250,5 +250,5 @@ def decide_pooled(results: Sequence[PairResult], claim: Claim, schedule: Schedul
     )
     found = replayed.estimate
     word = replayed.decision or Word.NOT_RESOLVED
-    reason = "" if replayed.decision else f"{width_text(found, schedule.level)} ({effort(found)})"
-    return PairResult(results[0].comparison, word, reason, found, schedule.level)
+    reason = "" if replayed.decision else f"{width_text(found, replayed.level)} ({effort(found)})"
+    return PairResult(results[0].comparison, word, reason, found, replayed.level)

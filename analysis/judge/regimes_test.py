@@ -21,7 +21,8 @@ def cell(ratio: float, contract: str = "native", seq_len: int = 512, model: str 
 
 def judge(cells: Sequence[Cell], claim: dict[str, Any] = CLAIM, wanted: list[str] | None = None, **options: Any) -> RunVerdict:
     with tempfile.TemporaryDirectory() as directory:
-        synthetic_run.write_run(Path(directory), cells, [claim], **({"launches": 16, "rounds": 3} | options))
+        settings: dict[str, Any] = {"launches": 16, "rounds": 3} | options
+        synthetic_run.write_run(Path(directory), cells, [claim], **settings)
         return judge_run(read_run(Path(directory)), wanted)
 
 

@@ -141,7 +141,7 @@ def same_code(verdict: RunVerdict, ranks: str) -> str:
     if not chosen:
         return "nothing was measured"
     ordered = sorted(chosen, key=lambda pair: pair.ratio or 0.0)
-    voting = Counter(pair.word for pair in chosen if pair.word is not Word.NO_VOTE)
+    voting: Counter[Word] = Counter(pair.word for pair in chosen if pair.word is not Word.NO_VOTE)
     words = ", ".join(f"{voting[word]} {word}" for word in MARKS if voting[word])
     return f"{count(len(chosen), 'ratio')} from {precise_pair(ordered[0])} to {precise_pair(ordered[-1])}" + (f" ({words})" if words else "")
 

@@ -114,7 +114,7 @@ def done_launches(manifest: Mapping[str, Any], path: Path) -> set[int]:
     """Launches whose last attempt has ended by itself, with every case right (0) or not (1)."""
     last: dict[int, tuple[int, Any]] = {}
     for entry in launch_entries(manifest, path):
-        attempt = entry.get("launch")
+        attempt: Any = entry.get("launch")
         _require(_is_whole(attempt) and attempt >= 0, path, f"a launch has the id {attempt!r}, which is no whole number")
         unit = attempt % LAUNCH_ID_STEP
         if unit not in last or attempt >= last[unit][0]:

@@ -1,8 +1,11 @@
 """Noise between launches, measured, and whole sequential runs made of it. For tests only.
 
-A pool is what one fresh launch with one round can show of a comparison that has no effect: every paired log ratio of its
-rounds, over several launches, each launch as likely as the others. So what stays the same within a launch is in it, and heavy
-tails are. It is centred on its own 20 % trimmed mean, which is what the estimate over launches is an estimate of.
+A pool is a cell of a run without its effect: the logarithms of both sides' times, launch by launch, round by round. A fresh
+launch is drawn by drawing one of the measured launches, then rounds within it for both sides together, and has the value that
+judge/launch_values.py gives it, the ratio of lower quartiles. What stays the same within a launch and what bursts for a round
+are both in it. A few launches of a few rounds give a few values only, and a test far out in the tails would be a test of these;
+so each draw is moved by a normal kernel (smoothed bootstrap: Silverman and Young, Biometrika 74 (1987) 469-479; bandwidth by
+Silverman's rule). Pools are centred on their own 20 % trimmed mean, which is what the estimate over launches is an estimate of.
 
 Replays are vectorised over studies; sequential_test.py shows that they are the rule that judges runs.
 """
@@ -25,56 +28,70 @@ from analysis.read.read_run import Run
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
+Block = tuple[FloatArray, FloatArray]  # one launch: logarithms of the slow and of the fast side's times, by round
+
+# Of a drawn launch: what a lower quartile needs.
+ROUNDS = 3
+_LAUNCHES = 60000
 
 # Words of a replay.
 OPEN, FASTER, SLOWER, EQUAL = range(4)
 
 
-@dataclass(frozen=True)
 class Pool:
-    values: FloatArray
-    weights: FloatArray
+    """Fresh launches of one comparison: a store of their values, drawn once."""
+
+    def __init__(self, blocks: Sequence[Block]) -> None:
+        rounds = np.array([len(slow) for slow, _ in blocks])
+        times = np.zeros((2, len(blocks), int(rounds.max())))
+        for index, both in enumerate(blocks):
+            for side, logs in enumerate(both):
+                times[side, index, : len(logs)] = logs
+        generator = np.random.default_rng(int(rounds.sum()))
+        launch = generator.integers(0, len(blocks), _LAUNCHES)[:, np.newaxis]
+        chosen = (generator.random((_LAUNCHES, ROUNDS)) * rounds[launch]).astype(np.int64)
+        # The lower quartile of three lies half way between the two smallest.
+        slow, fast = (np.mean(np.sort(side[launch, chosen], axis=-1)[:, :2], axis=-1) for side in times)
+        values = slow - fast
+        high, low = np.quantile(values, [0.75, 0.25])
+        kernel = 0.9 * min(float(np.std(values)), float(high - low) / 1.34) * float(rounds.sum()) ** -0.2
+        values += kernel * generator.normal(size=_LAUNCHES)
+        self._values = np.asarray(values - trimmed(values).centre, dtype=np.float64)
+
+    @property
+    def mean(self) -> float:
+        """Not trimmed, so not zero."""
+        return float(np.mean(self._values))
 
     def draw(self, generator: np.random.Generator, shape: tuple[int, ...]) -> FloatArray:
-        """Independent launches."""
-        return np.asarray(generator.choice(self.values, shape, p=self.weights), dtype=np.float64)
-
-
-def make_pool(launches: Sequence[FloatArray]) -> Pool:
-    """Of the log ratios of some launches."""
-    values = np.concatenate(launches)
-    weights = np.concatenate([np.full(len(one), 1 / len(one) / len(launches)) for one in launches])
-    order = np.argsort(values)
-    values, weights = values[order], weights[order]
-    # The trimmed mean of the distribution: what lies between its fifths.
-    upper = np.cumsum(weights)
-    kept = np.clip(np.minimum(upper, 0.8) - np.maximum(upper - weights, 0.2), 0.0, None)
-    return Pool(values - float(np.sum(kept * values) / np.sum(kept)), weights)
+        """The values of so many launches."""
+        return np.asarray(self._values[generator.integers(0, _LAUNCHES, shape)], dtype=np.float64)
 
 
 def pools_of(run: Run, fast: str, slow: str, ranks: str = "2") -> list[Pool]:
-    """One per cell of a run that measured both variants in several launches."""
+    """One per cell of a run whose launches measured both variants, each in as many rounds as a drawn launch has or more."""
     times: dict[str, dict[int, dict[str, dict[int, float]]]] = {}
     for case in run.cases:
         if case.factors["ranks"] == ranks and case.variant in (fast, slow):
             rows = run.samples.get((case.launch, case.case), [])
-            found = {row.round: time for row in rows if row.status == "ok" and (time := row.metrics["time_s"])}
+            found = {row.round: math.log(time) for row in rows if row.status == "ok" and (time := row.metrics["time_s"])}
             times.setdefault(case.cell, {}).setdefault(case.unit, {})[case.variant] = found
     pools = []
     for launches in times.values():
-        blocks = [
-            np.array([math.log(both[slow][n] / both[fast][n]) for n in sorted(set(both[slow]) & set(both[fast]))])
-            for both in launches.values() if len(both) == 2
-        ]  # fmt: skip
-        blocks = [block for block in blocks if len(block)]
-        if len(blocks) > 1:
-            pools.append(make_pool(blocks))
+        blocks = [_block(both[slow], both[fast]) for both in launches.values() if len(both) == 2]
+        if len(blocks) > 1 and min(len(one) for one, _ in blocks) >= ROUNDS:
+            pools.append(Pool(blocks))
     return pools
+
+
+def _block(slow: dict[int, float], fast: dict[int, float]) -> Block:
+    common = sorted(set(slow) & set(fast))
+    return np.array([slow[number] for number in common]), np.array([fast[number] for number in common])
 
 
 def long_series(path: Path) -> list[Pool]:
     """Of machine_noise.csv: one launch of many rounds, so without what differs between launches."""
-    return [make_pool([series]) for series in read_noise(path)]
+    return [Pool([(series, np.zeros(len(series)))]) for series in read_noise(path)]
 
 
 @dataclass(frozen=True)
@@ -97,7 +114,7 @@ def replay_many(values: FloatArray, schedule: Schedule, margin: float) -> Replay
     for look in schedule.evaluations(launches):
         going = words == OPEN
         found = trimmed(values[going, :look])
-        reach = -float(special.stdtrit(found.freedom, schedule.level)) * found.error
+        reach = -float(special.stdtrit(found.freedom, schedule.level(look))) * found.error
         below, above = found.centre - reach, found.centre + reach
         decided = np.where(below >= limit, FASTER, np.where(above <= -limit, SLOWER, OPEN))
         decided = np.where((decided == OPEN) & (below >= -limit) & (above <= limit), EQUAL, decided)
