@@ -12,7 +12,7 @@ from analysis.judge.regimes import RegimeResult, factor_label, regime_label, vot
 from analysis.judge.verdicts import ClaimResult
 from analysis.judge.words import DECIDED, Word
 from analysis.show.text_table import format_columns
-from analysis.show.verdict_phrases import MARKS, Ends, bounded, percent, phrase, ranks_label, short_names
+from analysis.show.verdict_phrases import MARKS, Ends, bounded, half_width_text, percent, phrase, ranks_label, short_names
 
 _COLUMN_AXES = ("seq_len", "batch")
 
@@ -149,12 +149,37 @@ def sentences(result: ClaimResult, pair: int, margin: float) -> list[str]:
     shown = make_map(result, pair)
     ranks = ranks_label([c.factors.get("ranks", "") for c in result.voting]) if "ranks" not in result.axes else ""
     found = []
+    silent = [row for row in shown.rows if _is_silent(row)]
     for row in shown.rows:
+        if row in silent and len(shown.rows) > 1:
+            continue
         text = _row_phrases(row, shown, short_names(result.claim, pair), margin)
         where = ", ".join(part for part in (ranks, "" if row.label == "all cells" else row.label) if part)
         if text:
             found.append(f"{where}: {text}." if where else f"{text[0].upper()}{text[1:]}.")
+    if silent and len(shown.rows) > 1:
+        found.append(_silence(silent, shown, ranks))
     return found
+
+
+def _known(row: MapRow) -> list[Entry]:
+    return [*row.entries.values(), *([row.whole] if row.whole is not None else [])]
+
+
+def _is_silent(row: MapRow) -> bool:
+    """Whether nothing in it is resolved."""
+    entries = _known(row)
+    return bool(entries) and all(entry.word is Word.NOT_RESOLVED or set(entry.marks) == {"?"} for entry in entries)
+
+
+def _silence(rows: Sequence[MapRow], shown: RegimeMap, ranks: str) -> str:
+    """One sentence for all rows in which nothing is resolved."""
+    ends = [entry.ends for row in rows for entry in _known(row) if bounded(entry.ends) and entry.ends is not None]
+    widths = sorted(ends, key=lambda pair: pair[1] / pair[0])
+    best = f"; the best known ratio is known to {half_width_text(widths[0])}" if widths else ""
+    which = ": " + "; ".join(row.label for row in rows) if len(rows) <= 3 else ""
+    where = "in any regime" if len(rows) == len(shown.rows) else f"in {len(rows)} of {len(shown.rows)} regimes{which}"
+    return f"{ranks}: not resolved {where}{best}." if ranks else f"Not resolved {where}{best}."
 
 
 def format_entry(entry: Entry | None) -> str:

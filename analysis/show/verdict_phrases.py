@@ -28,7 +28,7 @@ _SPOKEN = {"headwise": "head-wise", "online_softmax": "online softmax", "row_blo
 def legend(margin: float) -> str:
     return (
         f"+ faster as claimed  - slower  = equal within {percent(margin)} %  # differs  ? not resolved  "
-        "~ estimate only  x no vote"
+        "~ estimate  x no vote"
     )
 
 
