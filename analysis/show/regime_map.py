@@ -127,9 +127,10 @@ def _runs(row: MapRow) -> list[tuple[Word, list[str]]]:
 
 
 def _row_phrases(row: MapRow, shown: RegimeMap, names: tuple[str, str], margin: float) -> str:
+    whole = row.whole
     alone = not row.entries or any(entry.marks for entry in row.entries.values())
-    if alone or (row.whole is not None and row.whole.word in DECIDED and len({e.word for e in row.entries.values()}) > 1):
-        whole = row.whole
+    # What the cells say together is said where they do not say it one by one.
+    if alone or (whole is not None and whole.word in DECIDED and {e.word for e in row.entries.values()} != {whole.word}):
         if whole is None:
             return ""
         return phrase(whole.word, names, whole.ratio, whole.ends, margin) + (" over all its cells" if row.entries else "")

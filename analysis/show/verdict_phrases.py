@@ -27,7 +27,7 @@ _SPOKEN = {"headwise": "head-wise", "online_softmax": "online softmax", "row_blo
 
 def legend(margin: float) -> str:
     return (
-        f"+ faster as claimed  - slower  = equal within {percent(margin)} %  # differs  ? not resolved  "
+        f"+ as claimed  - slower  = equal within {percent(margin)} %  # differs  ? not resolved  "
         "~ estimate  x no vote"
     )
 
