@@ -282,6 +282,8 @@ class Interval:
     high: float
 
     def __str__(self) -> str:
+        if not (math.isfinite(self.low) and math.isfinite(self.high)):
+            return f"{self.centre:.3f} [no interval]"
         return f"{self.centre:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
