@@ -82,7 +82,7 @@ def make_map(result: ClaimResult, pair: int) -> RegimeMap:
         columns = _in_order([value for entries in groups.values() for value in entries])
         rows = [MapRow(label, {c: entries[c] for c in columns if c in entries}, None) for label, entries in groups.items()]
         return RegimeMap(column, columns, rows)
-    column = next((name for name in _COLUMN_AXES if name in result.rows), "")
+    column = next((name for name in (*_COLUMN_AXES, *result.rows[-1:]) if name in result.rows), "")
     values = [cell.factors.get(column, "") for regime in regimes for cell in regime.cells if pair in cell.pairs]
     columns = _in_order(values) if column else []
     for regime in regimes:
@@ -98,6 +98,8 @@ def make_map(result: ClaimResult, pair: int) -> RegimeMap:
 def _place(values: Sequence[str], columns: Sequence[str], axis: str) -> str:
     """'at 512 tokens', 'from 2048 tokens on', 'up to 1024 tokens', 'from 512 to 2048 tokens'."""
     first, last = values[0], values[-1]
+    if axis not in _COLUMN_AXES:
+        return f"with {' and '.join(factor_label(axis, value) for value in values)}"
     if len(values) == 1:
         return f"at {factor_label(axis, first)}"
     if len(values) == len(columns):
@@ -133,8 +135,10 @@ def _row_phrases(row: MapRow, shown: RegimeMap, names: tuple[str, str], margin: 
     if alone or (whole is not None and whole.word in DECIDED and {e.word for e in row.entries.values()} != {whole.word}):
         if whole is None:
             return ""
-        return phrase(whole.word, names, whole.ratio, whole.ends, margin) + (" over all its cells" if row.entries else "")
-    parts = []
+        text = phrase(whole.word, names, whole.ratio, whole.ends, margin) + (" over all its cells" if row.entries else "")
+        return f"estimate of one launch, {text}" if whole.word is Word.ESTIMATE_ONLY else text
+    only = all(entry.word is Word.ESTIMATE_ONLY for entry in row.entries.values())
+    parts = ["estimate of one launch"] if only else []
     for word, columns in _runs(row):
         entries = [row.entries[column] for column in columns]
         ratio = entries[0].ratio if len(entries) == 1 else None

@@ -111,9 +111,18 @@ def phrase(word: Word, names: tuple[str, str], ratio: float | None, ends: Ends |
     if word is Word.NOT_RESOLVED:
         return f"not resolved: {half_width_text(ends)}"
     if word is Word.ESTIMATE_ONLY:
-        known = f" {format_interval(ratio, ends)}" if ratio is not None else ""
-        return f"estimate only{known}"
+        return _estimate(names, ratio, margin)
     return "differs from cell to cell" if word is Word.DIFFERS else str(word)
+
+
+def _estimate(names: tuple[str, str], ratio: float | None, margin: float) -> str:
+    """Without an interval: that of one launch says nothing about the next."""
+    if ratio is None:
+        return "estimate only"
+    ahead, by = (names[0], ratio) if ratio >= 1 else (names[1], 1 / ratio)
+    if by < 1 + margin:
+        return "about equal"
+    return f"{ahead} ahead by about {percent(by - 1)} %" if by < 2 else f"{ahead} about {by:.1f} times as fast"
 
 
 def ranks_label(values: Sequence[str]) -> str:

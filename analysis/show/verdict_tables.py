@@ -100,11 +100,13 @@ def format_controls(controls: ControlSummary, margin: float) -> list[str]:
     same_ranks = len(controls.copies)
     kinds = [f"{same_ranks} cop{'y' if same_ranks == 1 else 'ies'} at the same ranks" if same_ranks else "",
              f"{controls.count - same_ranks} at one rank" if controls.count > same_ranks else ""]  # fmt: skip
+    spread = f"{_signed(biases[0])} %"
+    if len(biases) > 1:
+        spread = f"{_signed(biases[0])} to {_signed(biases[-1])} % with a standard deviation of {100 * controls.spread:.2f} %"
     state = f"FAILED, {len(controls.failed)} declared different" if controls.failed else "passed, none declared different"
     text = (
         f"A/A control: {state}. {controls.count} pair{'s' if controls.count > 1 else ''} of equal code "
-        f"({', '.join(kind for kind in kinds if kind)}) differ by {_signed(biases[0])} to {_signed(biases[-1])} %, "
-        f"standard deviation {100 * controls.spread:.2f} %; the margin is {percent(margin)} %."
+        f"({', '.join(kind for kind in kinds if kind)}), different by {spread}; the margin is {percent(margin)} %."
     )
     lines = [wrap(text, 2, 4)]
     for result in controls.failed:

@@ -81,7 +81,10 @@ class SentencesTest(unittest.TestCase):
     def test_one_launch_is_said_to_be_an_estimate(self) -> None:
         text = self.first_lines(lengths({512: 1.1}), PAIR, launches=1, rounds=30)
         self.assertIn("OPEN, because one launch gives estimates, no verdict.", text)
-        self.assertRegex(text, r"Two ranks: estimate only 1\.\d+ \[1\.\d+, 1\.\d+\] at 512 tokens\.|Two ranks: estimate only 1\.\d+ \[")
+        self.assertRegex(text, r"Two ranks: estimate of one launch, sequence ahead by about (9\.\d|10) %\.")
+        several = lengths({512: 1.1, 1024: 1.001, 2048: 3.0})
+        text = self.first_lines(several, PAIR, launches=1, rounds=30)
+        self.assertRegex(text, r"about 10 % at 512 tokens, about equal at 1024 tokens, sequence about 3\.0 times as fast at 2048 tokens\.")
 
     def test_a_pair_is_told_by_the_claim_about_it_alone(self) -> None:
         cells = [Cell({SEQUENCE: 1.0, HEADWISE: 1.1, STANDARD: 1.3})]
@@ -112,7 +115,7 @@ class ReportTest(unittest.TestCase):
             "Where ranks = 2.",
             "Answer: REFUTED. 8 slower, 8 not resolved of 16 voting cells, 8 without a vote.",
             "How sure: 16 launches behind each comparison. The chance that any word below is wrong is at most 5 %, over the 32 comparisons",
-            "A/A control: passed, none declared different. 16 pairs of equal code (16 at one rank) differ by",
+            "A/A control: passed, none declared different. 16 pairs of equal code (16 at one rank), different by",
             "the margin is 2 %",
             "qwen3-0.6b, native, causal",
             "B/A ? not resolved: +-0.",
