@@ -3,9 +3,9 @@
 Everything works on natural logarithms of ratios, because ratios multiply: a variant that is 2 % slower in one
 round and 2 % faster in the next has no effect, and only logarithms average that to zero. An estimate knows three
 things: its centre, its one-sided confidence bounds at any error level, and (the inverse of the bounds) the
-one-sided p-value of a hypothesis. Verdicts, Holm's correction and the detectable ratio need nothing else.
+one-sided p-value of a hypothesis. Words and their correction need nothing else.
 
-Three estimates, by what was measured:
+Three estimates, by what was measured (a fourth, over launches that may be far off, is in trimmed_mean.py and behind the verdicts):
 
 RoundsEstimate    one launch, ratios paired within rounds. The median of the rounds, with the order-statistic
                   interval (the sign test inverted), interpolated between order statistics after Hettmansperger
@@ -33,13 +33,10 @@ from scipy import special
 
 FloatArray = npt.NDArray[np.float64]
 
-# Differences below one per cent are called equivalent: nobody chooses a strategy for less.
+# Of the rule that chooses the number of rounds (SAMPLE_SIZE.md); that of the verdicts is the experiment's (read/plan.py).
 MARGIN = 0.01
 # Error of one side of the 95 % interval.
 ONE_SIDED_ERROR = 0.025
-# The stated detectable ratio is found with this probability.
-POWER = 0.95
-
 PILOT_ROUNDS = 10
 MINIMUM_ROUNDS = 15
 MAXIMUM_ROUNDS = 200
@@ -291,38 +288,6 @@ def interval_of(estimate: Estimate, scale: Callable[[float], float] = ratio_of) 
     """As ratios, or on the (rising) scale given. Too few rounds give no bounds: a ratio's are then 0 and infinity."""
     low, high = estimate.lower(ONE_SIDED_ERROR), estimate.upper(ONE_SIDED_ERROR)
     return Interval(scale(low), scale(estimate.centre), scale(high))
-
-
-def detectable_ratio(estimate: Estimate, error: float = ONE_SIDED_ERROR, margin: float = MARGIN) -> float:
-    """The smallest true ratio that data like these would have shown to exceed 1 + margin, with probability POWER.
-
-    Shift the data so that the truth is D. *holds* is found when the lower bound L(error) exceeds log(1 + margin).
-    With truth t of the unshifted data, log D - log(1 + margin) = U(1 - POWER) - L(error) gives L + (log D - t) >
-    log(1 + margin) exactly when U(1 - POWER) > t, and that has probability POWER by the definition of an upper
-    bound. So the statement needs no assumption beyond those of the bounds themselves.
-    """
-    return (1 + margin) * ratio_of(estimate.upper(1 - POWER) - estimate.lower(error))
-
-
-@dataclass(frozen=True)
-class HolmDecision:
-    rejected: bool
-    level: float  # the level this p-value was compared with
-
-
-def holm(p_values: Sequence[float], error: float = ONE_SIDED_ERROR) -> list[HolmDecision]:
-    """Holm's step-down test: the probability of any wrong rejection among all p-values is at most `error`."""
-    count = len(p_values)
-    order = sorted(range(count), key=lambda index: p_values[index])
-    decisions: list[HolmDecision] = [HolmDecision(False, error)] * count
-    level = error / max(count, 1)
-    rejecting = True
-    for step, index in enumerate(order):
-        if rejecting:
-            level = error / (count - step)
-            rejecting = p_values[index] <= level
-        decisions[index] = HolmDecision(rejecting, level)
-    return decisions
 
 
 def noise_from_pilot(log_ratios: Sequence[float] | FloatArray) -> float:

@@ -15,8 +15,10 @@ import numpy as np
 from scipy import special
 
 from analysis.estimate.looks import CELLS_ERROR, FAMILY_ERROR, Schedule, replay
+from analysis.estimate.paired_statistics import RoundsEstimate
 from analysis.estimate.trimmed_mean import FloatArray, Trimmed, TrimmedEstimate, trimmed
 from analysis.judge.decisions import order_rule
+from analysis.judge.verdicts import judge_run
 from analysis.judge.words import Word
 from analysis.read.read_run import read_run
 from analysis.testing.launch_noise import EQUAL, FASTER, OPEN, SLOWER, Pool, long_series, pools_of, replay_many, simulate
@@ -94,6 +96,19 @@ class SequentialTest(unittest.TestCase):
         careless = Schedule(LOOKS, 1, CELLS_ERROR * len(LOOKS))
         replays = simulate(np.random.default_rng(51), self.ordering, math.log(1.02), careless, MARGIN, 100)
         self.assertGreater(np.mean(np.any([one.words == FASTER for one in replays], axis=0)), 0.5)
+
+    def test_the_rounds_of_one_launch_know_only_their_launch(self) -> None:
+        """Why one launch on several ranks gives no word: on equal code its 95 % intervals exclude 1 far too often."""
+        verdict = judge_run(read_run(RESULTS / "aa" / "reference"))
+        excluded = total = 0
+        for pair in verdict.voting_pairs().values():
+            assert pair.values is not None
+            for slow, fast in pair.values.launches:
+                alone = RoundsEstimate(np.subtract(slow, fast))
+                excluded += not alone.lower(0.025) <= 0 <= alone.upper(0.025)
+                total += 1
+        self.assertEqual(total, 30)
+        self.assertGreaterEqual(excluded, 6)  # 1.5 if they covered
 
     def test_single_intervals_cover(self) -> None:
         """Yuen's 95 % interval on measured noise. Student's misses more often, and far more often at the levels in use."""

@@ -54,19 +54,6 @@ def coverage(simulate: Simulate, truth: float, replicates: int, seed: int) -> fl
 
 
 def share_found(simulate: Simulate, replicates: int, seed: int) -> float:
-    """How often the verdict is *holds*."""
+    """How often the lower bound lies above the margin."""
     generator = np.random.default_rng(seed)
     return sum(simulate(generator).p_above(LOG_MARGIN) <= stats.ONE_SIDED_ERROR for _ in range(replicates)) / replicates
-
-
-def share_found_at_stated_size(simulate: Simulate, replicates: int, seed: int) -> float:
-    """How often data with no effect would be *holds* had the ratio been the one they state as detectable."""
-    generator = np.random.default_rng(seed)
-    found = stated = 0
-    for _ in range(replicates):
-        estimate = simulate(generator)
-        lower = estimate.lower(stats.ONE_SIDED_ERROR)
-        if math.isfinite(lower):
-            stated += 1
-            found += lower + math.log(stats.detectable_ratio(estimate)) > LOG_MARGIN
-    return found / stated
