@@ -196,6 +196,10 @@ class LooksTest(unittest.TestCase):
         crowd = judge([pair_cell(1.0285)] + [pair_cell(1.02, seq_len=n) for n in range(1, 400)], seed=1, launches=8)
         self.assertEqual(only_pair(crowd).word, Word.NOT_RESOLVED)
 
+    def test_a_look_at_one_launch_decides_nothing(self) -> None:
+        pair = only_pair(judge([pair_cell(1.5)], rounds=60, plan={"looks": [1, 16]}))
+        self.assertEqual((pair.word, pair.launches), (Word.FASTER, 16))
+
     def test_open_cells(self) -> None:
         cells = [pair_cell(1.2, seq_len=512), pair_cell(1.02, seq_len=1024), pair_cell(1.0, seq_len=2048)]
         self.assertEqual(judge_all(cells).open_cells(), ["cell001"])

@@ -106,7 +106,6 @@ def numbers(run: Run, verdict: RunVerdict, result: ClaimResult) -> str:
         "VotingCells": str(len(result.voting)),
         "SilentCells": str(len(result.cells) - len(result.voting)),
         **{f"{name}Cells": str(sum(result.counts[word] for word in words)) for name, words in _COUNTED.items()},
-        "DecidedCells": str(len(result.decided)),
         "Regimes": str(len(result.regimes)),
         "Launches": _span(launches),
         "Rounds": _span(rounds),
