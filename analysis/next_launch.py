@@ -58,7 +58,7 @@ def progress(verdict: RunVerdict, looks: Sequence[int], done: int, cells: Sequen
     decided = sum(1 for pair in pairs if pair.word in DECIDED)
     left = looks[-1] - done if cells else 0
     what = f"{len(cells)} cell{'' if len(cells) == 1 else 's'}"
-    going = f"{what} go on, at most {left} more launch{'' if left == 1 else 'es'}" if left else f"{what} open"
+    going = f"{what} {'goes' if len(cells) == 1 else 'go'} on, at most {left} more launch{'' if left == 1 else 'es'}" if left else f"{what} open"
     return (
         f"look {looks.index(done) + 1} of {len(looks)} ({done} launch{'' if done == 1 else 'es'}): "
         f"{decided} of {len(pairs)} comparisons decided, {going}"

@@ -82,7 +82,7 @@ class NextLaunchTest(unittest.TestCase):
         self.write(cell(1.2, 512), cell(1.02, 1024), cell(1.0, 2048), launches=8)
         status, out, err = self.next()
         self.assertEqual((status, out), (0, "launch 8"))
-        self.assertEqual(err, "look 1 of 3 (8 launches): 2 of 3 comparisons decided, 1 cell go on, at most 24 more launches\n")
+        self.assertEqual(err, "look 1 of 3 (8 launches): 2 of 3 comparisons decided, 1 cell goes on, at most 24 more launches\n")
         self.assertEqual(self.open_cells(), ["cell001"])
 
     def test_rows_of_a_launch_that_is_going_on_are_not_part_of_a_look(self) -> None:
@@ -107,7 +107,7 @@ class NextLaunchTest(unittest.TestCase):
         self.write(cell(1.2, 512), cell(1.02, 1024), launches=16, dropped={0: 8})
         _, out, err = self.next()
         self.assertEqual(out, "launch 16")
-        self.assertIn("look 2 of 3 (16 launches): 1 of 2 comparisons decided, 1 cell go on, at most 16 more launches", err)
+        self.assertIn("look 2 of 3 (16 launches): 1 of 2 comparisons decided, 1 cell goes on, at most 16 more launches", err)
 
     def test_everything_is_decided(self) -> None:
         self.write(cell(1.2, 512), cell(1.0, 1024), launches=8)

@@ -103,6 +103,13 @@ class BlocksEstimateTest(unittest.TestCase):
         self.assertLess(estimate.p_below(0.8), 1e-6)
 
 
+class IntervalTest(unittest.TestCase):
+    def test_an_interval_without_bounds_says_so(self) -> None:
+        """'[0.000, inf]' was printed for three rounds."""
+        self.assertEqual(str(stats.interval_of(stats.RoundsEstimate([0.0, 0.1, 0.2]))), "1.105 [no interval]")
+        self.assertEqual(str(stats.Interval(0.98, 1.0, 1.02)), "1.000 [0.980, 1.020]")
+
+
 class RequiredRoundsTest(unittest.TestCase):
     def test_formula(self) -> None:
         """The runner's C++ test has the same table (src/experiment)."""
