@@ -65,7 +65,7 @@ def findings(records: Mapping[str, Record]) -> str:
     """What is decided on each link, as a list."""
     lines = []
     for link, record in records.items():
-        found = [s for s in sentences(_claim(record), PAIR, record.judged.margin) if "faster" in s or "equal" in s]
+        found = [s for s in sentences(_claim(record), PAIR, record.judged.margin) if "faster by" in s or "equal within" in s]
         lines += [f"- {LINKS[link]}: {sentence}" for sentence in found] or [f"- {LINKS[link]}: nothing is decided."]
     return "\n".join(lines)
 
