@@ -5,7 +5,7 @@ round and 2 % faster in the next has no effect, and only logarithms average that
 things: its centre, its one-sided confidence bounds at any error level, and (the inverse of the bounds) the
 one-sided p-value of a hypothesis. Words and their correction need nothing else.
 
-Three estimates, by what was measured (a fourth, over launches that may be far off, is in trimmed_mean.py and behind the verdicts):
+Estimates by what was measured; the one over several launches is in trimmed_mean.py:
 
 RoundsEstimate    one launch, ratios paired within rounds. The median of the rounds, with the order-statistic
                   interval (the sign test inverted), interpolated between order statistics after Hettmansperger
@@ -13,10 +13,6 @@ RoundsEstimate    one launch, ratios paired within rounds. The median of the rou
                   No distribution is assumed. The order of variants within a round is random, so drift shared by
                   the variants leaves the ratios independent; where dependence is seen all the same (signs of
                   neighbouring rounds agree too often), levels are corrected for it.
-LaunchesEstimate  several launches. Placement of pages and processes differs from launch to launch and not from
-                  round to round, so the launch is the unit that was replicated: Student's interval over the
-                  launches' medians. A bootstrap that resamples five launches covers about 83 % where it should
-                  cover 95 % (shown in the tests); Student's interval has the right size even for two.
 BlocksEstimate    one launch, two blocks of rounds measured at different moments (for example two ISAs). Nothing
                   pairs them, so the bounds of both medians are combined by Bonferroni's inequality.
 """
@@ -157,42 +153,6 @@ class RoundsEstimate:
 
     def p_below(self, limit: float) -> float:
         return _shift_level(_order_p_above(self._mirrored, -limit), 1 / self.inflation)
-
-
-class LaunchesEstimate:
-    """Mean of the launches' median log ratios, with Student's interval over the launches."""
-
-    method = "mean of launch medians, Student over launches"
-
-    def __init__(self, launch_medians: Sequence[float] | FloatArray, rounds: int) -> None:
-        medians = np.asarray(launch_medians, dtype=np.float64)
-        if medians.size < 2:
-            raise ValueError("Student's interval needs at least two launches")
-        self.launches = len(medians)
-        self.rounds = rounds
-        self.centre = float(np.mean(medians))
-        self._freedom = self.launches - 1
-        self._error_of_mean = float(np.std(medians, ddof=1)) / math.sqrt(self.launches)
-
-    def _reach(self, error: float) -> float:
-        return -float(special.stdtrit(self._freedom, error)) * self._error_of_mean
-
-    def lower(self, error: float) -> float:
-        return self.centre - self._reach(error)
-
-    def upper(self, error: float) -> float:
-        return self.centre + self._reach(error)
-
-    def _p(self, distance: float) -> float:
-        if self._error_of_mean == 0.0:
-            return 0.0 if distance > 0 else 1.0
-        return float(special.stdtr(self._freedom, -distance / self._error_of_mean))
-
-    def p_above(self, limit: float) -> float:
-        return self._p(self.centre - limit)
-
-    def p_below(self, limit: float) -> float:
-        return self._p(limit - self.centre)
 
 
 class BlocksEstimate:

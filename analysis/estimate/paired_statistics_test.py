@@ -72,26 +72,6 @@ class RoundsEstimateTest(unittest.TestCase):
         self.assertEqual(estimate.p_above(0.1), 1.0)
 
 
-class LaunchesEstimateTest(unittest.TestCase):
-    def test_student_interval(self) -> None:
-        """Means and t quantile by hand: t(4, 0.975) = 2.7764."""
-        medians = [0.01, 0.02, 0.03, 0.04, 0.05]
-        estimate = stats.LaunchesEstimate(medians, 150)
-        reach = 2.7764451 * math.sqrt(0.00025 / 5)
-        self.assertAlmostEqual(estimate.lower(0.025), 0.03 - reach, places=7)
-        self.assertAlmostEqual(estimate.upper(0.025), 0.03 + reach, places=7)
-        self.assertAlmostEqual(estimate.p_above(0.03 - reach), 0.025, places=7)
-        self.assertAlmostEqual(estimate.p_below(0.03 + reach), 0.025, places=7)
-
-    def test_identical_launches(self) -> None:
-        estimate = stats.LaunchesEstimate([0.02, 0.02, 0.02], 30)
-        self.assertEqual((estimate.p_above(0.01), estimate.p_above(0.02), estimate.p_below(0.03)), (0.0, 1.0, 0.0))
-
-    def test_one_launch_is_refused(self) -> None:
-        with self.assertRaises(ValueError):
-            stats.LaunchesEstimate([0.1], 30)
-
-
 class BlocksEstimateTest(unittest.TestCase):
     def test_bounds_and_p_values_agree(self) -> None:
         generator = np.random.default_rng(7)

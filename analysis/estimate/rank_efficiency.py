@@ -28,6 +28,7 @@ import numpy as np
 
 from analysis.estimate import paired_statistics as stats
 from analysis.estimate.paired_statistics import Interval
+from analysis.estimate.trimmed_mean import TrimmedEstimate
 from analysis.read.read_run import CELL_FACTORS, Case, Run, Sample
 
 # What must agree between a case and its one-rank counterpart.
@@ -98,7 +99,7 @@ def _ratio(run: Run, above: Sequence[Case], below: Sequence[Case], value: Values
     estimate: stats.Estimate
     if len(pairs) > 1:
         medians = [float(np.median(top) - np.median(bottom)) for top, bottom in pairs]
-        estimate = stats.LaunchesEstimate(medians, sum(min(len(top), len(bottom)) for top, bottom in pairs))
+        estimate = TrimmedEstimate(medians, sum(min(len(top), len(bottom)) for top, bottom in pairs))
     else:
         estimate = stats.BlocksEstimate(*pairs[0])
     return stats.interval_of(estimate, lambda log_ratio: stats.ratio_of(log_ratio) / divisor)
@@ -112,7 +113,7 @@ def _median(run: Run, cases: Sequence[Case], value: Values) -> Interval | None:
     estimate: stats.Estimate
     if len(launches) > 1:
         medians = [float(np.median(series)) for series in launches]
-        estimate = stats.LaunchesEstimate(medians, sum(map(len, launches)))
+        estimate = TrimmedEstimate(medians, sum(map(len, launches)))
     else:
         estimate = stats.RoundsEstimate(launches[0])
     return stats.interval_of(estimate, lambda number: number)

@@ -9,6 +9,7 @@ from typing import Any, Mapping, Sequence
 
 from analysis.estimate import paired_statistics as stats
 from analysis.estimate.paired_statistics import Interval
+from analysis.estimate.trimmed_mean import TrimmedEstimate
 from analysis.judge.decisions import PairResult
 from analysis.judge.verdicts import ClaimResult, RunVerdict, judge_run
 from analysis.read.csv_table import UnusableInput
@@ -113,7 +114,7 @@ def percent(interval: Interval) -> str:
 
 def over_launches(medians: Sequence[float], rounds: int) -> Interval:
     """Of logarithms, one per launch."""
-    return stats.interval_of(stats.LaunchesEstimate(medians, rounds))
+    return stats.interval_of(TrimmedEstimate(medians, rounds))
 
 
 def mask(case_or_factors: Case | Mapping[str, str]) -> str:

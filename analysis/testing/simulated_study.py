@@ -12,6 +12,7 @@ from typing import Callable
 import numpy as np
 
 from analysis.estimate import paired_statistics as stats
+from analysis.estimate.trimmed_mean import TrimmedEstimate
 from analysis.testing.noise_model import NoiseModel
 
 Simulate = Callable[[np.random.Generator], stats.Estimate]
@@ -39,7 +40,7 @@ def several_launches(noise: NoiseModel, ratio: float, launches: int, target: flo
             rounds = stats.required_rounds(stats.noise_from_pilot(pilot), target)
             medians.append(float(np.median(noise.log_ratios(generator, rounds, math.log(ratio)))))
             total += rounds
-        return stats.LaunchesEstimate(medians, total)
+        return TrimmedEstimate(medians, total)
 
     return simulate
 
