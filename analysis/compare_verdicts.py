@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Says whether two runs of one experiment judged the same cells, and where their verdicts differ.
+"""Says whether two runs of one experiment judged the same cells, and where their words differ.
 
     analysis/compare_verdicts.py RUN_DIR RUN_DIR [--ignore FACTOR,FACTOR...]
 
@@ -17,6 +17,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Sequence
 
+VERDICT_VERSION = 2
 Cell = tuple[tuple[str, str], ...]  # factors by name
 
 
@@ -35,13 +36,15 @@ def read_verdict(directory: Path) -> dict[str, Any]:
         raise UnusableInput(f"{path}: {problem}") from None
     if not isinstance(report, dict) or not isinstance(report.get("claims"), list):
         raise UnusableInput(f"{path}: not the verdict on a run")
+    if report.get("schema_version") != VERDICT_VERSION:
+        raise UnusableInput(f"{path}: of an older analysis; analysis/verify_ordering.py --write {directory} makes it anew")
     return report
 
 
 def cells_of(claim: dict[str, Any], ignored: Sequence[str]) -> dict[Cell, str]:
-    """Verdict by cell."""
+    """Word by cell."""
     return {
-        tuple(sorted((name, str(value)) for name, value in cell["factors"].items() if name not in ignored)): cell["verdict"]
+        tuple(sorted((name, str(value)) for name, value in cell["factors"].items() if name not in ignored)): cell["word"]
         for cell in claim["cells"]
     }
 
@@ -50,14 +53,14 @@ def compare(first: dict[str, Any], second: dict[str, Any], ignored: Sequence[str
     """(same claims over the same cells, lines for the user)"""
     lines = [f"experiment {first['experiment']} and {second['experiment']}"]
     same = first["experiment"] == second["experiment"]
-    claims = [{claim["claim"]: claim for claim in report["claims"]} for report in (first, second)]
+    claims = [{claim["name"]: claim for claim in report["claims"]} for report in (first, second)]
     for name in sorted(set(claims[0]) ^ set(claims[1])):
         lines.append(f"claim {name}: only in {'the first' if name in claims[0] else 'the second'}")
         same = False
     for name in [name for name in claims[0] if name in claims[1]]:
         cells = [cells_of(report[name], ignored) for report in claims]
         lines.append(
-            f"claim {name}: {claims[0][name]['verdict']} and {claims[1][name]['verdict']}; "
+            f"claim {name}: {claims[0][name]['word']} and {claims[1][name]['word']}; "
             f"{len(cells[0])} and {len(cells[1])} cells, {len(set(cells[0]) & set(cells[1]))} in both"
         )
         for cell in sorted(set(cells[0]) ^ set(cells[1])):

@@ -7,7 +7,8 @@ import unittest
 from pathlib import Path
 
 from analysis import figures
-from analysis.judge.verdicts import ClaimResult, Verdict, judge_run
+from analysis.judge.verdicts import ClaimResult, judge_run
+from analysis.judge.words import Word
 from analysis.read.read_run import Run, read_run
 from analysis.show import run_figures
 from analysis.testing import synthetic_run
@@ -20,7 +21,7 @@ class FiguresTest(unittest.TestCase):
         self.addCleanup(temporary.cleanup)
         self.run_dir, self.output = Path(temporary.name) / "run", Path(temporary.name) / "figures"
 
-    def write(self, launches: int = 3, rounds: int = 20) -> tuple[Run, ClaimResult]:
+    def write(self, launches: int = 16, rounds: int = 4) -> tuple[Run, ClaimResult]:
         cells = [
             Cell({SEQUENCE: 1.0, HEADWISE: ratio, STANDARD: 1.5}, {"contract": contract, "causal": causal, "seq_len": n})
             for contract in ("native", "replicated") for causal in ("true", "false")
@@ -28,7 +29,7 @@ class FiguresTest(unittest.TestCase):
         ]  # fmt: skip
         synthetic_run.write_run(self.run_dir, cells, [ORDER_CLAIM], launches=launches, rounds=rounds)
         run = read_run(self.run_dir)
-        return run, judge_run(run)[0]
+        return run, judge_run(run).claims[0]
 
     def test_ratios(self) -> None:
         _, result = self.write()
@@ -36,7 +37,7 @@ class FiguresTest(unittest.TestCase):
         self.assertEqual({title: sorted(series) for title, series in panels.items()},
                          {"native": ["causal", "full"], "replicated": ["causal", "full"]})  # fmt: skip
         points = panels["native"]["causal"]
-        self.assertEqual([(p.x, p.verdict) for p in points], [(512, Verdict.CONTRADICTED), (1024, Verdict.HOLDS)])
+        self.assertEqual([(p.x, p.word) for p in points], [(512, Word.SLOWER), (1024, Word.FASTER)])
         for point, ratio in zip(points, (0.9, 1.1)):
             self.assertTrue(point.low < point.y < point.high)
             self.assertAlmostEqual(point.y, ratio, delta=0.01)
@@ -44,7 +45,7 @@ class FiguresTest(unittest.TestCase):
     def test_open_intervals_are_not_drawn(self) -> None:
         _, result = self.write(launches=1, rounds=3)
         self.assertEqual(run_figures.ratio_panels(result, 0), {})
-        self.assertFalse(run_figures.draw_ratios(result, self.output))
+        self.assertFalse(run_figures.draw_ratios(result, 0.02, self.output))
 
     def test_efficiency(self) -> None:
         run, _ = self.write()

@@ -3,7 +3,7 @@
 
     analysis/paper_table.py RUN_DIR OUTPUT_DIR [--claim NAME]
 
-Writes OUTPUT_DIR/numbers.tex (macros), regimes.tex (cells counted per regime) and cells.tex (every ratio with its
+Writes OUTPUT_DIR/numbers.tex (macros), regimes.tex (what is known of each regime) and cells.tex (every ratio with its
 interval) for one claim. Exit status: 0, or 2 for bad usage or unusable input.
 """
 
@@ -17,18 +17,10 @@ from typing import Sequence
 # Run as a script, Python finds only this directory; the modules are named from the directory above.
 sys.path.insert(0, str(Path(__file__).absolute().parent.parent))
 
-from analysis.judge.verdicts import ClaimResult, judge_run
+from analysis.judge.verdicts import judge_run
 from analysis.read.csv_table import UnusableInput
 from analysis.read.read_run import read_run
 from analysis.show.paper_tables import write_tables
-
-
-def _choose_claim(results: Sequence[ClaimResult], name: str) -> ClaimResult:
-    for result in results:
-        if result.claim.name == name:
-            return result
-    there = ", ".join(result.claim.name for result in results) or "none"
-    raise UnusableInput(f"manifest.json: no claim '{name}'; there are: {there}")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -39,7 +31,8 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     try:
         run = read_run(options.run_dir)
-        write_tables(run, _choose_claim(judge_run(run), options.claim), options.output_dir)
+        verdict = judge_run(run)
+        write_tables(run, verdict, verdict.claim(options.claim), options.output_dir)
     except UnusableInput as problem:
         print(f"paper_table: {problem}", file=sys.stderr)
         return 2

@@ -3,7 +3,8 @@
 
     analysis/verify_ordering.py RUN_DIR [--json] [--write] [--regimes FACTOR,FACTOR...]
 
-Exit status: 0 every claim holds; 1 not every claim holds; 2 bad usage or unusable input; 3 undecided.
+Exit status: 0 every claim is confirmed; 1 some claim is refuted or depends on the regime; 2 bad usage or unusable input;
+3 none is refuted but some are open.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ def _parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="verify_ordering.py",
         description="Says whether the claims of an experiment hold in the data of a run.",
-        epilog="Exit status: 0 every claim holds; 1 not every claim holds; 2 bad usage or unusable input; 3 undecided. "
-        "How to read the verdicts: analysis/README.md.",
+        epilog="Exit status: 0 every claim is confirmed; 1 some claim is refuted or depends on the regime; 2 bad usage or "
+        "unusable input; 3 none is refuted but some are open. How to read the verdicts: analysis/README.md.",
     )
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="holds samples.csv, cases.csv and manifest.json")
     parser.add_argument("--json", action="store_true", help="print everything as JSON instead of tables")
@@ -41,7 +42,7 @@ def _parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--regimes",
         metavar="FACTORS",
-        help="columns of cases.csv, separated by commas, that make a regime (default: all that vary but seq_len)",
+        help="columns of cases.csv, separated by commas, that make a regime (default: as the claim says, or all that vary but seq_len)",
     )
     return parser.parse_args(arguments)
 
@@ -82,9 +83,9 @@ def main(arguments: Sequence[str]) -> int:
         if options.write:
             _remove_verdicts(options.run_dir)
         run = read_run(options.run_dir)
-        results = judge_run(run)
-        text = format_report(run, results, regimes)
-        as_json = report_as_json(run, results) if options.json or options.write else ""
+        verdict = judge_run(run, regimes)
+        text = format_report(run, verdict)
+        as_json = report_as_json(run, verdict) if options.json or options.write else ""
         if options.write:
             _write_verdict(options.run_dir / TEXT_FILE, text)
             _write_verdict(options.run_dir / JSON_FILE, as_json)
@@ -92,7 +93,7 @@ def main(arguments: Sequence[str]) -> int:
         print(f"verify_ordering: {problem}", file=sys.stderr)
         return EXIT_UNUSABLE
     print_quietly(as_json if options.json else text)
-    return exit_code(results)
+    return exit_code(verdict.claims)
 
 
 if __name__ == "__main__":

@@ -16,8 +16,8 @@ from analysis.testing import synthetic_run as synthetic
 from analysis.testing.synthetic_run import HEADWISE, ORDER, ORDER_CLAIM, SEQUENCE, STANDARD, Cell
 from analysis.verify_ordering import main
 
-HOLDS = {SEQUENCE: 1.0, HEADWISE: 1.1, STANDARD: 1.3}
-CONTRADICTED = {SEQUENCE: 1.2, HEADWISE: 1.1, STANDARD: 1.3}
+FASTER = {SEQUENCE: 1.0, HEADWISE: 1.1, STANDARD: 1.3}
+SLOWER = {SEQUENCE: 1.2, HEADWISE: 1.1, STANDARD: 1.3}
 
 
 class CommandTest(unittest.TestCase):
@@ -38,7 +38,8 @@ class CommandTest(unittest.TestCase):
 
     def write(self, *times: dict[str, float], **options: Any) -> None:
         cells = [Cell(t, {"seq_len": 512 * (index + 1)}) for index, t in enumerate(times)]
-        synthetic.write_run(self.run_dir, cells, **options)
+        settings: dict[str, Any] = {"launches": 16, "rounds": 3} | options
+        synthetic.write_run(self.run_dir, cells, **settings)
 
     def edit(self, name: str, change: Callable[[str], str]) -> None:
         path = self.run_dir / name
@@ -58,7 +59,7 @@ class CommandTest(unittest.TestCase):
 
 class WriteTest(CommandTest):
     def test_files_are_what_is_printed(self) -> None:
-        self.write(HOLDS, CONTRADICTED)
+        self.write(FASTER, SLOWER)
         status, text, _ = self.verify("--write")
         self.assertEqual(status, 1)
         self.assertEqual((self.run_dir / "verdict.txt").read_text(), text)
@@ -67,14 +68,14 @@ class WriteTest(CommandTest):
         self.assertEqual(list(self.run_dir.glob("*.new")), [])
 
     def test_no_old_verdict_stays_beside_data_that_cannot_be_judged(self) -> None:
-        self.write(HOLDS)
+        self.write(FASTER)
         self.verify("--write")
         (self.run_dir / "samples.csv").unlink()
         self.assertEqual(self.verify("--write")[0], 2)
         self.assertEqual(list(self.run_dir.glob("verdict.*")), [])
 
     def test_a_place_that_cannot_be_written(self) -> None:
-        self.write(HOLDS)
+        self.write(FASTER)
         (self.run_dir / "verdict.txt.new").mkdir()
         status, _, err = self.verify("--write")
         self.assertEqual((status, err.count("\n")), (2, 1))
@@ -82,33 +83,33 @@ class WriteTest(CommandTest):
 
 
 class ExitStatusTest(CommandTest):
-    def test_every_claim_holds(self) -> None:
-        self.write(HOLDS, HOLDS)
+    def test_every_claim_is_confirmed(self) -> None:
+        self.write(FASTER, FASTER)
         status, out, _ = self.verify()
         self.assertEqual(status, 0)
-        self.assertIn("ordering: HOLDS; 2 hold of 2 voting cells", out)
+        self.assertIn("ordering: CONFIRMED; 2 faster of 2 voting cells", out)
 
-    def test_not_every_claim_holds(self) -> None:
-        self.write(HOLDS, CONTRADICTED)
+    def test_not_every_claim_is_confirmed(self) -> None:
+        self.write(FASTER, SLOWER)
         status, out, _ = self.verify()
         self.assertEqual(status, 1)
-        self.assertIn("ordering: MIXED; 1 hold, 1 contradicted of 2 voting cells", out)
+        self.assertIn("ordering: DEPENDS ON THE REGIME; 1 faster, 1 slower of 2 voting cells", out)
 
-    def test_undecided(self) -> None:
-        self.write(HOLDS, {SEQUENCE: 1.0, HEADWISE: 1.01, STANDARD: 1.3})
+    def test_open(self) -> None:
+        self.write({SEQUENCE: 1.0, HEADWISE: 1.02, STANDARD: 1.3})
         status, out, _ = self.verify()
         self.assertEqual(status, 3)
-        self.assertIn("UNDECIDED", out)
-        self.assertIn("could have detected", out)
+        self.assertIn("ordering: OPEN", out)
+        self.assertRegex(out, r"B/A \? not resolved: \+-0\.\d % \(16 launches, 48 rounds\)")
 
     def test_no_claim(self) -> None:
-        self.write(HOLDS, expect=[])
+        self.write(FASTER, expect=[])
         status, out, _ = self.verify()
         self.assertEqual(status, 0)
         self.assertIn("makes no claim", out)
 
     def test_reader_that_stops_early(self) -> None:
-        self.write(*[HOLDS] * 400, rounds=6)  # more text than a pipe holds
+        self.write(*[FASTER] * 400, rounds=6, launches=1)  # more text than a pipe holds
         command = [sys.executable, str(Path(verify_ordering.__file__)), str(self.run_dir), "--json"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             assert process.stdout is not None and process.stderr is not None
@@ -118,7 +119,7 @@ class ExitStatusTest(CommandTest):
         self.assertEqual(process.returncode, 3)
 
     def test_bad_usage(self) -> None:
-        self.write(HOLDS)
+        self.write(FASTER)
         for options in (("--nonsense",), ("--regimes", "colour")):
             status, out, err = self.verify(*options)
             self.assertEqual((status, out), (2, ""))
@@ -128,7 +129,7 @@ class ExitStatusTest(CommandTest):
 class BrokenInputTest(CommandTest):
     def setUp(self) -> None:
         super().setUp()
-        self.write(HOLDS, HOLDS)
+        self.write(FASTER, FASTER)
 
     def test_no_directory(self) -> None:
         self.run_dir = self.run_dir / "elsewhere"
@@ -137,7 +138,7 @@ class BrokenInputTest(CommandTest):
     def test_missing_files(self) -> None:
         for name in ("samples.csv", "cases.csv", "manifest.json"):
             with self.subTest(name):
-                self.write(HOLDS)
+                self.write(FASTER)
                 (self.run_dir / name).unlink()
                 self.assert_refused(name, "no such file")
 
@@ -164,7 +165,7 @@ class BrokenInputTest(CommandTest):
     def test_nan_and_negative_times(self) -> None:
         for value, problem in (("nan", "not finite"), ("inf", "not finite"), ("-0.5", "negative"), ("0", "above zero")):
             with self.subTest(value):
-                self.write(HOLDS)
+                self.write(FASTER)
                 self.replace_field("samples.csv", 7, "time_s", value)
                 self.assert_refused("samples.csv line 7, column time_s", problem)
 
@@ -175,9 +176,9 @@ class BrokenInputTest(CommandTest):
     def test_truncated_last_line(self) -> None:
         for cut in (1, 2, 20):
             with self.subTest(cut):
-                self.write(HOLDS)
+                self.write(FASTER)
                 self.edit("samples.csv", lambda text: text[:-cut])
-                self.assert_refused("samples.csv line 97: the last line is truncated")
+                self.assert_refused("samples.csv line 241: the last line is truncated")
 
     def test_short_line(self) -> None:
         self.edit("samples.csv", lambda text: text[:-20] + "\n")
@@ -194,7 +195,7 @@ class BrokenInputTest(CommandTest):
     def test_unknown_schema_version(self) -> None:
         self.replace_field("samples.csv", 3, "schema_version", "7")
         self.assert_refused("samples.csv line 3, column schema_version: version 7 is unknown")
-        self.write(HOLDS)
+        self.write(FASTER)
         self.edit("manifest.json", lambda text: text.replace('"schema_version": 1', '"schema_version": 7'))
         self.assert_refused("manifest.json: schema_version 7 is unknown")
 
@@ -214,7 +215,7 @@ class BrokenInputTest(CommandTest):
     def test_broken_manifest(self) -> None:
         self.edit("manifest.json", lambda text: text[:-1])
         self.assert_refused("manifest.json line 1, column")
-        self.write(HOLDS)
+        self.write(FASTER)
         self.edit("manifest.json", lambda text: text.replace('"expect"', '"expected"'))
         self.assert_refused("manifest.json: 'expect' is missing")
 
@@ -224,11 +225,11 @@ class BrokenInputTest(CommandTest):
 
     def test_claim_naming_an_absent_variant(self) -> None:
         claim = dict(ORDER_CLAIM, order=[SEQUENCE, "headwise+row_blocked"])
-        self.write(HOLDS, expect=[claim])
+        self.write(FASTER, expect=[claim])
         self.assert_refused("claim 'ordering': names variant 'headwise+row_blocked', which no case has", STANDARD)
 
     def test_where_that_matches_nothing(self) -> None:
-        self.write(HOLDS, expect=[dict(ORDER_CLAIM, where={"ranks": [4, 8]})])
+        self.write(FASTER, expect=[dict(ORDER_CLAIM, where={"ranks": [4, 8]})])
         self.assert_refused("claim 'ordering': where matches no case (ranks = 4 or 8)")
 
     def replace_field(self, name: str, line: int, column: str, value: str) -> None:
@@ -247,7 +248,7 @@ class OddValuesTest(CommandTest):
 
     def test_no_value_anywhere_is_a_traceback(self) -> None:
         """Odd values in one field, or in a whole column: a verdict or one line, never an exception."""
-        self.write(HOLDS, HOLDS, rounds=8)
+        self.write(FASTER, FASTER, rounds=8)
         generator = random.Random(1)
         for attempt in range(300):
             name = generator.choice(["samples.csv", "cases.csv"])
@@ -267,31 +268,48 @@ class OddValuesTest(CommandTest):
             path.write_text(original)
 
     def test_numbers_that_are_not_json(self) -> None:
-        self.write(HOLDS)
+        self.write(FASTER)
         self.edit("manifest.json", lambda text: text.replace("false", "NaN"))
         self.assert_refused("manifest.json: NaN is not JSON")
 
 
 class JsonTest(CommandTest):
     def test_json_says_what_the_text_says(self) -> None:
-        self.write(HOLDS, CONTRADICTED)
+        self.write(FASTER, SLOWER)
         status, out, _ = self.verify("--json")
         report = json.loads(out)
         self.assertEqual(status, report["exit_code"])
         claim = report["claims"][0]
-        self.assertEqual(claim["verdict"], "mixed")
+        self.assertEqual((claim["name"], claim["word"]), ("ordering", "depends on the regime"))
+        self.assertEqual((claim["decided"], claim["voting"]), (2, 2))
         self.assertEqual(claim["order"], ORDER)
-        self.assertEqual([cell["verdict"] for cell in claim["cells"]], ["holds", "contradicted"])
+        self.assertEqual([cell["word"] for cell in claim["cells"]], ["faster", "slower"])
         pair = claim["cells"][0]["pairs"][0]
         self.assertEqual((pair["fast"], pair["slow"]), (SEQUENCE, HEADWISE))
-        self.assertLess(pair["ratio_low"], 1.1)
-        self.assertGreater(pair["ratio_high"], 1.1)
+        low, high = pair["interval"]
+        self.assertTrue(low < 1.1 < high)
+        self.assertEqual(set(pair["sensitivity"]), {"median", "minimum"})
+        (regime,) = claim["regimes"]
+        self.assertEqual((regime["label"], regime["word"]), ("all cells", "differs"))
+        self.assertEqual([(p["slow"], p["word"], p["cells"]) for p in regime["pairs"]],
+                         [(HEADWISE, "differs", 2), (STANDARD, "faster", 2)])  # fmt: skip
+        self.assertEqual((report["margin"], report["looks"], report["comparisons"]), (0.02, [16], 4))
+        self.assertEqual(report["controls"]["count"], 0)
+
+    def test_a_regime_of_one_pair_has_its_numbers(self) -> None:
+        claim = {"claim": "pair", "over": "variant", "order": [SEQUENCE, HEADWISE], "regime": ["seq_len"]}
+        self.write(FASTER, SLOWER, expect=[claim])
+        regimes = json.loads(self.verify("--json")[1])["claims"][0]["regimes"]
+        self.assertEqual([(r["label"], r["factors"], r["launches"]) for r in regimes],
+                         [("512 tokens", {"seq_len": "512"}, 16), ("1024 tokens", {"seq_len": "1024"}, 16)])  # fmt: skip
+        self.assertTrue(regimes[0]["interval"][0] < regimes[0]["ratio"] < regimes[0]["interval"][1])
 
     def test_open_intervals_are_valid_json(self) -> None:
-        self.write(HOLDS, rounds=3)
+        self.write(FASTER, rounds=3, launches=1)
         status, out, _ = self.verify("--json")
         self.assertEqual(status, 3)
-        self.assertIsNone(json.loads(out)["claims"][0]["cells"][0]["pairs"][0]["ratio_low"])
+        pair = json.loads(out)["claims"][0]["cells"][0]["pairs"][0]
+        self.assertEqual((pair["word"], pair["interval"]), ("estimate only", [None, None]))
 
 
 if __name__ == "__main__":

@@ -3,9 +3,9 @@
 Everything works on natural logarithms of ratios, because ratios multiply: a variant that is 2 % slower in one
 round and 2 % faster in the next has no effect, and only logarithms average that to zero. An estimate knows three
 things: its centre, its one-sided confidence bounds at any error level, and (the inverse of the bounds) the
-one-sided p-value of a hypothesis. Verdicts, Holm's correction and the detectable ratio need nothing else.
+one-sided p-value of a hypothesis. Words and their correction need nothing else.
 
-Three estimates, by what was measured:
+Estimates by what was measured; the one over several launches is in trimmed_mean.py:
 
 RoundsEstimate    one launch, ratios paired within rounds. The median of the rounds, with the order-statistic
                   interval (the sign test inverted), interpolated between order statistics after Hettmansperger
@@ -13,10 +13,6 @@ RoundsEstimate    one launch, ratios paired within rounds. The median of the rou
                   No distribution is assumed. The order of variants within a round is random, so drift shared by
                   the variants leaves the ratios independent; where dependence is seen all the same (signs of
                   neighbouring rounds agree too often), levels are corrected for it.
-LaunchesEstimate  several launches. Placement of pages and processes differs from launch to launch and not from
-                  round to round, so the launch is the unit that was replicated: Student's interval over the
-                  launches' medians. A bootstrap that resamples five launches covers about 83 % where it should
-                  cover 95 % (shown in the tests); Student's interval has the right size even for two.
 BlocksEstimate    one launch, two blocks of rounds measured at different moments (for example two ISAs). Nothing
                   pairs them, so the bounds of both medians are combined by Bonferroni's inequality.
 """
@@ -33,13 +29,10 @@ from scipy import special
 
 FloatArray = npt.NDArray[np.float64]
 
-# Differences below one per cent are called equivalent: nobody chooses a strategy for less.
+# Of the rule that chooses the number of rounds (SAMPLE_SIZE.md); that of the verdicts is the experiment's (read/plan.py).
 MARGIN = 0.01
 # Error of one side of the 95 % interval.
 ONE_SIDED_ERROR = 0.025
-# The stated detectable ratio is found with this probability.
-POWER = 0.95
-
 PILOT_ROUNDS = 10
 MINIMUM_ROUNDS = 15
 MAXIMUM_ROUNDS = 200
@@ -162,42 +155,6 @@ class RoundsEstimate:
         return _shift_level(_order_p_above(self._mirrored, -limit), 1 / self.inflation)
 
 
-class LaunchesEstimate:
-    """Mean of the launches' median log ratios, with Student's interval over the launches."""
-
-    method = "mean of launch medians, Student over launches"
-
-    def __init__(self, launch_medians: Sequence[float] | FloatArray, rounds: int) -> None:
-        medians = np.asarray(launch_medians, dtype=np.float64)
-        if medians.size < 2:
-            raise ValueError("Student's interval needs at least two launches")
-        self.launches = len(medians)
-        self.rounds = rounds
-        self.centre = float(np.mean(medians))
-        self._freedom = self.launches - 1
-        self._error_of_mean = float(np.std(medians, ddof=1)) / math.sqrt(self.launches)
-
-    def _reach(self, error: float) -> float:
-        return -float(special.stdtrit(self._freedom, error)) * self._error_of_mean
-
-    def lower(self, error: float) -> float:
-        return self.centre - self._reach(error)
-
-    def upper(self, error: float) -> float:
-        return self.centre + self._reach(error)
-
-    def _p(self, distance: float) -> float:
-        if self._error_of_mean == 0.0:
-            return 0.0 if distance > 0 else 1.0
-        return float(special.stdtr(self._freedom, -distance / self._error_of_mean))
-
-    def p_above(self, limit: float) -> float:
-        return self._p(self.centre - limit)
-
-    def p_below(self, limit: float) -> float:
-        return self._p(limit - self.centre)
-
-
 class BlocksEstimate:
     """Difference of the medians of two unpaired blocks of one launch.
 
@@ -282,6 +239,8 @@ class Interval:
     high: float
 
     def __str__(self) -> str:
+        if not (math.isfinite(self.low) and math.isfinite(self.high)):
+            return f"{self.centre:.3f} [no interval]"
         return f"{self.centre:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
@@ -289,38 +248,6 @@ def interval_of(estimate: Estimate, scale: Callable[[float], float] = ratio_of) 
     """As ratios, or on the (rising) scale given. Too few rounds give no bounds: a ratio's are then 0 and infinity."""
     low, high = estimate.lower(ONE_SIDED_ERROR), estimate.upper(ONE_SIDED_ERROR)
     return Interval(scale(low), scale(estimate.centre), scale(high))
-
-
-def detectable_ratio(estimate: Estimate, error: float = ONE_SIDED_ERROR, margin: float = MARGIN) -> float:
-    """The smallest true ratio that data like these would have shown to exceed 1 + margin, with probability POWER.
-
-    Shift the data so that the truth is D. *holds* is found when the lower bound L(error) exceeds log(1 + margin).
-    With truth t of the unshifted data, log D - log(1 + margin) = U(1 - POWER) - L(error) gives L + (log D - t) >
-    log(1 + margin) exactly when U(1 - POWER) > t, and that has probability POWER by the definition of an upper
-    bound. So the statement needs no assumption beyond those of the bounds themselves.
-    """
-    return (1 + margin) * ratio_of(estimate.upper(1 - POWER) - estimate.lower(error))
-
-
-@dataclass(frozen=True)
-class HolmDecision:
-    rejected: bool
-    level: float  # the level this p-value was compared with
-
-
-def holm(p_values: Sequence[float], error: float = ONE_SIDED_ERROR) -> list[HolmDecision]:
-    """Holm's step-down test: the probability of any wrong rejection among all p-values is at most `error`."""
-    count = len(p_values)
-    order = sorted(range(count), key=lambda index: p_values[index])
-    decisions: list[HolmDecision] = [HolmDecision(False, error)] * count
-    level = error / max(count, 1)
-    rejecting = True
-    for step, index in enumerate(order):
-        if rejecting:
-            level = error / (count - step)
-            rejecting = p_values[index] <= level
-        decisions[index] = HolmDecision(rejecting, level)
-    return decisions
 
 
 def noise_from_pilot(log_ratios: Sequence[float] | FloatArray) -> float:

@@ -1,8 +1,7 @@
-"""Bounds, p-values and Holm's correction against exact values and against each other."""
+"""Bounds and p-values against exact values and against each other; the rule for the number of rounds."""
 
 import math
 import unittest
-from itertools import combinations_with_replacement
 
 import numpy as np
 
@@ -73,26 +72,6 @@ class RoundsEstimateTest(unittest.TestCase):
         self.assertEqual(estimate.p_above(0.1), 1.0)
 
 
-class LaunchesEstimateTest(unittest.TestCase):
-    def test_student_interval(self) -> None:
-        """Means and t quantile by hand: t(4, 0.975) = 2.7764."""
-        medians = [0.01, 0.02, 0.03, 0.04, 0.05]
-        estimate = stats.LaunchesEstimate(medians, 150)
-        reach = 2.7764451 * math.sqrt(0.00025 / 5)
-        self.assertAlmostEqual(estimate.lower(0.025), 0.03 - reach, places=7)
-        self.assertAlmostEqual(estimate.upper(0.025), 0.03 + reach, places=7)
-        self.assertAlmostEqual(estimate.p_above(0.03 - reach), 0.025, places=7)
-        self.assertAlmostEqual(estimate.p_below(0.03 + reach), 0.025, places=7)
-
-    def test_identical_launches(self) -> None:
-        estimate = stats.LaunchesEstimate([0.02, 0.02, 0.02], 30)
-        self.assertEqual((estimate.p_above(0.01), estimate.p_above(0.02), estimate.p_below(0.03)), (0.0, 1.0, 0.0))
-
-    def test_one_launch_is_refused(self) -> None:
-        with self.assertRaises(ValueError):
-            stats.LaunchesEstimate([0.1], 30)
-
-
 class BlocksEstimateTest(unittest.TestCase):
     def test_bounds_and_p_values_agree(self) -> None:
         generator = np.random.default_rng(7)
@@ -104,41 +83,11 @@ class BlocksEstimateTest(unittest.TestCase):
         self.assertLess(estimate.p_below(0.8), 1e-6)
 
 
-class DetectableTest(unittest.TestCase):
-    def test_planting_it_is_found_when_the_upper_bound_covers(self) -> None:
-        """The identity in the docstring: found exactly when U(5 %) lies above the truth."""
-        generator = np.random.default_rng(8)
-        for _ in range(200):
-            noise = generator.standard_t(3, 25) * 0.01
-            estimate = stats.RoundsEstimate(noise)
-            planted = stats.RoundsEstimate(noise + math.log(stats.detectable_ratio(estimate)))
-            found = planted.lower(stats.ONE_SIDED_ERROR) > math.log(1 + stats.MARGIN)
-            self.assertEqual(found, estimate.upper(1 - stats.POWER) > 0)
-
-    def test_nothing_is_detectable_from_three_rounds(self) -> None:
-        self.assertGreater(stats.detectable_ratio(stats.RoundsEstimate([0.0, 0.1, 0.2])), 1e100)
-
-
-class HolmTest(unittest.TestCase):
-    def test_known_example(self) -> None:
-        decisions = stats.holm([0.01, 0.04, 0.03, 0.005], 0.05)
-        self.assertEqual([d.rejected for d in decisions], [True, False, False, True])
-        self.assertEqual([round(d.level, 6) for d in decisions], [0.016667, 0.025, 0.025, 0.0125])
-
-    def test_against_the_definition(self) -> None:
-        """Holm rejects exactly the hypotheses that every intersection containing them rejects by Bonferroni."""
-        grid = (0.001, 0.006, 0.0083, 0.012, 0.02, 0.2)
-        for p_values in combinations_with_replacement(grid, 4):
-            rejected = [decision.rejected for decision in stats.holm(p_values, 0.025)]
-            for index in range(4):
-                subsets = [s for s in range(1, 16) if s >> index & 1]
-                closed = all(
-                    min(p for i, p in enumerate(p_values) if s >> i & 1) <= 0.025 / bin(s).count("1") for s in subsets
-                )
-                self.assertEqual(rejected[index], closed, p_values)
-
-    def test_empty(self) -> None:
-        self.assertEqual(stats.holm([]), [])
+class IntervalTest(unittest.TestCase):
+    def test_an_interval_without_bounds_says_so(self) -> None:
+        """'[0.000, inf]' was printed for three rounds."""
+        self.assertEqual(str(stats.interval_of(stats.RoundsEstimate([0.0, 0.1, 0.2]))), "1.105 [no interval]")
+        self.assertEqual(str(stats.Interval(0.98, 1.0, 1.02)), "1.000 [0.980, 1.020]")
 
 
 class RequiredRoundsTest(unittest.TestCase):

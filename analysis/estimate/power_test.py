@@ -14,12 +14,11 @@ from analysis.testing.simulated_study import (
     one_launch,
     several_launches,
     share_found,
-    share_found_at_stated_size,
 )
 
 
 class PowerTest(unittest.TestCase):
-    """What is stated as detectable is found at least 95 % of the time."""
+    """The target of the rule for the number of rounds is found at least 95 % of the time, within its launch."""
 
     def test_target_of_the_sample_size_rule(self) -> None:
         """The planted ratio is the target; the noise is such that the rule is at work between its bounds."""
@@ -28,25 +27,9 @@ class PowerTest(unittest.TestCase):
                 share = share_found(one_launch(noise, target, target), 2500, seed)
                 self.assertGreaterEqual(share, 0.95)
 
-    def test_ratio_stated_by_each_cell(self) -> None:
-        for seed, simulate in enumerate(
-            [
-                one_launch(WITHIN_LAUNCH, 1.0, 1.05),
-                one_launch(HEAVY, 1.0, 1.05),
-                several_launches(NoiseModel(launch_effect=0.01), 1.0, 5),
-                several_launches(NoiseModel(launch_effect=0.01), 1.0, 2),
-            ],
-            start=31,
-        ):
-            with self.subTest(seed=seed):
-                share = share_found_at_stated_size(simulate, 4000, seed)
-                # 95 % by construction, so the share itself lies half of the time just below: 3 standard errors.
-                self.assertGreaterEqual(share, 0.95 - 3 * math.sqrt(0.95 * 0.05 / 4000))
-                self.assertLessEqual(share, 0.975, "stated too large")
-
 
 class FalseAlarmTest(unittest.TestCase):
-    """Without an effect *holds* comes at most 5 % of the time, on its own and over the cells of a claim."""
+    """Without an effect a lower bound above the margin comes at most 5 % of the time."""
 
     def test_no_difference(self) -> None:
         for seed, simulate in enumerate(
@@ -66,18 +49,6 @@ class FalseAlarmTest(unittest.TestCase):
         ):
             share = share_found(simulate, 4000, seed)
             self.assertTrue(0.015 <= share <= 0.035, share)
-
-    def test_over_the_cells_of_a_claim(self) -> None:
-        """Twelve cells at the margin: without Holm some cell would hold in a quarter of all studies."""
-        generator = np.random.default_rng(61)
-        simulate = one_launch(WITHIN_LAUNCH, 1.01, 1.05)
-        corrected = uncorrected = 0
-        for _ in range(600):
-            p_values = [simulate(generator).p_above(LOG_MARGIN) for _ in range(12)]
-            corrected += any(decision.rejected for decision in stats.holm(p_values))
-            uncorrected += min(p_values) <= stats.ONE_SIDED_ERROR
-        self.assertLessEqual(corrected / 600, 0.05)
-        self.assertGreater(uncorrected / 600, 0.15)
 
 
 class DependenceTest(unittest.TestCase):

@@ -28,6 +28,7 @@ import numpy as np
 
 from analysis.estimate import paired_statistics as stats
 from analysis.estimate.paired_statistics import Interval
+from analysis.estimate.trimmed_mean import TrimmedEstimate
 from analysis.read.read_run import CELL_FACTORS, Case, Run, Sample
 
 # What must agree between a case and its one-rank counterpart.
@@ -49,24 +50,26 @@ class Efficiency:
     exchange_per_compute: Interval | None
     imbalance: Interval | None
 
+    @property
+    def hidden_resolved(self) -> bool:
+        """Exchange and computing alone are timed at other moments; what is not known to be above zero is no measurement."""
+        return self.hidden is not None and self.hidden.low > 0
+
 
 def _key(case: Case) -> tuple[str, ...]:
     return tuple(case.factors[name] for name in _WORK)
 
 
 def _is_usable(case: Case) -> bool:
-    return case.status == "ok" and not case.oversubscribed
+    return case.status == "ok" and not case.oversubscribed and not case.duplicate_of
 
 
-def _counterpart(run: Run, case: Case) -> Case | None:
-    """The case on one rank that does the same work, in the same launch."""
+def _counterpart(one_rank: Sequence[Case], case: Case) -> Case | None:
+    """The case on one rank that does the same work; `one_rank` are those of the same launch."""
     found = [
         other
-        for other in run.cases
-        if _is_usable(other)
-        and other.launch == case.launch
-        and other.factors["ranks"] == "1"
-        and _key(other) == _key(case)
+        for other in one_rank
+        if _key(other) == _key(case)
         and other.factors["algorithm"] == case.factors["algorithm"]
     ]
 
@@ -96,7 +99,7 @@ def _ratio(run: Run, above: Sequence[Case], below: Sequence[Case], value: Values
     estimate: stats.Estimate
     if len(pairs) > 1:
         medians = [float(np.median(top) - np.median(bottom)) for top, bottom in pairs]
-        estimate = stats.LaunchesEstimate(medians, sum(min(len(top), len(bottom)) for top, bottom in pairs))
+        estimate = TrimmedEstimate(medians, sum(min(len(top), len(bottom)) for top, bottom in pairs))
     else:
         estimate = stats.BlocksEstimate(*pairs[0])
     return stats.interval_of(estimate, lambda log_ratio: stats.ratio_of(log_ratio) / divisor)
@@ -110,7 +113,7 @@ def _median(run: Run, cases: Sequence[Case], value: Values) -> Interval | None:
     estimate: stats.Estimate
     if len(launches) > 1:
         medians = [float(np.median(series)) for series in launches]
-        estimate = stats.LaunchesEstimate(medians, sum(map(len, launches)))
+        estimate = TrimmedEstimate(medians, sum(map(len, launches)))
     else:
         estimate = stats.RoundsEstimate(launches[0])
     return stats.interval_of(estimate, lambda number: number)
@@ -166,10 +169,14 @@ def _compare(run: Run, many: Sequence[Case], one: Sequence[Case]) -> Efficiency 
 def efficiencies(run: Run) -> list[Efficiency]:
     """Every case on several ranks that has a counterpart, in the order of the run."""
     groups: dict[tuple[str, ...], tuple[list[Case], list[Case]]] = {}
+    one_rank: dict[int, list[Case]] = {}
+    for case in run.cases:
+        if case.factors["ranks"] == "1" and _is_usable(case):
+            one_rank.setdefault(case.unit, []).append(case)
     for case in run.cases:
         if int(case.factors["ranks"]) == 1 or not _is_usable(case):
             continue
-        counterpart = _counterpart(run, case)
+        counterpart = _counterpart(one_rank.get(case.unit, []), case)
         if counterpart is None:
             continue
         many, one = groups.setdefault((*(case.factors[name] for name in CELL_FACTORS), case.variant), ([], []))

@@ -89,9 +89,14 @@ class Roofline:
         )  # fmt: skip
 
 
+def is_shown(case: Case) -> bool:
+    """A copy of a variant is a control and no result."""
+    return case.status == "ok" and not case.duplicate_of
+
+
 def read_rooflines(directory: Path) -> list[Roofline]:
     """The cases of a run that are ok, in the order of the file."""
-    found = [_roofline(case, directory) for case in read_cases(directory) if case.status == "ok"]
+    found = [_roofline(case, directory) for case in read_cases(directory) if is_shown(case)]
     if not found:
         raise UnusableInput(f"{directory / 'cases.csv'}: no case that is ok")
     return found

@@ -52,6 +52,7 @@ class Claim:
     is_ratio: bool = False
     minimum: float | None = None  # bounds of a ratio claim
     maximum: float | None = None
+    regime: tuple[str, ...] = ()  # the axes that make one; empty: the analysis chooses
 
     @property
     def pairs(self) -> list[tuple[str, str]]:
@@ -65,19 +66,36 @@ class Comparison:
 
     pair: int  # index into claim.pairs
     factors: Mapping[str, str]  # what both share
-    fast: Mapping[str, Case]  # by launch
-    slow: Mapping[str, Case]
+    fast: Mapping[int, Case]  # by launch, attempts of one counted as that
+    slow: Mapping[int, Case]
 
     @property
-    def launches(self) -> list[tuple[str, str]]:
-        """(fast, slow) launches to compare.
+    def launches(self) -> list[tuple[int, int]]:
+        """(fast, slow) launches to compare, in their order.
 
-        Within a cell, those that measured both. Between cells nothing pairs the launches, and a launch that was
-        resumed has another id for the cells that came later: the first of one with the first of the other.
+        Those that measured both. Between cells that have no launch in common (runs that were joined), nothing pairs them:
+        the first of one with the first of the other.
         """
-        if self.same_cell:
-            return [(launch, launch) for launch in self.fast if launch in self.slow]
-        return list(zip(self.fast, self.slow))
+        common = [(launch, launch) for launch in sorted(self.fast) if launch in self.slow]
+        return common or ([] if self.same_cell else list(zip(sorted(self.fast), sorted(self.slow))))
+
+    @property
+    def cases(self) -> list[Case]:
+        return [*self.fast.values(), *self.slow.values()]
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The two cases, whichever way round."""
+        return frozenset(next(iter(side.values())).case for side in (self.fast, self.slow))
+
+    @property
+    def variants(self) -> tuple[str, str]:
+        """Labels (fast, slow)."""
+        return next(iter(self.fast.values())).variant, next(iter(self.slow.values())).variant
+
+    @property
+    def cells(self) -> frozenset[str]:
+        return frozenset(case.cell for case in self.cases)
 
     @property
     def same_cell(self) -> bool:
@@ -90,6 +108,10 @@ class Comparison:
         fast, slow = next(iter(self.fast.values())), next(iter(self.slow.values()))
         names = ("algorithm", "backend", "isa", "dtype", "q_block", "kv_block")
         return all(fast.factors[name] == slow.factors[name] for name in names)
+
+    @property
+    def one_rank(self) -> bool:
+        return all(case.factors["ranks"] == "1" for case in self.cases)
 
 
 def _require(condition: bool, name: str, problem: str) -> None:
@@ -110,7 +132,7 @@ def parse_claim(entry: Mapping[str, Any], number: int) -> Claim:
     """A claim from the manifest; `number` counts from 1 and names a claim that has no name."""
     name = str(entry.get("claim", f"number {number}"))
     _require("claim" in entry, name, "has no name ('claim')")
-    unknown = sorted(set(entry) - {"claim", "metric", "over", "order", "ratio", "where"})
+    unknown = sorted(set(entry) - {"claim", "metric", "over", "order", "ratio", "where", "regime"})
     _require(not unknown, name, f"unknown key '{', '.join(unknown)}'")
     metric = str(entry.get("metric", "time_s"))
     _require(metric in METRICS, name, f"metric '{metric}' is unknown; there are: {', '.join(METRICS)}")
@@ -118,13 +140,14 @@ def parse_claim(entry: Mapping[str, Any], number: int) -> Claim:
     _require(over in FACTOR_COLUMNS, name, f"over '{over}' is not a column of cases.csv that a claim can compare")
     _require(("order" in entry) != ("ratio" in entry), name, "needs either 'order' or 'ratio'")
     where = _parse_where(entry.get("where") or {}, name)
+    regime = _parse_regime(entry.get("regime") or [], name)
     _require(over not in where or over == "ranks", name, f"'{over}' is the axis compared and cannot be in 'where' too")
     if "order" in entry:
         order = entry["order"]
         _require(isinstance(order, list) and len(order) >= 2, name, "'order' needs two values or more")
         values = tuple(canonical_factor(over, value) for value in order)
         _require(len(set(values)) == len(values), name, "'order' names a value twice")
-        return Claim(name, metric, over, values, where)
+        return Claim(name, metric, over, values, where, regime=regime)
     ratio = entry["ratio"]
     _require(isinstance(ratio, dict) and "slow" in ratio and "fast" in ratio, name, "'ratio' needs 'slow' and 'fast'")
     _require(not set(ratio) - {"slow", "fast", "min", "max"}, name, "'ratio' has only slow, fast, min and max")
@@ -133,7 +156,15 @@ def parse_claim(entry: Mapping[str, Any], number: int) -> Claim:
     _require(minimum is None or maximum is None or minimum < maximum, name, "ratio.min must be below ratio.max")
     values = (canonical_factor(over, ratio["fast"]), canonical_factor(over, ratio["slow"]))
     _require(values[0] != values[1], name, "'ratio' compares a value with itself")
-    return Claim(name, metric, over, values, where, True, minimum, maximum)
+    return Claim(name, metric, over, values, where, True, minimum, maximum, regime)
+
+
+def _parse_regime(regime: object, name: str) -> tuple[str, ...]:
+    _require(isinstance(regime, list), name, "'regime' must be a list of factors")
+    assert isinstance(regime, list)
+    for column in regime:
+        _require(column in FACTOR_COLUMNS, name, f"regime: '{column}' is not a factor column of cases.csv")
+    return tuple(regime)
 
 
 def _parse_where(where: object, name: str) -> dict[str, tuple[str, ...]]:
@@ -179,6 +210,7 @@ def _check_values(claim: Claim, cases: list[Case]) -> None:
 
 def find_comparisons(claim: Claim, cases: list[Case]) -> list[Comparison]:
     """All comparisons of `claim`, in the order of the cases; raises UnusableInput where there is none."""
+    cases = [case for case in cases if not case.duplicate_of]  # a copy is a control and in no claim
     _check_values(claim, cases)
     selected = [case for case in cases if _matches(case, claim.where)]
     if not selected:
@@ -190,20 +222,22 @@ def find_comparisons(claim: Claim, cases: list[Case]) -> list[Comparison]:
 
 
 def _compare(claim: Claim, cases: list[Case]) -> list[Comparison]:
-    groups: dict[tuple[str, ...], dict[str, dict[str, Case]]] = {}
+    groups: dict[tuple[str, ...], dict[str, dict[int, Case]]] = {}
     for case in cases:
         value = case.factors[claim.over]
         if value not in claim.order:
             continue
         by_launch = groups.setdefault(_group_key(case, claim.over), {}).setdefault(value, {})
-        other = by_launch.get(case.launch)
+        other = by_launch.get(case.unit)
+        if other is not None and other.case == case.case:
+            continue  # complete in an earlier attempt
         if other is not None:
             differing = [name for name in FACTOR_COLUMNS if other.factors[name] != case.factors[name]]
             _require(
                 False, claim.name, f"'{other.case}' and '{case.case}' both are {claim.over} '{value}'; they differ in "
                 f"{', '.join(differing) or 'nothing'}: choose one with 'where'",
             )  # fmt: skip
-        by_launch[case.launch] = case
+        by_launch[case.unit] = case
     comparisons = []
     for group in groups.values():
         for index, (fast, slow) in enumerate(claim.pairs):
@@ -221,5 +255,20 @@ def find_controls(claim: Claim, cases: list[Case]) -> list[Comparison]:
     if claim.over not in VARIANT_FACTORS or claim.metric in COUNT_METRICS:
         return []
     where = {column: values for column, values in claim.where.items() if column != "ranks"}
-    single = [case for case in cases if case.factors["ranks"] == "1" and _matches(case, where)]
+    single = [c for c in cases if c.factors["ranks"] == "1" and not c.duplicate_of and _matches(c, where)]
     return [comparison for comparison in _compare(claim, single) if comparison.same_code]
+
+
+def find_copies(cases: list[Case]) -> list[Comparison]:
+    """The A/A controls of a run: each copy of a variant (slow) with its original (fast), in one cell."""
+    originals = {(case.unit, case.cell, case.variant): case for case in cases if not case.duplicate_of}
+    pairs: dict[str, tuple[dict[int, Case], dict[int, Case]]] = {}
+    for case in cases:
+        original = originals.get((case.unit, case.cell, case.duplicate_of))
+        if original is not None:
+            fast, slow = pairs.setdefault(case.case, ({}, {}))
+            fast[case.unit], slow[case.unit] = original, case
+    return [
+        Comparison(0, _shared(next(iter(fast.values())), next(iter(slow.values()))), fast, slow)
+        for fast, slow in pairs.values()
+    ]

@@ -68,7 +68,7 @@ class ComparisonTest(unittest.TestCase):
         self.assertEqual([(c.factors["seq_len"], c.pair) for c in found], [("512", 0), ("512", 1), ("1024", 0), ("1024", 1)])
         self.assertTrue(all(c.same_cell for c in found))
         first = found[0]
-        self.assertEqual((first.fast["0"].variant, first.slow["0"].variant), (SEQUENCE, HEADWISE))
+        self.assertEqual((first.fast[0].variant, first.slow[0].variant), (SEQUENCE, HEADWISE))
 
     def test_where_selects(self) -> None:
         cases = read_cases([Cell(TIMES, {"seq_len": n, "causal": c}) for n in (512, 1024) for c in ("true", "false")])
@@ -81,7 +81,7 @@ class ComparisonTest(unittest.TestCase):
         found = claims.find_comparisons(claim, read_cases(cells))
         self.assertEqual(len(found), 6)
         for comparison in found:
-            fast, slow = comparison.fast["0"], comparison.slow["0"]
+            fast, slow = comparison.fast[0], comparison.slow[0]
             self.assertEqual((fast.factors["isa"], slow.factors["isa"]), ("avx2", "scalar"))
             self.assertEqual(fast.variant, slow.variant)
             self.assertEqual(fast.factors["seq_len"], slow.factors["seq_len"])
@@ -90,7 +90,7 @@ class ComparisonTest(unittest.TestCase):
     def test_over_algorithm_compares_within_a_strategy(self) -> None:
         claim = parse(over="algorithm", order=["online_softmax", "standard"])
         found = claims.find_comparisons(claim, read_cases([Cell(TIMES)]))
-        self.assertEqual([(c.fast["0"].variant, c.slow["0"].variant) for c in found], [(HEADWISE, STANDARD)])
+        self.assertEqual([(c.fast[0].variant, c.slow[0].variant) for c in found], [(HEADWISE, STANDARD)])
         self.assertTrue(found[0].same_cell)
 
     def test_ambiguous_comparison_is_refused(self) -> None:

@@ -21,7 +21,7 @@ _ISA_NAMES = {"avx2": "AVX2", "avx512": "AVX-512"}
 
 
 def fraction(rounds: Sequence[LaunchRounds]) -> Interval:
-    """Of the limit beside it: Student over the launches' medians."""
+    """Of the limit beside it: over the launches' medians."""
     medians = [float(np.median(np.log(one.fractions))) for one in rounds]
     return over_launches(medians, sum(len(one.fractions) for one in rounds))
 

@@ -1,128 +1,79 @@
-"""Figures about two hosts on links of several rates: experiments/network*.yaml. One launch each: estimates, no verdicts."""
+"""Figures about two hosts on links of several rates: experiments/network*.yaml."""
 
 from __future__ import annotations
 
-import statistics
-from dataclasses import dataclass
-from typing import Callable, Mapping
+from collections import Counter
+from typing import Mapping
 
 from analysis.estimate.rank_efficiency import Efficiency, efficiencies
-from analysis.judge.verdicts import ClaimResult, Verdict
-from analysis.page.records import LINKS, NOT_MEASURED, Record, Results, count, mask, precise, ratio, span, table
+from analysis.judge.decisions import PairResult
+from analysis.judge.verdicts import ClaimResult
+from analysis.judge.words import DECIDED, Word
+from analysis.page.records import LINKS, NOT_MEASURED, Record, Results, mask, precise, precise_pair, span, table
 from analysis.read.csv_table import UnusableInput
-from analysis.read.read_run import Case, Run
+from analysis.show.efficiency_table import NOT_RESOLVED
+from analysis.show.regime_map import sentences
+from analysis.show.verdict_phrases import MARKS
 
-SEQUENCE, HEADWISE = "sequence+online_softmax", "headwise+online_softmax"
-
-
-@dataclass(frozen=True)
-class Rounds:
-    """Paired ratios of one cell, headwise over sequence, one per round."""
-
-    factors: Mapping[str, str]
-    ratios: list[float]
-
-    @property
-    def median(self) -> float:
-        return statistics.median(self.ratios)
-
-    @property
-    def above(self) -> bool:
-        return min(self.ratios) > 1
-
-    @property
-    def below(self) -> bool:
-        return max(self.ratios) < 1
+# Of the claim about the whole order, sequence against head-wise is the first pair.
+CLAIM, PAIR = "ordering", 0
+Place = tuple[int, str, int]  # KV heads, contract, tokens
 
 
-def _times(run: Run, case: Case) -> dict[int, float]:
+def _claim(record: Record) -> ClaimResult:
+    return record.claim(CLAIM)
+
+
+def _pairs(record: Record) -> dict[Place, PairResult]:
+    """Sequence against head-wise, cell by cell."""
     found = {}
-    for sample in run.samples.get((case.launch, case.case), []):
-        time = sample.metrics["time_s"]
-        if sample.status == "ok" and time:
-            found[sample.round] = time
+    for cell in _claim(record).voting:
+        pair = cell.pairs.get(PAIR)
+        if pair is not None and pair.word is not Word.NO_VOTE:
+            factors = pair.comparison.factors
+            found[int(factors["kv_heads"]), factors["contract"], int(factors["seq_len"])] = pair
     return found
-
-
-def paired_rounds(record: Record) -> list[Rounds]:
-    """Every cell on two ranks that measured both variants."""
-    cells: dict[tuple[str, str], dict[str, Case]] = {}
-    for case in record.run.cases:
-        if case.factors["ranks"] == "2" and case.status == "ok":
-            cells.setdefault((case.launch, case.cell), {})[case.variant] = case
-    found = []
-    for cases in cells.values():
-        if SEQUENCE in cases and HEADWISE in cases:
-            fast, slow = _times(record.run, cases[SEQUENCE]), _times(record.run, cases[HEADWISE])
-            ratios = [slow[number] / fast[number] for number in sorted(set(fast) & set(slow))]
-            if ratios:
-                found.append(Rounds(cases[SEQUENCE].factors, ratios))
-    return found
-
-
-def _by_kv_heads(records: Mapping[str, Record]) -> dict[tuple[int, str, int], dict[str, Rounds]]:
-    """(KV heads, contract, tokens) -> link -> rounds."""
-    cells: dict[tuple[int, str, int], dict[str, Rounds]] = {}
-    for link, record in records.items():
-        for rounds in paired_rounds(record):
-            factors = rounds.factors
-            key = (int(factors["kv_heads"]), factors["contract"], int(factors["seq_len"]))
-            cells.setdefault(key, {})[link] = rounds
-    return dict(sorted(cells.items()))
 
 
 def ratios_table(records: Mapping[str, Record]) -> str:
+    by_link = {link: _pairs(record) for link, record in records.items()}
     rows = []
-    for (kv_heads, contract, tokens), links in _by_kv_heads(records).items():
-        cells = [_entry(links[link]) if link in links else NOT_MEASURED for link in records]
+    for place in sorted({place for pairs in by_link.values() for place in pairs}):
+        cells = [_entry(pairs[place]) if place in pairs else NOT_MEASURED for pairs in by_link.values()]
+        kv_heads, contract, tokens = place
         rows.append([str(kv_heads), f"`{contract}`", str(tokens), *cells])
     return table(["KV heads", "contract", "tokens", *[LINKS[link] for link in records]], rows)
 
 
-def _entry(rounds: Rounds) -> str:
-    return f"{ratio(rounds.median)} ({ratio(min(rounds.ratios))} to {ratio(max(rounds.ratios))})"
+def _entry(pair: PairResult) -> str:
+    return f"{precise_pair(pair)} {MARKS[pair.word]}"
 
 
-Lengths = dict[tuple[int, str], dict[str, list[Rounds]]]
-
-
-def _lengths(records: Mapping[str, Record]) -> Lengths:
-    """(KV heads, contract) -> link -> the cells of all lengths."""
-    groups: Lengths = {}
-    for (kv_heads, contract, _), links in _by_kv_heads(records).items():
-        for link, rounds in links.items():
-            groups.setdefault((kv_heads, contract), {}).setdefault(link, []).append(rounds)
-    return groups
-
-
-def unanimous(records: Mapping[str, Record], agree: Callable[[Rounds], bool]) -> str:
-    """Where all lengths agree in every round."""
-    found = []
-    for (kv_heads, contract), by_link in _lengths(records).items():
-        links = [LINKS[link] for link in records if by_link.get(link) and all(agree(rounds) for rounds in by_link[link])]
-        if links:
-            found.append(f"{count(kv_heads, 'KV head')}, `{contract}` ({', '.join(links)})")
-    return "; ".join(found) or "nothing"
-
-
-def direction_table(records: Mapping[str, Record]) -> str:
-    """In how many cells every single round points the same way."""
+def words_table(records: Mapping[str, Record]) -> str:
+    """How many lengths have which word."""
+    by_link = {link: _pairs(record) for link, record in records.items()}
+    groups = sorted({(kv_heads, contract) for pairs in by_link.values() for kv_heads, contract, _ in pairs})
     rows = []
-    for (kv_heads, contract), by_link in _lengths(records).items():
-        cells = []
-        for link in records:
-            found = by_link.get(link, [])
-            ahead, behind = sum(r.above for r in found), sum(r.below for r in found)
-            cells.append(f"{ahead} / {len(found) - ahead - behind} / {behind}" if found else NOT_MEASURED)
-        rows.append([str(kv_heads), f"`{contract}`", *cells])
+    for group in groups:
+        counts = [Counter(pair.word for place, pair in pairs.items() if place[:2] == group) for pairs in by_link.values()]
+        cells = [", ".join(f"{count[word]} {word}" for word in MARKS if count[word]) or NOT_MEASURED for count in counts]
+        rows.append([str(group[0]), f"`{group[1]}`", *cells])
     return table(["KV heads", "contract", *[LINKS[link] for link in records]], rows)
 
 
-def first_half(record: Record) -> tuple[int, int]:
-    """(decided, voting) pairs of sequence against headwise in the claim about the whole order."""
-    result: ClaimResult = record.claim("ordering")
-    pairs = [cell.pairs[0] for cell in result.voting if 0 in cell.pairs]
-    return sum(1 for pair in pairs if pair.verdict is not Verdict.UNDECIDED), len(pairs)
+def findings(records: Mapping[str, Record]) -> str:
+    """What is decided on each link, as a list."""
+    lines = []
+    for link, record in records.items():
+        found = [s for s in sentences(_claim(record), PAIR, record.judged.margin) if "faster by" in s or "equal within" in s]
+        lines += [f"- {LINKS[link]}: {sentence}" for sentence in found] or [f"- {LINKS[link]}: nothing is decided."]
+    return "\n".join(lines)
+
+
+def decided(records: Mapping[str, Record]) -> str:
+    """'1 of 60' comparisons of sequence and head-wise."""
+    pairs = [pair for record in records.values() for pair in _pairs(record).values()]
+    return f"{sum(1 for pair in pairs if pair.word in DECIDED) or 'none'} of {len(pairs)}"
 
 
 def _efficiency_rows(records: Mapping[str, Record], names: tuple[str, ...], keep: Mapping[str, str]) -> list[list[str]]:
@@ -148,8 +99,7 @@ def ring_table(records: Mapping[str, Record]) -> str:
     rows: list[list[str]] = []
     for link, record in records.items():
         for found in efficiencies(record.run):
-            # Exchange and computing alone are timed at other moments; what is not known to be above zero is no measurement.
-            hidden = precise(found.hidden) if found.hidden is not None and found.hidden.low > 0 else "not resolved"
+            hidden = precise(found.hidden) if found.hidden is not None and found.hidden_resolved else NOT_RESOLVED
             rows.append([LINKS[link], *[_word(found, name) for name in names], *_numbers(found), hidden])
     return table(["link", "sharding", "tokens", "efficiency", "what the cores allow", "quotient", "exchange hidden"], rows)
 
@@ -161,7 +111,6 @@ def decode_table(records: Mapping[str, Record], keys: str) -> str:
 
 def values(results: Results) -> dict[str, str]:
     network, ring, decode = (results.links(name) for name in ("network", "network_ring", "network_decode"))
-    decided = [first_half(record) for record in network.values()]
     keys = max(int(case.factors["seq_len"]) for record in decode.values() for case in record.run.cases)
     heads = {case.factors["heads"] for record in network.values() for case in record.run.cases}
     if len(heads) != 1:
@@ -169,12 +118,11 @@ def values(results: Results) -> dict[str, str]:
     return {
         "network.heads": heads.pop(),
         "network.launches": span(record.launches for record in network.values()),
-        "network.rounds": span(len(rounds.ratios) for record in network.values() for rounds in paired_rounds(record)),
-        "network.decided": f"{sum(one for one, _ in decided)} of {sum(total for _, total in decided)}",
+        "network.rounds": span(case.rounds for record in network.values() for case in record.run.cases if case.factors["ranks"] == "2"),
+        "network.decided": decided(network),
         "network.ratios_table": ratios_table(network),
-        "network.direction_table": direction_table(network),
-        "network.all_above": unanimous(network, lambda rounds: rounds.above),
-        "network.all_below": unanimous(network, lambda rounds: rounds.below),
+        "network.words_table": words_table(network),
+        "network.findings": findings(network),
         "network.ring_rounds": span(case.rounds for record in ring.values() for case in record.run.cases),
         "network.ring_table": ring_table(ring),
         "network.decode_keys": str(keys),

@@ -5,29 +5,26 @@ from __future__ import annotations
 from collections import Counter
 from typing import Sequence
 
-from analysis.estimate import paired_statistics as stats
-from analysis.estimate.paired_statistics import Interval
-from analysis.judge.verdicts import ClaimResult, PairResult, Verdict
-from analysis.page.records import Record, Results, count, mask, model, precise, span, table
-from analysis.show.verdict_tables import MARKS, counts_text
+from analysis.estimate.looks import FAMILY_ERROR
+from analysis.judge.controls import ControlSummary
+from analysis.judge.decisions import PairResult, half_width
+from analysis.judge.regimes import factor_label
+from analysis.judge.verdicts import ClaimResult, RunVerdict
+from analysis.judge.words import IN_FAVOUR, ClaimWord, Word
+from analysis.page.records import Record, Results, count, mask, model, precise_pair, span, table
+from analysis.show.regime_map import format_entry, make_map, sentences
+from analysis.show.verdict_phrases import MARKS, percent
+from analysis.show.verdict_tables import counts_text
 
 FIRST, SECOND, WHOLE = "sequence-over-headwise", "online-over-standard", "ordering"
 _CONTRACTS = ("native", "replicated", "token_sharded")
+_HARMFUL = (Word.SLOWER, Word.EQUAL)
 
 
-def interval_of(pair: PairResult) -> Interval | None:
-    return None if pair.estimate is None else stats.interval_of(pair.estimate)
-
-
-def _pairs(result: ClaimResult, verdict: Verdict | None = None) -> list[tuple[PairResult, Interval]]:
-    """The only pair of each voting cell, with its interval; of one verdict if asked."""
-    found = []
-    for cell in result.voting:
-        for pair in cell.pairs.values():
-            interval = interval_of(pair)
-            if interval is not None and (verdict is None or pair.verdict is verdict):
-                found.append((pair, interval))
-    return found
+def _pairs(result: ClaimResult, word: Word | None = None) -> list[PairResult]:
+    """The comparisons of the voting cells; of one word if asked."""
+    found = [pair for cell in result.voting for pair in cell.pairs.values() if pair.estimate is not None]
+    return [pair for pair in found if word is None or pair.word is word]
 
 
 def _place(pair: PairResult) -> str:
@@ -37,124 +34,150 @@ def _place(pair: PairResult) -> str:
 
 def claims_table(record: Record) -> str:
     rows = []
-    for result in record.judged:
+    for result in record.judged.claims:
         order = " faster than ".join(f"`{name}`" for name in result.claim.order)
-        rows.append([order, f"**{result.verdict}**", counts_text(result.counts)])
+        rows.append([order, f"**{result.word}**", counts_text(result.counts)])
     return table(["claim", "verdict", "cells"], rows)
+
+
+def map_table(result: ClaimResult) -> str:
+    """Regimes in rows, lengths in columns."""
+    shown = make_map(result, 0)
+    together = any(row.whole is not None for row in shown.rows)
+    header = ["regime", *(["together"] if together else []), *[factor_label(shown.column, value) for value in shown.columns]]
+    rows = []
+    for row in shown.rows:
+        whole = [format_entry(row.whole)] if together else []
+        rows.append([row.label, *whole, *[format_entry(row.entries.get(value)) for value in shown.columns]])
+    return table(header, rows)
+
+
+def findings(result: ClaimResult, margin: float) -> str:
+    """The sentences of a claim, as a list."""
+    return "\n".join(f"- {sentence}" for sentence in sentences(result, 0, margin)) or "- nothing voted"
 
 
 def cells_table(result: ClaimResult) -> str:
     """A row per model, mask and length, a column per contract."""
     cells: dict[tuple[str, str, int], dict[str, str]] = {}
-    for pair, interval in _pairs(result):
+    for pair in _pairs(result):
         factors = pair.comparison.factors
         key = (model(factors), mask(factors), int(factors["seq_len"]))
-        cells.setdefault(key, {})[factors["contract"]] = f"{precise(interval)} {MARKS[pair.verdict]}"
+        cells.setdefault(key, {})[factors["contract"]] = f"{precise_pair(pair)} {MARKS[pair.word]}"
     rows = [[*map(str, key), *[row.get(name, "") for name in _CONTRACTS]] for key, row in sorted(cells.items())]
     return table(["model", "mask", "tokens", *[f"`{name}`" for name in _CONTRACTS]], rows)
 
 
 def whole_sentence(result: ClaimResult) -> str:
-    """How the cells of the whole order stand."""
-    counts = result.counts
-    answer = {Verdict.HOLDS: "confirmed", Verdict.CONTRADICTED: "contradicted", Verdict.EQUIVALENT: "contradicted"}
-    parts = [
-        f"{words} in {counts[verdict] or 'none'}"
-        for verdict, words in ((Verdict.HOLDS, "confirmed"), (Verdict.CONTRADICTED, "contradicted"))
-    ]
-    rest = [f"{verdict} in {counts[verdict]}" for verdict in (Verdict.EQUIVALENT, Verdict.UNDECIDED) if counts[verdict]]
-    return f"{answer.get(result.verdict, 'not confirmed')}. Of {count(len(result.voting), 'cell')} it is " + ", ".join([*parts, *rest])
+    """How the whole order stands, regime by regime."""
+    answers = {
+        ClaimWord.CONFIRMED: "confirmed", ClaimWord.REFUTED: "refuted", ClaimWord.DEPENDS: "true in some regimes and not in others",
+        ClaimWord.OPEN: "not confirmed, and not refuted either",
+    }  # fmt: skip
+    words = Counter(regime.word for regime in result.regimes)
+    known = sum(words[word] for word in words if word in IN_FAVOUR)
+    against = sum(words[word] for word in (*_HARMFUL, Word.DIFFERS))
+    left = len(result.regimes) - known - against
+    return (
+        f"{answers[result.word]}. Of {count(len(result.regimes), 'regime')} it is shown to hold in {known or 'none'} and not to "
+        f"hold in {against or 'none'}; {left or 'none'} {'is' if left == 1 else 'are'} not resolved"
+    )
 
 
 def decided(result: ClaimResult) -> str:
     """What a reader may take home from one claim: a sentence with the decided cells and their intervals."""
-    holds = [interval for _, interval in _pairs(result, Verdict.HOLDS)]
-    against = [_inverse(interval) for _, interval in _pairs(result, Verdict.CONTRADICTED)]
+    faster, slower = _pairs(result, Word.FASTER), _pairs(result, Word.SLOWER)
     fast, slow = (f"`{name}`" for name in result.claim.order)
     total = len(result.voting)
     parts = []
-    if holds:
-        parts.append(f"{fast} is faster in {len(holds)} of {count(total, 'cell')}, where {slow} takes {_extremes(holds)} times as long")
-    if against:
-        parts.append(f"{fast} is slower in {len(against)} of {count(total, 'cell')}, where it takes {_extremes(against)} times as long")
-    equal = result.counts[Verdict.EQUIVALENT]
+    if faster:
+        parts.append(f"{fast} is faster in {len(faster)} of {count(total, 'cell')}, where {slow} takes {_extremes(faster)} times as long")
+    if slower:
+        parts.append(f"{fast} is slower in {len(slower)} of {count(total, 'cell')}, where {slow} takes {_extremes(slower)} times as long")
+    equal = result.counts[Word.EQUAL]
     if equal:
-        parts.append(f"the two are equivalent in {equal}")
-    left = total - len(holds) - len(against) - equal
+        parts.append(f"the two are equal in {equal}")
+    left = total - len(faster) - len(slower) - equal
     if left:
-        parts.append(f"{left} {'is' if left == 1 else 'are'} undecided")
+        parts.append(f"{left} of {count(total, 'cell')} {'is' if left == 1 else 'are'} not resolved")
     return "; ".join(parts) + "."
 
 
-def _inverse(interval: Interval) -> Interval:
-    """Of the ratio the other way up."""
-    return Interval(1 / interval.high, 1 / interval.centre, 1 / interval.low)
-
-
-def _extremes(intervals: Sequence[Interval]) -> str:
-    ordered = sorted(intervals, key=lambda interval: interval.centre)
+def _extremes(pairs: Sequence[PairResult]) -> str:
+    ordered = sorted(pairs, key=lambda pair: pair.ratio or 0.0)
     if len(ordered) == 1:
-        return precise(ordered[0])
-    return f"{precise(ordered[0])} to {precise(ordered[-1])}"
+        return precise_pair(ordered[0])
+    return f"{precise_pair(ordered[0])} to {precise_pair(ordered[-1])}"
 
 
 def decided_places(result: ClaimResult) -> str:
-    """A list of the cells that contradict."""
-    pairs = _pairs(result, Verdict.CONTRADICTED)
-    return "\n".join(f"- {_place(pair)}: {precise(interval)}" for pair, interval in pairs) or "- none"
+    """A list of the cells that are decided against the claim."""
+    pairs = _pairs(result, Word.SLOWER)
+    return "\n".join(f"- {_place(pair)}: {precise_pair(pair)}" for pair in pairs) or "- none"
 
 
 def widths(result: ClaimResult) -> str:
     """How far the ends of the middle cell's interval lie from its centre, in per cent."""
-    ordered = sorted((high_low(interval) for _, interval in _pairs(result)))
-    return f"{100 * ordered[len(ordered) // 2]:.1f} %"
+    ordered = sorted(half_width(pair.estimate, pair.level) for pair in _pairs(result) if pair.estimate is not None)
+    return f"{percent(ordered[len(ordered) // 2])} %"
 
 
-def high_low(interval: Interval) -> float:
-    """Half the width, relative to the centre."""
-    return (interval.high - interval.low) / 2 / interval.centre
-
-
-def controls(results: Sequence[ClaimResult], ranks: str) -> str:
-    """The same code under two names, on so many ranks: one sentence."""
-    pairs = [pair for result in results for cell in result.cells for pair in cell.pairs.values()]
-    chosen = [(p, i) for p in pairs if p.comparison.factors.get("ranks") == ranks and (i := interval_of(p)) is not None]
-    intervals = sorted((interval for _, interval in chosen), key=lambda interval: interval.centre)
-    including = sum(1 for interval in intervals if interval.low <= 1 <= interval.high)
-    words = ", ".join(
-        f"{number} {verdict}" for verdict, number in Counter(pair.verdict for pair, _ in chosen).items() if verdict is not Verdict.NO_VOTE
-    )
+def controls(found: ControlSummary) -> str:
+    """What equal code showed: one sentence."""
+    if not found.count:
+        return "no pair of equal code was measured"
+    low, high = (f"{100 * bias:+.2f} %" for bias in (found.biases[0], found.biases[-1]))
     return (
-        f"{including} of {len(intervals)} intervals include 1, from {precise(intervals[0])} to {precise(intervals[-1])}"
-        + (f" ({words})" if words else "")
+        f"{count(found.count, 'pair')} of equal code, {len(found.copies) or 'none'} of them at the ranks of the claims, "
+        f"{len(found.failed) or 'none'} declared different; they differ by {low} to {high}, with a standard deviation of "
+        f"{100 * found.spread:.2f} %"
     )
+
+
+def same_code(verdict: RunVerdict, ranks: str) -> str:
+    """The comparisons of aa.yaml, whose claims are about equal code, on so many ranks: one sentence."""
+    pairs = [pair for result in verdict.claims for cell in result.cells for pair in cell.pairs.values()]
+    chosen = [pair for pair in pairs if pair.comparison.factors.get("ranks") == ranks and pair.ratio is not None]
+    if not chosen:
+        return "nothing was measured"
+    ordered = sorted(chosen, key=lambda pair: pair.ratio or 0.0)
+    voting: Counter[Word] = Counter(pair.word for pair in chosen if pair.word is not Word.NO_VOTE)
+    words = ", ".join(f"{voting[word]} {word}" for word in MARKS if voting[word])
+    return f"{count(len(chosen), 'ratio')} from {precise_pair(ordered[0])} to {precise_pair(ordered[-1])}" + (f" ({words})" if words else "")
 
 
 def values(results: Results) -> dict[str, str]:
     record, aa = results.record("ordering"), results.record("aa")
-    whole, first, second = (record.claim(name) for name in (WHOLE, FIRST, SECOND))
+    verdict = record.judged
+    whole, first, second = (verdict.claim(name) for name in (WHOLE, FIRST, SECOND))
     lengths = [int(case.factors["seq_len"]) for case in record.run.cases]
-    own = [interval for pair in whole.controls.results if (interval := interval_of(pair)) is not None]
     return {
         "ordering.cells": str(len(whole.voting)),
         "ordering.launches": str(record.launches),
+        "ordering.looks": ", ".join(map(str, verdict.looks)),
+        "ordering.comparisons": str(verdict.cells_schedule.comparisons),
         "ordering.rounds": record.rounds,
         "ordering.lengths": f"{min(lengths)} to {max(lengths)}",
         "ordering.whole": whole_sentence(whole),
         "ordering.first_decided": decided(first),
         "ordering.second_decided": decided(second),
-        "ordering.first_contradicted": decided_places(first),
+        "ordering.first_findings": findings(first, verdict.margin),
+        "ordering.second_findings": findings(second, verdict.margin),
+        "ordering.first_against": decided_places(first),
         "ordering.claims_table": claims_table(record),
+        "ordering.first_map": map_table(first),
+        "ordering.second_map": map_table(second),
         "ordering.first_table": cells_table(first),
         "ordering.second_table": cells_table(second),
         "ordering.first_width": widths(first),
         "ordering.second_width": widths(second),
-        "ordering.controls": f"{sum(1 for i in own if i.low <= 1 <= i.high)} of {len(own)}",
-        "ordering.margin": f"{100 * stats.MARGIN:g} %",
-        "ordering.confidence": f"{100 * (1 - 2 * stats.ONE_SIDED_ERROR):g} %",
+        "ordering.controls": controls(verdict.controls),
+        "ordering.margin": f"{percent(verdict.margin)} %",
+        "ordering.error": f"{percent(FAMILY_ERROR)} %",
         "ordering.largest_error": f"{max(case.counts['rel_l2_err'] or 0.0 for case in record.run.cases):.1e}",
         "aa.launches": str(aa.launches),
         "aa.lengths": span(int(case.factors["seq_len"]) for case in aa.run.cases),
-        "aa.one_rank": controls(aa.judged, "1"),
-        "aa.two_ranks": controls(aa.judged, "2"),
+        "aa.controls": controls(aa.judged.controls),
+        "aa.one_rank": same_code(aa.judged, "1"),
+        "aa.two_ranks": same_code(aa.judged, "2"),
     }

@@ -9,7 +9,9 @@ from typing import Any, Mapping, Sequence
 
 from analysis.estimate import paired_statistics as stats
 from analysis.estimate.paired_statistics import Interval
-from analysis.judge.verdicts import ClaimResult, judge_run
+from analysis.estimate.trimmed_mean import TrimmedEstimate
+from analysis.judge.decisions import PairResult
+from analysis.judge.verdicts import ClaimResult, RunVerdict, judge_run
 from analysis.read.csv_table import UnusableInput
 from analysis.read.read_run import Case, Run, read_run
 from analysis.show.text_table import markdown_table
@@ -29,18 +31,15 @@ class Record:
         return read_run(self.directory)
 
     @cached_property
-    def judged(self) -> list[ClaimResult]:
+    def judged(self) -> RunVerdict:
         return judge_run(self.run)
 
     def claim(self, name: str) -> ClaimResult:
-        for result in self.judged:
-            if result.claim.name == name:
-                return result
-        raise UnusableInput(f"{self.directory}: no claim '{name}'")
+        return self.judged.claim(name)
 
     @property
     def launches(self) -> int:
-        return len({case.launch for case in self.run.cases})
+        return len({case.unit for case in self.run.cases})
 
     @property
     def cells(self) -> int:
@@ -101,6 +100,13 @@ def precise(interval: Interval) -> str:
     return f"{interval.centre:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
 
 
+def precise_pair(pair: PairResult) -> str:
+    """'1.031 [1.021, 1.044]' of a comparison, the interval as wide as its word needs."""
+    if pair.ratio is None or pair.interval is None:
+        return "no ratio"
+    return precise(Interval(pair.interval[0], pair.ratio, pair.interval[1]))
+
+
 def percent(interval: Interval) -> str:
     """'91.5 [90.9, 92.1]', from fractions."""
     return f"{100 * interval.centre:.1f} [{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
@@ -108,7 +114,7 @@ def percent(interval: Interval) -> str:
 
 def over_launches(medians: Sequence[float], rounds: int) -> Interval:
     """Of logarithms, one per launch."""
-    return stats.interval_of(stats.LaunchesEstimate(medians, rounds))
+    return stats.interval_of(TrimmedEstimate(medians, rounds))
 
 
 def mask(case_or_factors: Case | Mapping[str, str]) -> str:

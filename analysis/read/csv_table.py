@@ -6,6 +6,7 @@ Whatever is wrong is reported as one UnusableInput whose message names file, lin
 from __future__ import annotations
 
 import csv
+import lzma
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,10 +84,21 @@ class CsvTable:
     rows: list[Row]
 
 
-def read_text(path: Path) -> str:
-    """The text of a file of a run."""
+def _stored_bytes(path: Path) -> bytes:
+    """The bytes of a file, or of the compressed one (path.xz) that stands in its place."""
+    packed = path.with_name(path.name + ".xz")
+    if path.exists() or not packed.exists():
+        return path.read_bytes()
     try:
-        return path.read_text(encoding="utf-8")
+        return lzma.decompress(packed.read_bytes())
+    except (lzma.LZMAError, EOFError):
+        raise UnusableInput(f"{packed}: cannot be read: not an xz file, or damaged") from None
+
+
+def read_text(path: Path) -> str:
+    """The text of a file of a run, which may be stored as path.xz."""
+    try:
+        return _stored_bytes(path).decode("utf-8").replace("\r\n", "\n")
     except FileNotFoundError:
         raise UnusableInput(f"{path}: no such file (is this the directory of a run?)") from None
     except (OSError, UnicodeDecodeError) as problem:

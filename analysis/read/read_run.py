@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Iterator, Mapping
 
 from analysis.read.csv_table import Row, UnusableInput, read_table, read_text
+from analysis.read.plan import LAUNCH_ID_STEP as LAUNCH_ID_STEP
+from analysis.read.plan import Plan, launch_unit, read_plan
 
-# Version 2 has the column `mask`; in version 1 `causal` says all of it.
-SCHEMA_VERSIONS = ("1", "2")
-# Continuation n of launch K has the id K + 1000 n (src/experiment/record/run_directory.h).
-LAUNCH_ID_STEP = 1000
+# Version 2 has the column `mask`; in version 1 `causal` says all of it. Version 3 has copies of variants (`duplicate_of`)
+# and what disturbed each sample.
+SCHEMA_VERSIONS = ("1", "2", "3")
 
 # What a claim may be about. Times are measured every round; rates and the overlap follow from them round by round.
 TIME_METRICS = ("time_s", "time_min_rank_s", "compute_s", "comm_total_s", "comm_exposed_s")
 # What the hardware could do in the same round.
 LIMITS = ("peak_gflops", "read_gb_per_s")
+# What may have disturbed a sample; since version 3.
+DISTURBANCES = ("steal_s", "involuntary_switches", "barrier_skew_s")
 DERIVED_METRICS = ("gflops", "pct_peak", "overlap_fraction")
 # Known once per case, without an interval.
 COUNT_METRICS = ("comm_bytes_per_rank", "workspace_bytes", "peak_rss_bytes", "page_faults", "max_abs_err", "rel_l2_err")
@@ -88,7 +91,7 @@ class Sample:
     variant: str
     round: int
     order_in_round: int
-    metrics: Mapping[str, float | None]  # by TIME_METRICS and the limits; None where not measured
+    metrics: Mapping[str, float | None]  # by TIME_METRICS, the limits and the disturbances; None where not measured
     status: str
 
 
@@ -111,10 +114,16 @@ class Case:
     drifted: bool  # drift beyond the width of the interval of the median
     status: str
     message: str
+    duplicate_of: str = ""  # the label of the variant whose copy this is
 
     @property
     def variant(self) -> str:
         return self.factors["variant"]
+
+    @property
+    def unit(self) -> int:
+        """The launch, whatever number of attempts it took."""
+        return launch_unit(self.launch)
 
 
 @dataclass(frozen=True)
@@ -127,6 +136,7 @@ class Run:
     cases: list[Case]
     # Samples of complete cells only, keyed by (launch, case); rounds in ascending order, pilots left out.
     samples: Mapping[tuple[str, str], list[Sample]]
+    plan: Plan
     ignored_samples: int = field(default=0)  # rows of cells that were never completed
     discarded_pilots: int = field(default=0)
 
@@ -136,7 +146,7 @@ def _read_rows(path: Path, columns: tuple[str, ...]) -> Iterator[Row]:
     for row in read_table(path, columns).rows:
         version = row.text("schema_version")
         if version not in SCHEMA_VERSIONS:
-            known = " and ".join(SCHEMA_VERSIONS)
+            known = ", ".join(SCHEMA_VERSIONS)
             raise row.error("schema_version", f"version {version} is unknown; this analysis reads {known}")
         yield row
 
@@ -167,7 +177,9 @@ def _read_case(row: Row) -> Case:
         drifted=_has_drifted(row),
         status=row.text("status"),
         message=row.values["message"].strip(),
+        duplicate_of=canonical(row.values.get("duplicate_of", "")),
     )
+    row.integer("launch", minimum=0)
     _require_case_name(row, case.cell, case.case, row.text("variant"))
     return case
 
@@ -192,8 +204,9 @@ def _require_case_name(row: Row, cell: str, case: str, variant: str) -> None:
 def _read_sample(row: Row) -> Sample:
     status = row.text("status")
     # Exposed communication is a difference of two measured times: noise can make it slightly negative.
-    names = (*TIME_METRICS, *LIMITS)
-    metrics = {name: row.number(name, negative=name == "comm_exposed_s") for name in names}
+    names = (*TIME_METRICS, *LIMITS, *(name for name in DISTURBANCES if name in row.values))
+    metrics: dict[str, float | None] = dict.fromkeys(DISTURBANCES)
+    metrics |= {name: row.number(name, negative=name == "comm_exposed_s") for name in names}
     if status == "ok" and not metrics["time_s"]:
         raise row.error("time_s", "a sample that is ok needs a time above zero")
     sample = Sample(
@@ -227,9 +240,25 @@ def read_cases(directory: Path) -> list[Case]:
             if case.factors[name] != first.factors[name]:
                 raise row.error(name, f"differs from line {first_line} although both are of cell {case.cell}")
         cases.append(case)
+    _require_originals(path, cases)
     if not cases:
         raise UnusableInput(f"{path}: no completed case")
     return cases
+
+
+def _require_originals(path: Path, cases: list[Case]) -> None:
+    """A copy stands beside what it is a copy of."""
+    there = {(case.launch, case.cell, case.variant) for case in cases}
+    for case in cases:
+        if case.duplicate_of and (case.launch, case.cell, case.duplicate_of) not in there:
+            raise UnusableInput(f"{path}: '{case.case}' is a copy of '{case.duplicate_of}', which its cell does not have")
+
+
+def restrict(run: Run, units: set[int]) -> Run:
+    """The run as if only these launches had been made."""
+    cases = [case for case in run.cases if case.unit in units]
+    samples = {key: rows for key, rows in run.samples.items() if launch_unit(key[0]) in units}
+    return replace(run, cases=cases, samples=samples)
 
 
 def _read_samples(path: Path, cases: list[Case]) -> tuple[dict[tuple[str, str], list[Sample]], int, int]:
@@ -274,7 +303,7 @@ def _read_manifest(path: Path) -> dict[str, Any]:
         raise UnusableInput(f"{path}: must be a JSON object")
     version = manifest.get("schema_version")
     if str(version) not in SCHEMA_VERSIONS:
-        known = " and ".join(SCHEMA_VERSIONS)
+        known = ", ".join(SCHEMA_VERSIONS)
         raise UnusableInput(f"{path}: schema_version {version} is unknown; this analysis reads {known}")
     for key, kind in (("experiment", str), ("title", str), ("expect", list)):
         if not isinstance(manifest.get(key), kind):
@@ -284,12 +313,18 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     return manifest
 
 
-def read_run(directory: Path) -> Run:
-    """Reads and validates `directory`; raises UnusableInput with one line that says where the problem is."""
+def read_manifest(directory: Path) -> dict[str, Any]:
+    """manifest.json alone; raises UnusableInput as read_run does."""
     if not directory.is_dir():
         raise UnusableInput(f"{directory}: no such directory")
-    manifest = _read_manifest(directory / "manifest.json")
+    return _read_manifest(directory / "manifest.json")
+
+
+def read_run(directory: Path) -> Run:
+    """Reads and validates `directory`; raises UnusableInput with one line that says where the problem is."""
+    manifest = read_manifest(directory)
     cases = read_cases(directory)
+    plan = read_plan(manifest, directory / "manifest.json", len({case.unit for case in cases}))
     samples, ignored, pilots = _read_samples(directory / "samples.csv", cases)
     for case in cases:
         if case.status == "ok" and (case.launch, case.case) not in samples:
@@ -302,6 +337,7 @@ def read_run(directory: Path) -> Run:
         manifest=manifest,
         cases=cases,
         samples=samples,
+        plan=plan,
         ignored_samples=ignored,
         discarded_pilots=pilots,
     )

@@ -1,71 +1,122 @@
 """Which variant wins where, as Markdown: one row per cell, one column per run (such as one per link rate).
 
-An entry is the fastest variant, its median time, and how many times longer the next one takes; '~' instead of that where
-their intervals overlap, so that no winner is claimed. A second table has what each variant moves and how much of it is not
+An entry is the fastest variant, its median time, and how many times longer the next one takes, from rounds and launches that
+are paired; '~' instead of that where the interval of this ratio includes 1, so that no winner is claimed. '(one launch)' marks an
+estimate: what differs from launch to launch was not measured. A second table has what each variant moves and how much of it is not
 hidden behind computing.
 """
 
 from __future__ import annotations
 
 import math
+import statistics
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Sequence
 
+from analysis.estimate import paired_statistics as stats
+from analysis.estimate.paired_statistics import Interval
+from analysis.estimate.trimmed_mean import TrimmedEstimate
+from analysis.judge.claims import Comparison
+from analysis.judge.launch_values import read_values
 from analysis.read.csv_table import UnusableInput
-from analysis.read.read_run import LAUNCH_ID_STEP, Case, read_cases
+from analysis.read.read_run import Case, Run, read_run
 from analysis.show.text_table import markdown_table
 
 # What tells cells apart in a table; those that are the same everywhere are left out.
 _FACTORS = ("model", "phase", "contract", "causal", "batch", "seq_len", "ranks", "threads", "isa", "dtype")
 _MISSING = "-"
+NOT_RESOLVED = "not resolved"
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One case: times in seconds, bytes sent by the busiest rank."""
+    """One case over its launches: times in seconds, bytes sent by the busiest rank."""
 
     variant: str
     median: float
-    low: float
-    high: float
     sent_bytes: float
-    exposed: float
+    exposed: float | None  # None where it is not known to be above zero
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """The cases of one cell, fastest first, and the ratio of the second's time to the first's."""
+
+    cases: list[Measured]
+    lead: Interval | None
+    estimate_only: bool  # one launch on several ranks
 
 
 Key = tuple[str, ...]
-Cells = dict[Key, list[Measured]]
+Cells = dict[Key, Measurements]
+Launches = dict[int, Case]
 
 
 def read_cells(directory: Path) -> Cells:
-    """Cases of a run that are ok, by their factors, fastest first. Launches after the first are left out."""
-    cells: Cells = {}
-    for case in read_cases(directory):
-        if case.status == "ok" and int(case.launch) % LAUNCH_ID_STEP == 0:
-            cells.setdefault(tuple(case.factors[name] for name in _FACTORS), []).append(_measured(case))
+    """Cells of a run by their factors. Copies of variants are controls and take no part."""
+    run = read_run(directory)
+    cells: dict[Key, dict[str, Launches]] = {}
+    for case in run.cases:
+        if case.status == "ok" and not case.duplicate_of:
+            key = tuple(case.factors[name] for name in _FACTORS)
+            cells.setdefault(key, {}).setdefault(case.variant, {})[case.unit] = case
     if not cells:
         raise UnusableInput(f"{directory / 'cases.csv'}: no case that is ok")
-    return {key: sorted(cases, key=lambda case: case.median) for key, cases in cells.items()}
+    return {key: _measurements(run, list(variants.values())) for key, variants in cells.items()}
 
 
-def _measured(case: Case) -> Measured:
-    def number(value: float | None, default: float) -> float:
-        return default if value is None else value
-
-    low, high = number(case.summary["time_low_s"], 0.0), number(case.summary["time_high_s"], math.inf)
-    sent, exposed = case.counts["comm_bytes_per_rank"], case.summary["comm_exposed_s"]
-    median = number(case.summary["time_median_s"], math.nan)
-    return Measured(case.variant, median, low, high, number(sent, 0.0), number(exposed, 0.0))
+def _measurements(run: Run, variants: list[Launches]) -> Measurements:
+    found = sorted(((_measured(list(launches.values())), launches) for launches in variants), key=lambda one: one[0].median)
+    (first, launches), *others = found
+    several = next(iter(launches.values())).factors["ranks"] != "1"
+    lead = _lead(run, launches, others[0][1]) if others else None
+    return Measurements([case for case, _ in found], lead, len(launches) == 1 and several)
 
 
-def winner(cases: Sequence[Measured]) -> str:
-    """The fastest variant, and by how much; `cases` are sorted."""
-    best = cases[0]
+def _lead(run: Run, first: Launches, second: Launches) -> Interval | None:
+    values = read_values(run, "time_s", Comparison(0, {}, first, second))
+    return None if isinstance(values, str) else stats.interval_of(values.estimate(len(values.launches)))
+
+
+def _number(value: float | None, default: float) -> float:
+    return default if value is None else value
+
+
+def _measured(cases: Sequence[Case]) -> Measured:
+    first = cases[0]
+    medians = [time for case in cases if (time := case.summary["time_median_s"])]
+    median = statistics.median(medians) if medians else math.nan
+    low = _number(first.summary["time_low_s"], 0.0)
+    sent = _number(first.counts["comm_bytes_per_rank"], 0.0)
+    exposed = [value for case in cases if (value := case.summary["comm_exposed_s"]) is not None]
+    return Measured(first.variant, median, sent, _resolved(exposed, median - low))
+
+
+def _resolved(exposed: Sequence[float], time_below: float) -> float | None:
+    """Exposed communication is a difference of two times, so it is known no better than the time is.
+
+    With several launches their interval says whether it is above zero; with one, the lower half of the time's interval.
+    """
+    if not exposed:
+        return 0.0
+    if len(exposed) > 1:
+        estimate = TrimmedEstimate(exposed, len(exposed))
+        return estimate.centre if estimate.lower(stats.ONE_SIDED_ERROR) > 0 else None
+    if exposed[0] == 0:
+        return 0.0
+    return exposed[0] if exposed[0] - time_below > 0 else None
+
+
+def winner(cell: Measurements) -> str:
+    """The fastest variant, and by how much."""
+    best = cell.cases[0]
     text = f"{best.variant} {best.median * 1e3:.3g} ms"
-    if len(cases) == 1:
+    if len(cell.cases) == 1:
         return text
-    overlap = best.high >= cases[1].low
-    return f"{text} ~" if overlap else f"{text} x{cases[1].median / best.median:.2f}"
+    only = " (one launch)" if cell.estimate_only else ""
+    # The smaller median need not be the smaller of paired rounds.
+    return f"{text} ~" if cell.lead is None or cell.lead.low <= 1 else f"{text} x{cell.lead.centre:.2f}{only}"
 
 
 def _varying(keys: Sequence[Key]) -> list[int]:
@@ -87,18 +138,26 @@ def crossover_table(runs: dict[str, Cells]) -> list[str]:
     return markdown_table([*(_FACTORS[index] for index in shown), *runs], rows)
 
 
+def _case_of(cell: Measurements | None, variant: str) -> Measured | None:
+    return next((case for case in cell.cases if case.variant == variant), None) if cell else None
+
+
+def _milliseconds(seconds: float | None) -> str:
+    return NOT_RESOLVED if seconds is None else f"{seconds * 1e3:.3g}"
+
+
 def traffic_table(runs: dict[str, Cells]) -> list[str]:
     """What each variant of a cell sends, and the communication that each run could not hide."""
     cases = {
-        (key, case.variant): case.sent_bytes for cells in runs.values() for key, found in cells.items() for case in found
+        (key, case.variant): case.sent_bytes for cells in runs.values() for key, found in cells.items() for case in found.cases
     }
     moving = {pair: sent for pair, sent in cases.items() if sent > 0}
     shown = _varying([key for key, _ in moving])
     rows = []
     for key in _sorted({key for key, _ in moving}):
         for variant in sorted(name for other, name in moving if other == key):
-            found = [next((case for case in cells.get(key, []) if case.variant == variant), None) for cells in runs.values()]
-            exposed = [f"{case.exposed * 1e3:.3g}" if case else _MISSING for case in found]
+            found = [_case_of(cells.get(key), variant) for cells in runs.values()]
+            exposed = [_MISSING if case is None else _milliseconds(case.exposed) for case in found]
             rows.append([*(key[index] for index in shown), variant, f"{moving[key, variant] / 1e6:.2f}", *exposed])
     names = [f"exposed ms, {name}" for name in runs]
     return markdown_table([*(_FACTORS[index] for index in shown), "variant", "sent MB per rank", *names], rows) if rows else []

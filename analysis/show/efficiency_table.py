@@ -9,11 +9,14 @@ from analysis.show.text_table import markdown_table
 
 _SHOWN = ("model", "phase", "contract", "dtype", "isa", "batch", "seq_len", "causal", "ranks", "threads", "nodes")
 _MISSING = "-"
+NOT_RESOLVED = "not resolved"
 
 
 def _row(found: Efficiency, shown: Sequence[str]) -> list[str]:
     numbers = (found.efficiency, found.cores, found.quotient, found.hidden, found.exchange_per_compute, found.imbalance)
     words = [_MISSING if number is None else str(number) for number in numbers]
+    if found.hidden is not None and not found.hidden_resolved:
+        words[3] = NOT_RESOLVED
     return [*(found.factors[name] for name in shown), found.factors["variant"], *words[:2], found.limit, *words[2:]]
 
 

@@ -1,4 +1,4 @@
-"""Verdicts as JSON, for other programs (the paper's tables, figures, the website)."""
+"""Verdicts as JSON, for other programs (the paper's tables, figures, the website). results/README.md describes it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,16 @@ import json
 import math
 from typing import Any, Sequence
 
-from analysis.estimate import paired_statistics as stats
-from analysis.judge.verdicts import CellResult, ClaimResult, ControlSummary, PairResult, exit_code
+from analysis.estimate.looks import FAMILY_ERROR
+from analysis.estimate.trimmed_mean import outlying
+from analysis.judge.controls import ControlSummary
+from analysis.judge.decisions import PairResult
+from analysis.judge.regimes import CellResult, RegimePair, RegimeResult
+from analysis.judge.verdicts import ClaimResult, RunVerdict, exit_code
 from analysis.read.read_run import Run
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+Pairs = Sequence[tuple[str, str]]
 
 
 def _finite(value: float | None) -> float | None:
@@ -18,75 +23,115 @@ def _finite(value: float | None) -> float | None:
     return value if value and math.isfinite(value) else None
 
 
-def pair_as_dict(result: PairResult, pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    fast, slow = pairs[result.comparison.pair]
-    low, high = result.interval or (None, None)
+def _ends(ends: tuple[float, float] | None) -> list[float | None]:
+    low, high = ends or (None, None)
+    return [_finite(low), _finite(high)]
+
+
+def pair_as_dict(result: PairResult, fast: str, slow: str) -> dict[str, Any]:
+    found = result.estimate
+    known = result.values.values()[: result.launches] if result.values is not None else []
     return {
         "fast": fast,
         "slow": slow,
-        "verdict": str(result.verdict),
+        "word": str(result.word),
         "reason": result.reason,
         "flags": list(result.flags),
         "ratio": _finite(result.ratio),
-        "ratio_low": _finite(low),
-        "ratio_high": _finite(high),
-        "detectable_ratio": _finite(result.detectable),
-        "rounds": result.estimate.rounds if result.estimate else 0,
-        "launches": result.estimate.launches if result.estimate else 0,
-        "method": result.estimate.method if result.estimate else "",
+        "interval": _ends(result.interval),
+        "one_sided_error": result.level,
+        "rounds": found.rounds if found else 0,
+        "launches": result.launches,
+        "outlying_launches": outlying(known),
+        "method": found.method if found else "",
+        "sensitivity": {how: _finite(ratio) for how, ratio in result.sensitivity().items()},
     }
 
 
-def _cell_as_dict(cell: CellResult, pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
+def _cell_as_dict(cell: CellResult, pairs: Pairs) -> dict[str, Any]:
     return {
         "factors": dict(cell.factors),
-        "verdict": str(cell.verdict),
-        "pairs": [pair_as_dict(result, pairs) for _, result in sorted(cell.pairs.items())],
+        "word": str(cell.word),
+        "pairs": [pair_as_dict(result, *pairs[index]) for index, result in sorted(cell.pairs.items())],
     }
 
 
-def _controls_as_dict(controls: ControlSummary, pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
+def _regime_pair_as_dict(found: RegimePair, pair: tuple[str, str]) -> dict[str, Any]:
     return {
-        "count": len(controls.measured),
-        "intervals_including_1": controls.including_one,
-        "failed": len(controls.failed),
-        "biased_within_margin": len(controls.biased),
-        "median_bias": controls.median_bias,
-        "cells": [
-            {"factors": dict(r.comparison.factors), **pair_as_dict(r, pairs)} for r in controls.results
+        "fast": pair[0],
+        "slow": pair[1],
+        "word": str(found.word),
+        "ratio": _finite(found.ratio),
+        "interval": _ends(found.interval),
+        "launches": found.pooled.launches if found.pooled else 0,
+        "cells": len(found.members),
+    }
+
+
+def _regime_as_dict(regime: RegimeResult, pairs: Pairs) -> dict[str, Any]:
+    """Ratio, interval and launches of the regime itself where it has one pair; a chain has them by pair only."""
+    found = [_regime_pair_as_dict(one, pairs[index]) for index, one in sorted(regime.pairs.items())]
+    only = found[0] if len(pairs) == 1 and found else {"ratio": None, "interval": [None, None], "launches": None}
+    return {
+        "label": regime.label,
+        "factors": dict(regime.factors),
+        "word": str(regime.word),
+        **{key: only[key] for key in ("ratio", "interval", "launches")},
+        "pairs": found,
+    }
+
+
+def _controls_as_dict(controls: ControlSummary) -> dict[str, Any]:
+    return {
+        "count": controls.count,
+        "at_the_same_ranks": len(controls.copies),
+        "declared_different": len(controls.failed),
+        "median_bias_percent": None if controls.median_bias is None else 100 * controls.median_bias,
+        "standard_deviation_percent": 100 * controls.spread,
+        "range_percent": [100 * controls.biases[0], 100 * controls.biases[-1]] if controls.biases else [None, None],
+        "pairs": [
+            {"factors": dict(r.comparison.factors), **pair_as_dict(r, *r.comparison.variants)} for r in controls.results
         ],
-    }  # fmt: skip
+    }
 
 
 def claim_as_dict(result: ClaimResult) -> dict[str, Any]:
     claim = result.claim
     bounds = {"min": claim.minimum, "max": claim.maximum} if claim.is_ratio else None
     return {
-        "claim": claim.name,
+        "name": claim.name,
         "metric": claim.metric,
         "over": claim.over,
         "order": list(claim.order),
         "ratio_bounds": bounds,
         "where": {column: list(values) for column, values in claim.where.items()},
-        "verdict": str(result.verdict),
+        "word": str(result.word),
         "reason": result.reason,
-        "counts": {str(verdict): count for verdict, count in result.counts.items()},
+        "decided": len(result.decided),
+        "voting": len(result.voting),
+        "counts": {str(word): count for word, count in result.counts.items()},
+        "regime_axes": list(result.axes),
+        "regimes": [_regime_as_dict(regime, claim.pairs) for regime in result.regimes],
         "cells": [_cell_as_dict(cell, claim.pairs) for cell in result.cells],
-        "controls": _controls_as_dict(result.controls, claim.pairs),
     }
 
 
-def report_as_json(run: Run, results: Sequence[ClaimResult]) -> str:
+def report_as_json(run: Run, verdict: RunVerdict) -> str:
     report = {
         "schema_version": SCHEMA_VERSION,
         "experiment": run.experiment,
         "title": run.title,
         "git_revision": run.manifest.get("git_revision"),
         "git_dirty": run.manifest.get("git_dirty"),
-        "margin": stats.MARGIN,
-        "confidence": 1 - 2 * stats.ONE_SIDED_ERROR,
-        "power": stats.POWER,
-        "exit_code": exit_code(results),
-        "claims": [claim_as_dict(result) for result in results],
+        "margin": verdict.margin,
+        "looks": list(verdict.looks),
+        "launches": verdict.launches,
+        "order_seed": run.plan.order_seed,
+        "family_error": FAMILY_ERROR,
+        "comparisons": verdict.cells_schedule.comparisons,
+        "regime_tests": verdict.regimes_schedule.comparisons,
+        "exit_code": exit_code(verdict.claims),
+        "controls": _controls_as_dict(verdict.controls),
+        "claims": [claim_as_dict(result) for result in verdict.claims],
     }
     return json.dumps(report, indent=2, allow_nan=False)

@@ -1,35 +1,39 @@
 """The tables and numbers of the paper from a run: no figure in the paper is typed by hand.
 
-Writes numbers.tex (macros), regimes.tex (cells counted per regime) and cells.tex (every ratio with its interval) for one
+Writes numbers.tex (macros), regimes.tex (what is known of each regime) and cells.tex (every ratio with its interval) for one
 claim.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 from typing import Sequence
 
+from analysis.estimate.looks import FAMILY_ERROR
+from analysis.judge.decisions import PairResult, half_width
+from analysis.judge.regimes import CellResult, RegimePair, regime_label, sort_cells
+from analysis.judge.verdicts import ClaimResult, RunVerdict
+from analysis.judge.words import Word
 from analysis.read.read_run import Run
-from analysis.show.verdict_tables import (
-    choose_regimes,
-    format_ratio,
-    group_by_regime,
-    letters,
-    pair_name,
-    regime_label,
-    sort_cells,
-)
-from analysis.judge.verdicts import CellResult, ClaimResult, PairResult, Verdict
+from analysis.show.verdict_phrases import bounded, format_ratio, percent
+from analysis.show.verdict_tables import letters, pair_name
 
 _MARKS = {
-    Verdict.HOLDS: r"$+$",
-    Verdict.CONTRADICTED: r"$-$",
-    Verdict.EQUIVALENT: r"$=$",
-    Verdict.UNDECIDED: r"?",
-    Verdict.NO_VOTE: r"$\times$",
+    Word.FASTER: r"$+$",
+    Word.INSIDE: r"$+$",
+    Word.SLOWER: r"$-$",
+    Word.OUTSIDE: r"$-$",
+    Word.EQUAL: r"$=$",
+    Word.DIFFERS: r"\#",
+    Word.NOT_RESOLVED: r"?",
+    Word.ESTIMATE_ONLY: r"$\sim$",
+    Word.NO_VOTE: r"$\times$",
 }
-_COUNTED = (Verdict.HOLDS, Verdict.CONTRADICTED, Verdict.EQUIVALENT, Verdict.UNDECIDED)
+# Macros that count cells, by the word they count.
+_COUNTED = {
+    "Faster": (Word.FASTER, Word.INSIDE), "Slower": (Word.SLOWER, Word.OUTSIDE), "Equal": (Word.EQUAL,),
+    "Unresolved": (Word.NOT_RESOLVED, Word.ESTIMATE_ONLY),
+}  # fmt: skip
 _SPECIAL = {"&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
             "|": r"\textbar{}", "<": r"\textless{}", ">": r"\textgreater{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}"}  # fmt: skip
 
@@ -38,85 +42,82 @@ def escape(text: str) -> str:
     return "".join(_SPECIAL.get(character, character) for character in text)
 
 
-def format_pair(result: PairResult | None) -> str:
+def format_pair(result: PairResult | RegimePair | None) -> str:
     """'1.031 & [1.021, 1.044] & +' as three columns."""
     if result is None or result.ratio is None or result.interval is None:
-        return "--- & & "
+        mark = _MARKS[result.word] if isinstance(result, RegimePair) else ""
+        return f"--- & & {mark}"
     low, high = result.interval
-    return f"{format_ratio(result.ratio)} & [{format_ratio(low)}, {format_ratio(high)}] & {_MARKS[result.verdict]}"
+    ends = f"[{format_ratio(low)}, {format_ratio(high)}]" if bounded(result.interval) else "---"
+    return f"{format_ratio(result.ratio)} & {ends} & {_MARKS[result.word]}"
 
 
 def regimes_table(result: ClaimResult) -> str:
-    """Cells counted per regime: one column per verdict of each pair, and the verdicts of the cells."""
-    claim = result.claim
-    regimes, _ = choose_regimes(result.voting, None)
-    groups = group_by_regime(result.voting, regimes)
-    blocks = len(claim.pairs) + 1
-    lines = [rf"\begin{{tabular}}{{l{'rrrr' * blocks}}}", r"\toprule"]
-    titles = [f"${pair_name(claim, pair)}$" for pair in range(len(claim.pairs))] + ["whole order"]
-    lines.append("".join(f" & \\multicolumn{{4}}{{c}}{{{title}}}" for title in titles) + r" \\")
-    lines.append("".join(rf"\cmidrule(lr){{{2 + 4 * i}-{5 + 4 * i}}}" for i in range(blocks)))
-    lines.append("regime" + "".join(f" & {_MARKS[v]}" for _ in titles for v in _COUNTED) + r" \\")
-    lines.append(r"\midrule")
-    for label, cells in groups.items():
-        columns = [_counts([c.pairs[p].verdict for c in cells if p in c.pairs]) for p in range(len(claim.pairs))]
-        columns.append(_counts([cell.verdict for cell in cells]))
-        lines.append(" & ".join([escape(label), *columns]) + r" \\")
+    """A line per regime: the pooled ratio of each pair with its interval and word, and how many cells are behind it."""
+    pairs = range(len(result.claim.pairs))
+    lines = [rf"\begin{{tabular}}{{l{'rlc' * len(pairs)}r}}", r"\toprule"]
+    titles = "".join(rf" & \multicolumn{{3}}{{c}}{{${pair_name(result.claim, pair)}$}}" for pair in pairs)
+    lines += [rf"regime{titles} & cells \\", r"\midrule"]
+    for regime in result.regimes:
+        fields = [escape(regime.label), *[format_pair(regime.pairs.get(pair)) for pair in pairs], str(len(regime.cells))]
+        lines.append(" & ".join(fields) + r" \\")
     lines += [r"\bottomrule", r"\end{tabular}"]
     return "\n".join(lines) + "\n"
-
-
-def _counts(verdicts: Sequence[Verdict]) -> str:
-    counts = Counter(verdicts)
-    return " & ".join(str(counts[verdict]) if counts[verdict] else r"$\cdot$" for verdict in _COUNTED)
 
 
 def cells_table(result: ClaimResult) -> str:
     """Every voting cell with its ratios and intervals, regime by regime."""
     claim = result.claim
-    regimes, rows = choose_regimes(result.voting, None)
     pairs = range(len(claim.pairs))
     columns = 1 + 3 * len(claim.pairs) + 1
     header = " & ".join(["", *[rf"\multicolumn{{3}}{{c}}{{${pair_name(claim, p)}$}}" for p in pairs], "cell"]) + r" \\"
     lines = [
         rf"\begin{{longtable}}{{l{'rlc' * len(claim.pairs)}l}}",
-        r"\caption{Ratio of times, \SI{95}{\percent} interval, and verdict of every voting cell.}\label{tab:cells}\\",
+        r"\caption{Ratio of times, simultaneous interval, and word of every voting cell.}\label{tab:cells}\\",
         *[r"\toprule", header, r"\midrule", r"\endfirsthead", r"\toprule", header, r"\midrule", r"\endhead"],
         *[r"\bottomrule", r"\endfoot"],
     ]
-    for number, (label, cells) in enumerate(group_by_regime(result.voting, regimes).items()):
+    for number, regime in enumerate(result.regimes):
         if number > 0:
             lines.append(r"\addlinespace")
-        lines.append(rf"\multicolumn{{{columns}}}{{l}}{{\textit{{{escape(label)}}}}} \\*")
-        for cell in sort_cells(cells, rows):
-            lines.append(_cell_row(cell, rows, len(claim.pairs)))
+        lines.append(rf"\multicolumn{{{columns}}}{{l}}{{\textit{{{escape(regime.label)}}}}} \\*")
+        for cell in sort_cells(regime.cells, result.rows):
+            lines.append(_cell_row(cell, result.rows, len(claim.pairs)))
     lines.append(r"\end{longtable}")
     return "\n".join(lines) + "\n"
 
 
 def _cell_row(cell: CellResult, rows: Sequence[str], pairs: int) -> str:
-    fields = [escape(regime_label(cell.factors, rows).replace("seq_len ", ""))]
+    fields = [escape(regime_label(cell.factors, rows))]
     fields += [format_pair(cell.pairs.get(pair)) for pair in range(pairs)]
-    return " & ".join([*fields, str(cell.verdict)]) + r" \\"
+    return " & ".join([*fields, str(cell.word)]) + r" \\"
 
 
-def numbers(run: Run, result: ClaimResult) -> str:
+def numbers(run: Run, verdict: RunVerdict, result: ClaimResult) -> str:
     """Macros for every number in the text."""
-    rounds = [pair.estimate.rounds for cell in result.voting for pair in cell.pairs.values() if pair.estimate]
-    launches = [pair.estimate.launches for cell in result.voting for pair in cell.pairs.values() if pair.estimate]
-    controls = result.controls
+    pairs = [pair for cell in result.voting for pair in cell.pairs.values()]
+    launches = [pair.launches for pair in pairs]
+    rounds = [pair.estimate.rounds for pair in pairs if pair.estimate]
+    controls = verdict.controls
     names = letters(result.claim)
-    undecided = sorted(p.detectable for c in result.voting for p in c.pairs.values() if p.detectable is not None)
+    widths = sorted(half_width(p.estimate, p.level) for p in pairs if p.estimate and p.word is Word.NOT_RESOLVED)
     macros = {
-        "ClaimVerdict": str(result.verdict),
+        "ClaimVerdict": str(result.word),
         "VotingCells": str(len(result.voting)),
         "SilentCells": str(len(result.cells) - len(result.voting)),
-        **{f"{str(v).title()}Cells": str(result.counts[v]) for v in _COUNTED},
+        **{f"{name}Cells": str(sum(result.counts[word] for word in words)) for name, words in _COUNTED.items()},
+        "Regimes": str(len(result.regimes)),
         "Launches": _span(launches),
         "Rounds": _span(rounds),
-        "DetectableLargest": format_ratio(undecided[-1]) if undecided else "---",
-        "ControlCells": str(len(controls.measured)),
-        "ControlIncluding": str(controls.including_one),
+        "Looks": ", ".join(map(str, verdict.looks)),
+        "Comparisons": str(verdict.cells_schedule.comparisons),
+        "Margin": percent(verdict.margin),
+        "FamilyError": percent(FAMILY_ERROR),
+        "WidestOpen": percent(widths[-1]) if widths and widths[-1] < 1 else "---",
+        "ControlCells": str(controls.count),
+        "ControlCopies": str(len(controls.copies)),
+        "ControlDifferent": str(len(controls.failed)),
+        "ControlSpread": f"{100 * controls.spread:.2f}",
         "ControlBiasMedian": f"{100 * (controls.median_bias or 0):+.2f}",
         "ControlBiasLow": f"{100 * controls.biases[0]:+.2f}" if controls.biases else "---",
         "ControlBiasHigh": f"{100 * controls.biases[-1]:+.2f}" if controls.biases else "---",
@@ -157,8 +158,8 @@ def _largest_error(run: Run) -> float:
     return max((case.counts["rel_l2_err"] or 0.0 for case in run.cases if case.status == "ok"), default=0.0)
 
 
-def write_tables(run: Run, result: ClaimResult, directory: Path) -> None:
+def write_tables(run: Run, verdict: RunVerdict, result: ClaimResult, directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True)
-    (directory / "numbers.tex").write_text(numbers(run, result), encoding="utf-8")
+    (directory / "numbers.tex").write_text(numbers(run, verdict, result), encoding="utf-8")
     (directory / "regimes.tex").write_text(regimes_table(result), encoding="utf-8")
     (directory / "cells.tex").write_text(cells_table(result), encoding="utf-8")

@@ -17,20 +17,24 @@ import matplotlib
 matplotlib.use("Agg")
 from matplotlib import pyplot
 
-from analysis.estimate import paired_statistics as stats
 from analysis.judge.claims import Claim
-from analysis.judge.verdicts import ClaimResult, Verdict
+from analysis.judge.regimes import choose_regimes, regime_label
+from analysis.judge.verdicts import ClaimResult, RunVerdict
+from analysis.judge.words import DECIDED, Word
 from analysis.read.read_run import Case, Run
-from analysis.show.verdict_tables import choose_regimes, regime_label
+from analysis.show.verdict_phrases import percent
 
 # Okabe and Ito's palette: told apart by colour-blind readers and in print.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
 _MARKERS = {
-    Verdict.HOLDS: "^",
-    Verdict.CONTRADICTED: "v",
-    Verdict.EQUIVALENT: "s",
-    Verdict.UNDECIDED: "o",
-    Verdict.NO_VOTE: "x",
+    Word.FASTER: "^",
+    Word.INSIDE: "^",
+    Word.SLOWER: "v",
+    Word.OUTSIDE: "v",
+    Word.EQUAL: "s",
+    Word.NOT_RESOLVED: "o",
+    Word.ESTIMATE_ONLY: "D",
+    Word.NO_VOTE: "x",
 }
 
 
@@ -40,7 +44,7 @@ class Point:
     y: float
     low: float
     high: float
-    verdict: Verdict = Verdict.HOLDS
+    word: Word = Word.FASTER
 
 
 Panels = Mapping[str, Mapping[str, Sequence[Point]]]  # panel title -> series -> points in order of x
@@ -59,7 +63,7 @@ def ratio_panels(result: ClaimResult, pair: int) -> Panels:
         low, high = found.interval
         if low <= 0 or not math.isfinite(high):
             continue  # an interval without an end cannot be drawn; the table lists it
-        point = Point(float(cell.factors["seq_len"]), found.ratio, low, high, found.verdict)
+        point = Point(float(cell.factors["seq_len"]), found.ratio, low, high, found.word)
         title = regime_label(cell.factors, [facet] if facet else [])
         panels[title][regime_label(cell.factors, rest) if rest else ""].append(point)
     return _sorted(panels)
@@ -67,7 +71,8 @@ def ratio_panels(result: ClaimResult, pair: int) -> Panels:
 
 def efficiency_panels(cases: Sequence[Case], contract: str) -> Panels:
     """Per cent of the FMA peak: a panel per model, mask, ranks, threads and ISA, a series per variant."""
-    chosen = [case for case in cases if case.factors["contract"] == contract and case.status == "ok"]
+    usable = [case for case in cases if case.status == "ok" and not case.duplicate_of]
+    chosen = [case for case in usable if case.factors["contract"] == contract]
     names = ("model", "scope", "phase", "isa", "dtype", "causal", "ranks", "threads", "cache", "data", "batch")
     varying = [name for name in names if len({case.factors[name] for case in chosen}) > 1]
     values: dict[tuple[str, str, float], list[Case]] = defaultdict(list)
@@ -114,8 +119,8 @@ def _draw_series(axes: Any, series: Mapping[str, Sequence[Point]], colours: Mapp
         errors = [[p.y - p.low for p in points], [p.high - p.y for p in points]]
         axes.errorbar(x, y, yerr=errors, color=colours[name], linewidth=0.8, capsize=2, elinewidth=1, label=name or None)
         for point in points:
-            filled = point.verdict is not Verdict.UNDECIDED
-            marker = _MARKERS[point.verdict] if marked else "o"
+            filled = point.word in DECIDED
+            marker = _MARKERS[point.word] if marked else "o"
             face = colours[name] if filled else "white"
             axes.plot(point.x * shift, point.y, marker=marker, markersize=5, color=colours[name], markerfacecolor=face, zorder=3)
 
@@ -128,13 +133,13 @@ def _length_axis(axes: Any, panels: Sequence[Panels]) -> None:
     axes.set_xlabel("sequence length [tokens]")
 
 
-def _legend(figure: Any, colours: Mapping[str, str], markers: bool) -> None:
+def _legend(figure: Any, colours: Mapping[str, str], words: Sequence[Word]) -> None:
     handles = [pyplot.Line2D([], [], color=colour, label=name) for name, colour in colours.items() if name]
-    if markers:
+    if words:
         handles += [
             pyplot.Line2D([], [], color="0.3", marker=_MARKERS[v], linestyle="none", label=str(v),
-                          markerfacecolor="white" if v is Verdict.UNDECIDED else "0.3")
-            for v in (Verdict.HOLDS, Verdict.CONTRADICTED, Verdict.EQUIVALENT, Verdict.UNDECIDED)
+                          markerfacecolor="0.3" if v in DECIDED else "white")
+            for v in words
         ]  # fmt: skip
     columns = 4 if figure.get_size_inches()[0] > 8 else 2
     height = 0.2 * math.ceil(len(handles) / columns) / figure.get_size_inches()[1]
@@ -149,7 +154,7 @@ def _make_figure(rows: int, columns: int) -> tuple[Any, Any]:
     return figure, grid
 
 
-def draw_ratios(result: ClaimResult, path: Path) -> bool:
+def draw_ratios(result: ClaimResult, margin: float, path: Path) -> bool:
     """False if there is nothing to draw."""
     claim: Claim = result.claim
     rows = [ratio_panels(result, pair) for pair in range(len(claim.pairs))]
@@ -161,7 +166,7 @@ def draw_ratios(result: ClaimResult, path: Path) -> bool:
     for row, (panels, (fast, slow)) in enumerate(zip(rows, claim.pairs)):
         for column, title in enumerate(titles):
             axes = grid[row][column]
-            axes.axhspan(1 - stats.MARGIN, 1 + stats.MARGIN, color="0.88", zorder=0)
+            axes.axhspan(1 / (1 + margin), 1 + margin, color="0.88", zorder=0)
             axes.axhline(1.0, color="0.4", linewidth=0.8, zorder=1)
             _draw_series(axes, panels.get(title, {}), colours, marked=True)
             _length_axis(axes, rows)
@@ -172,8 +177,9 @@ def draw_ratios(result: ClaimResult, path: Path) -> bool:
         for axes in grid[row]:
             axes.set_ylim(min(low for low, _ in limits), max(high for _, high in limits))
         grid[row][0].set_ylabel(f"{claim.metric} of\n{slow} /\n{fast}", fontsize=8)
-    figure.suptitle(f"{claim.name}: {result.verdict}. Above 1 speaks for the claim; grey: within 1 %", fontsize=10)
-    _legend(figure, colours, markers=True)
+    figure.suptitle(f"{claim.name}: {result.word}. Above 1 speaks for the claim; grey: within {percent(margin)} %", fontsize=10)
+    drawn = {p.word for panels in rows for series in panels.values() for points in series.values() for p in points}
+    _legend(figure, colours, [word for word in _MARKERS if word in drawn])
     figure.savefig(path, metadata=_fixed_metadata(path))
     pyplot.close(figure)
     return True
@@ -206,7 +212,7 @@ def draw_efficiency(run: Run, contract: str, path: Path) -> bool:
     peaks = sorted({f"{case.peak_gflops:.0f}" for case in run.cases if case.peak_gflops}, key=float)
     limit = " to ".join(dict.fromkeys([peaks[0], peaks[-1]])) + " GFLOP/s" if peaks else "not measured"
     figure.suptitle(f"{contract}: efficiency; black line: FMA peak measured beside each case, {limit}", fontsize=10)
-    _legend(figure, colours, markers=False)
+    _legend(figure, colours, [])
     figure.savefig(path, metadata=_fixed_metadata(path))
     pyplot.close(figure)
     return True
@@ -217,14 +223,14 @@ def _fixed_metadata(path: Path) -> dict[str, None]:
     return {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(path.suffix[1:], {})
 
 
-def draw_run(run: Run, results: Sequence[ClaimResult], directory: Path, suffix: str) -> list[Path]:
+def draw_run(run: Run, verdict: RunVerdict, directory: Path, suffix: str) -> list[Path]:
     """Draws everything; returns the files written."""
     directory.mkdir(parents=True, exist_ok=True)
     matplotlib.rcParams["svg.hashsalt"] = "attention"
     written = []
-    for result in results:
+    for result in verdict.claims:
         path = directory / f"ratios_{re.sub(r'[^A-Za-z0-9-]+', '_', result.claim.name)}.{suffix}"
-        if draw_ratios(result, path):
+        if draw_ratios(result, verdict.margin, path):
             written.append(path)
     for contract in dict.fromkeys(case.factors["contract"] for case in run.cases):
         path = directory / f"efficiency_{contract}.{suffix}"

@@ -1,54 +1,38 @@
-"""Verdicts as text of at most 80 columns: what was asked, what came out, how sure that is, and why."""
+"""The verdict as text of at most 100 columns: what was found, in sentences; how sure that is; the map; every cell."""
 
 from __future__ import annotations
 
-import math
 import textwrap
 from collections import Counter
-from typing import Mapping, Sequence
+from typing import Sequence
 
-from analysis.estimate import paired_statistics as stats
+from analysis.estimate import looks
 from analysis.judge.claims import Claim
-from analysis.judge.verdicts import CellResult, ClaimResult, ControlSummary, PairResult, Verdict
-from analysis.read.read_run import CELL_FACTORS, COUNT_METRICS, Run
+from analysis.judge.controls import ControlSummary
+from analysis.judge.decisions import PairResult, half_width
+from analysis.judge.regimes import CellResult, choose_regimes, factor_label, regime_label, sort_cells
+from analysis.judge.verdicts import ClaimResult, RunVerdict
+from analysis.judge.words import DECIDED, Word
+from analysis.read.read_run import COUNT_METRICS, Run
+from analysis.show.regime_map import claim_pairs_said, format_map, sentences
 from analysis.show.text_table import format_columns
+from analysis.show.verdict_phrases import MARKS, format_interval, legend, percent, short_names
 
-WIDTH = 80
-_ROW_FACTORS = ("seq_len", "batch")  # rows of a regime table; everything else that varies makes the regime
-MARKS = {
-    Verdict.HOLDS: "+",
-    Verdict.CONTRADICTED: "-",
-    Verdict.EQUIVALENT: "=",
-    Verdict.UNDECIDED: "?",
-    Verdict.NO_VOTE: "x",
-}
-LEGEND = "+ holds  - contradicted  = equivalent (within 1 %)  ? undecided  x no vote"
-_VOTES = (Verdict.HOLDS, Verdict.CONTRADICTED, Verdict.EQUIVALENT, Verdict.UNDECIDED, Verdict.NO_VOTE)
+WIDTH = 100
+_ORDER = tuple(MARKS)  # in which words are counted
 
 
 def wrap(text: str, indent: int = 0, hang: int | None = None) -> str:
     spaces = " " * indent
     hanging = " " * (indent if hang is None else hang)
-    return textwrap.fill(
-        text, WIDTH, initial_indent=spaces, subsequent_indent=hanging, break_on_hyphens=False
-    )  # fmt: skip
-
-
-def format_ratio(value: float) -> str:
-    if math.isinf(value):
-        return "inf"
-    return f"{value:.3f}" if value < 10 else f"{value:.2f}" if value < 100 else f"{value:.0f}" if value < 1e5 else f"{value:.0e}"
+    return textwrap.fill(text, WIDTH, initial_indent=spaces, subsequent_indent=hanging, break_on_hyphens=False)
 
 
 def format_pair(result: PairResult | None) -> str:
     """'1.031 [1.021, 1.044] +', or why there is no number."""
     if result is None:
         return "not measured"
-    interval = result.interval
-    if result.ratio is None or interval is None:
-        return f"no ratio {MARKS[result.verdict]}"
-    low, high = interval
-    return f"{format_ratio(result.ratio)} [{format_ratio(low)}, {format_ratio(high)}] {MARKS[result.verdict]}"
+    return f"{format_interval(result.ratio, result.interval)} {MARKS[result.word]}"
 
 
 def letters(claim: Claim) -> dict[str, str]:
@@ -61,58 +45,13 @@ def pair_name(claim: Claim, pair: int) -> str:
     return f"{names[slow]}/{names[fast]}"
 
 
-def varying_factors(cells: Sequence[CellResult]) -> list[str]:
-    # `causal` and `mask` say the same of most runs: one of them is shown.
-    plain = all(cell.factors.get("mask", "full") in ("causal", "full") for cell in cells)
-    hidden = "mask" if plain else "causal"
-    names = [name for name in (*CELL_FACTORS, "variant") if name != hidden]
-    return [name for name in names if len({cell.factors.get(name, "") for cell in cells}) > 1]
-
-
-def choose_regimes(cells: Sequence[CellResult], wanted: Sequence[str] | None) -> tuple[list[str], list[str]]:
-    """(factors that make a regime, factors that make its rows)."""
-    varying = varying_factors(cells)
-    if wanted is None:
-        rows = [name for name in varying if name in _ROW_FACTORS]
-        if not rows and varying:
-            rows = varying[-1:]
-    else:
-        rows = [name for name in varying if name not in wanted]
-    rows.sort(key=lambda name: name in _ROW_FACTORS)
-    regimes = [name for name in (varying if wanted is None else wanted) if name not in rows]
-    # A model's name says its head counts and width.
-    if "model" in regimes + rows:
-        implied = ("heads", "kv_heads", "head_dim")
-        regimes = [name for name in regimes if name not in implied]
-        rows = [name for name in rows if name not in implied]
-    return regimes, rows
-
-
-def _label(name: str, value: str) -> str:
-    if name == "causal":
-        return "causal" if value == "true" else "full"
-    return value if name in ("contract", "mask", "model", "isa", "variant", "phase", "scope") else f"{name} {value}"
-
-
-def regime_label(factors: Mapping[str, str], regimes: Sequence[str]) -> str:
-    return ", ".join(_label(name, factors.get(name, "-")) for name in regimes) or "all cells"
-
-
-def group_by_regime(cells: Sequence[CellResult], regimes: Sequence[str]) -> dict[str, list[CellResult]]:
-    groups: dict[str, list[CellResult]] = {}
-    for cell in cells:
-        groups.setdefault(regime_label(cell.factors, regimes), []).append(cell)
-    return groups
-
-
-def counts_text(counts: Counter[Verdict]) -> str:
-    """'3 hold, 1 undecided of 4 voting cells, 2 without a vote'."""
-    total = sum(count for verdict, count in counts.items() if verdict is not Verdict.NO_VOTE)
+def counts_text(counts: Counter[Word]) -> str:
+    """'3 faster, 1 not resolved of 4 voting cells, 2 without a vote'."""
+    total = sum(count for word, count in counts.items() if word is not Word.NO_VOTE)
     if total == 0:
-        return f"no cell votes ({counts[Verdict.NO_VOTE]} selected)"
-    words = {Verdict.HOLDS: "hold"}
-    parts = [f"{counts[v]} {words.get(v, str(v))}" for v in _VOTES if counts[v] and v is not Verdict.NO_VOTE]
-    silent = f", {counts[Verdict.NO_VOTE]} without a vote" if counts[Verdict.NO_VOTE] else ""
+        return f"no cell votes ({counts[Word.NO_VOTE]} selected)"
+    parts = [f"{counts[word]} {word}" for word in _ORDER if counts[word] and word is not Word.NO_VOTE]
+    silent = f", {counts[Word.NO_VOTE]} without a vote" if counts[Word.NO_VOTE] else ""
     return f"{', '.join(parts)} of {total} voting cell{'s' if total != 1 else ''}{silent}"
 
 
@@ -134,90 +73,69 @@ def _question(claim: Claim) -> list[str]:
     return [wrap(line, len(line) - len(line.lstrip()) + 2, 4) for line in lines]
 
 
-def _certainty(result: ClaimResult) -> str:
+def _certainty(result: ClaimResult, verdict: RunVerdict) -> str:
     pairs = [p for cell in result.voting for p in cell.pairs.values() if p.estimate is not None]
     if not pairs:
         return "How sure: nothing voted."
     if result.claim.metric in COUNT_METRICS:
         return "How sure: counted, not timed; no noise."
-    launches = sorted({p.estimate.launches for p in pairs if p.estimate is not None})
-    rounds = sorted({p.estimate.rounds for p in pairs if p.estimate is not None})
-    effort = f"{launches[0]}" if len(launches) == 1 else f"{launches[0]} to {launches[-1]}"
-    each = f"{rounds[0]}" if len(rounds) == 1 else f"{rounds[0]} to {rounds[-1]}"
-    text = (
-        f"How sure: 95 % intervals, {each} rounds in {effort} launch{'es' if launches[-1] > 1 else ''}; the chance that "
-        f"any 'holds' below is wrong is at most 2.5 % (Holm over {len(pairs)} comparisons)."
+    if all(pair.word is Word.ESTIMATE_ONLY for pair in pairs):
+        return "How sure: not sure. One launch: intervals of 95 % hold for that launch only, and no word can be given."
+    used = sorted({pair.launches for pair in pairs})
+    launches = f"{used[0]}" if len(used) == 1 else f"{used[0]} to {used[-1]}"
+    unresolved = sorted(half_width(p.estimate, p.level) for p in pairs if p.estimate and p.word is Word.NOT_RESOLVED)
+    width = f" The widest interval that left a comparison open is +-{percent(unresolved[-1])} %." if unresolved else ""
+    return (
+        f"How sure: {launches} launch{'es' if used[-1] > 1 else ''} behind each comparison. The chance that any word below is "
+        f"wrong is at most {percent(looks.FAMILY_ERROR)} %, over the {verdict.cells_schedule.comparisons} comparisons and "
+        f"{len(verdict.looks)} look{'s' if len(verdict.looks) > 1 else ''} of this run; intervals are that wide.{width}"
     )
-    if launches[0] == 1:
-        text += " One launch: what differs from launch to launch is not in the intervals."
-    elif launches[0] < 5:
-        text += " Fewer than 5 launches make wide intervals."
-    return text
 
 
-def format_controls(controls: ControlSummary, claim: Claim) -> list[str]:
-    measured = len(controls.measured)
-    if not measured:
-        return []
+def format_controls(controls: ControlSummary, margin: float) -> list[str]:
+    """What equal code showed, beside the margin."""
+    if not controls.count:
+        return [wrap("A/A control: none. Nothing in this run shows what equal code differs by.", 2, 4)]
     biases = controls.biases
-    median = controls.median_bias or 0.0
-    spread = f", {100 * biases[0]:+.2f} to {100 * biases[-1]:+.2f} % over all" if measured > 1 else ""
-    counts = Counter(result.verdict for result in controls.results)
-    low, high = max((r.interval for r in controls.measured if r.interval), key=lambda ends: ends[1] / max(ends[0], 1e-9))
-    state = "FAILED" if controls.failed else "biased" if controls.biased else "passed"
+    same_ranks = len(controls.copies)
+    kinds = [f"{same_ranks} cop{'y' if same_ranks == 1 else 'ies'} at the same ranks" if same_ranks else "",
+             f"{controls.count - same_ranks} at one rank" if controls.count > same_ranks else ""]  # fmt: skip
+    spread = f"{_signed(biases[0])} %"
+    if len(biases) > 1:
+        spread = f"{_signed(biases[0])} to {_signed(biases[-1])} % with a standard deviation of {100 * controls.spread:.2f} %"
+    state = f"FAILED, {len(controls.failed)} declared different" if controls.failed else "passed, none declared different"
     text = (
-        f"A/A control (one rank, same code under two names): {state}. {controls.including_one} of {measured} intervals "
-        f"include 1; {', '.join(f'{count} {verdict}' for verdict, count in counts.items())}; bias {100 * median:+.2f} % "
-        f"in the middle{spread}; widest interval [{format_ratio(low)}, {format_ratio(high)}]."
+        f"A/A control: {state}. {controls.count} pair{'s' if controls.count > 1 else ''} of equal code "
+        f"({', '.join(kind for kind in kinds if kind)}), different by {spread}; the margin is {percent(margin)} %."
     )
-    if controls.biased and not controls.failed:
-        text += " The bias is within the margin of 1 %, which covers it."
     lines = [wrap(text, 2, 4)]
-    for result in [*controls.failed, *controls.biased]:
+    for result in controls.failed:
         factors = result.comparison.factors
-        place = ", ".join(_label(n, factors[n]) for n in ("model", "contract", "causal", "seq_len") if n in factors)
-        lines.append(wrap(f"{place}: {pair_name(claim, result.comparison.pair)} {format_pair(result)}", 4, 6))
+        place = ", ".join(factor_label(n, factors[n]) for n in ("model", "contract", "causal", "seq_len", "ranks") if n in factors)
+        lines.append(wrap(f"{place}: {format_pair(result)}", 4, 6))
     return lines
 
 
-def _regime_summary(groups: Mapping[str, Sequence[CellResult]]) -> list[str]:
-    verdicts = [v for v in _VOTES if any(cell.verdict is v for cells in groups.values() for cell in cells)]
-    rows = []
-    for label, cells in groups.items():
-        counts = Counter(cell.verdict for cell in cells)
-        rows.append([textwrap.shorten(label, 40, placeholder="..."), *[str(counts[v] or ".") for v in verdicts]])
-    return ["  " + line for line in format_columns(["cells by regime", *[str(v) for v in verdicts]], rows, left=1)]
+def _signed(fraction: float) -> str:
+    return f"{100 * fraction:+.2f}"
 
 
 def _cell_notes(claim: Claim, cell: CellResult) -> list[str]:
     """Reasons and warnings below a cell's line; pairs with the same one share it."""
     pairs_by_text: dict[tuple[str, str], list[str]] = {}
     for pair, result in sorted(cell.pairs.items()):
+        if result.word is Word.ESTIMATE_ONLY:
+            continue  # said once, for the claim
         # A widened interval that decided all the same needs no excuse.
-        flags = [f for f in result.flags if result.verdict is Verdict.UNDECIDED or "not independent" not in f]
-        text = "; ".join(text for text in (result.reason, *flags) if text)
+        flags = [f for f in result.flags if result.word not in DECIDED or "not independent" not in f]
+        reason = f"not resolved: {result.reason}" if result.word is Word.NOT_RESOLVED else result.reason
+        text = "; ".join(text for text in (reason, *flags) if text)
         if text:
-            pairs_by_text.setdefault((MARKS[result.verdict], text), []).append(pair_name(claim, pair))
+            pairs_by_text.setdefault((MARKS[result.word], text), []).append(pair_name(claim, pair))
     return [wrap(f"{', '.join(pairs)} {mark} {text}", 8, 10) for (mark, text), pairs in pairs_by_text.items()]
 
 
-def _sort_key(cell: CellResult, names: Sequence[str]) -> tuple[tuple[float, str], ...]:
-    key = []
-    for name in names:
-        value = cell.factors.get(name, "")
-        try:
-            key.append((float(value), ""))
-        except ValueError:
-            key.append((math.inf, value))
-    return tuple(key)
-
-
-def sort_cells(cells: Sequence[CellResult], rows: Sequence[str]) -> list[CellResult]:
-    """By the factors `rows`, numbers by value."""
-    return sorted(cells, key=lambda cell: _sort_key(cell, rows))
-
-
-def format_regime(claim: Claim, label: str, cells: Sequence[CellResult], rows: Sequence[str]) -> list[str]:
+def format_cells(claim: Claim, label: str, cells: Sequence[CellResult], rows: Sequence[str]) -> list[str]:
     """The table of one regime: a line per cell, two pairs beside each other, reasons below the cell.
 
     Where the factors that tell the rows apart leave no room, each row gets a line above it that names them.
@@ -227,10 +145,10 @@ def format_regime(claim: Claim, label: str, cells: Sequence[CellResult], rows: S
     for start in range(0, len(claim.pairs), 2):
         shown = list(range(len(claim.pairs)))[start : start + 2]
         last = start + 2 >= len(claim.pairs)
-        table = _regime_columns(claim, ordered, shown, rows, last)
+        table = _cell_columns(claim, ordered, shown, rows, last)
         named_above = max(len(line) for line in table) > WIDTH - 4
         if named_above:
-            table = _regime_columns(claim, ordered, shown, [], last)
+            table = _cell_columns(claim, ordered, shown, [], last)
         lines.append("    " + table[0])
         for cell, line in zip(ordered, table[1:]):
             if named_above:
@@ -241,63 +159,116 @@ def format_regime(claim: Claim, label: str, cells: Sequence[CellResult], rows: S
     return [f"  {label}", *lines]
 
 
-def _regime_columns(
-    claim: Claim, cells: Sequence[CellResult], pairs: Sequence[int], rows: Sequence[str], with_verdict: bool
+def _cell_columns(
+    claim: Claim, cells: Sequence[CellResult], pairs: Sequence[int], rows: Sequence[str], with_word: bool
 ) -> list[str]:
-    header = [*rows, *[f"{pair_name(claim, pair)} [95 % interval]  " for pair in pairs]]
+    header = [*rows, *[f"{pair_name(claim, pair)} [interval]  " for pair in pairs]]
     body = [[*[c.factors.get(name, "-") for name in rows], *[format_pair(c.pairs.get(p)) for p in pairs]] for c in cells]
-    if with_verdict:
-        header.append("verdict")
-        body = [[*line, str(cell.verdict)] for line, cell in zip(body, cells)]
+    if with_word:
+        header.append("word")
+        body = [[*line, str(cell.word)] for line, cell in zip(body, cells)]
     return format_columns(header, body)
 
 
-def format_claim(result: ClaimResult, wanted_regimes: Sequence[str] | None = None) -> str:
+def _answer(result: ClaimResult) -> str:
+    text = f"{result.claim.name}: {str(result.word).upper()}"
+    return text + (f", because {result.reason}" if result.reason else "")
+
+
+def format_findings(verdict: RunVerdict) -> list[str]:
+    """The first lines: each claim's word and what to do about it. A pair that another claim has told is not told again."""
+    told: set[tuple[str, ...]] = set()
+    single = [result for result in verdict.claims if len(result.claim.pairs) == 1]
+    for result in single:
+        told |= claim_pairs_said(result.claim)
+    lines = []
+    for result in verdict.claims:
+        lines.append(wrap(f"{_answer(result)}. {_regimes_text(result)}", 0, 2))
+        for pair in range(len(result.claim.pairs)):
+            where = tuple(f"{column}={','.join(values)}" for column, values in sorted(result.claim.where.items()))
+            key = (result.claim.metric, result.claim.over, *result.claim.pairs[pair], *where)
+            if result not in single and key in told:
+                continue
+            if len(result.claim.pairs) > 1:
+                fast, slow = short_names(result.claim, pair)
+                lines.append(wrap(f"{fast} and {slow}:", 2))
+            lines += [wrap(sentence, 2, 4) for sentence in sentences(result, pair, verdict.margin)]
+    return lines
+
+
+def _regimes_text(result: ClaimResult) -> str:
+    """'3 of 15 regimes not resolved; 41 of 50 cells decided.'"""
+    voting = [regime for regime in result.regimes if regime.word is not Word.NO_VOTE]
+    cells = f"{len(result.decided)} of {len(result.voting)} cells decided."
+    if len(voting) < 2:
+        return cells
+    counts = Counter(regime.word for regime in voting)
+    return f"Regimes: {', '.join(f'{counts[word]} {word}' for word in _ORDER if counts[word])}; {cells}"
+
+
+def format_claim(result: ClaimResult, verdict: RunVerdict) -> str:
     claim = result.claim
-    regimes, rows = choose_regimes(result.cells, wanted_regimes)
-    groups = group_by_regime(result.cells, regimes)
-    answer = f"Answer: {str(result.verdict).upper()}. {counts_text(result.counts)}."
-    if result.reason and result.voting:
-        answer += f" Because {result.reason}."
-    lines = [wrap(f"CLAIM {claim.name}"), *_question(claim), wrap(answer, 2, 4), wrap(_certainty(result), 2, 4)]
-    lines += format_controls(result.controls, claim)
-    if len(groups) > 1:
-        lines += ["", *_regime_summary(groups)]
+    lines = [wrap(f"CLAIM {claim.name}"), *_question(claim)]
+    lines += [wrap(f"Answer: {str(result.word).upper()}. {counts_text(result.counts)}.", 2, 4)]
+    if result.reason:
+        lines.append(wrap(f"Because {result.reason}.", 2, 4))
+    lines.append(wrap(_certainty(result, verdict), 2, 4))
+    for pair in range(len(claim.pairs)):
+        table = format_map(result, pair, WIDTH - 4)
+        if len(table) > 1:
+            title = "Ratio" if claim.is_ratio else "Time" if claim.metric == "time_s" else claim.metric
+            lines += ["", f"  {title} {pair_name(claim, pair)}, % more than 1 [interval] word", *["    " + line for line in table]]
+    lines += ["", f"  {legend(verdict.margin)}"]
     if not claim.is_ratio:
-        lines += ["", "  B/A is the ratio of the two; above 1 speaks for the claim."]
-    lines.append(f"  {LEGEND}")
-    for label, cells in groups.items():
-        lines += ["", *format_regime(claim, label, cells, rows)]
-    return "\n".join(lines)
+        lines.append("  B/A is the ratio of the two; above 1 speaks for the claim.")
+    silent = [cell for cell in result.cells if cell.word is Word.NO_VOTE]
+    for regime in result.regimes:
+        lines += ["", *format_cells(claim, regime.label, regime.cells, result.rows)]
+    if silent:
+        lines += ["", *format_cells(claim, "without a vote", silent, choose_regimes(silent, [])[1])]
+    return "\n".join(line.rstrip() for line in lines)
 
 
-def format_verdict_lines(results: Sequence[ClaimResult]) -> str:
-    """One line per claim (a second only if its name is long)."""
-    return "\n".join(
-        wrap(f"{r.claim.name}: {str(r.verdict).upper()}; {r.reason if r.voting and r.reason else counts_text(r.counts)}", 2, 4) for r in results
+def _conditions(run: Run) -> str:
+    """How often something took a core away from a sample, where it was recorded."""
+    kept = [sample.metrics for rows in run.samples.values() for sample in rows if sample.metrics["steal_s"] is not None]
+    if not kept:
+        return "Not recorded: what the host or other processes took from the samples."
+    stolen = sum(1 for m in kept if (m["steal_s"] or 0) > 0)
+    switched = sum(1 for m in kept if (m["involuntary_switches"] or 0) > 0)
+    skews = sorted((m["barrier_skew_s"] or 0) / m["time_s"] for m in kept if m["barrier_skew_s"] is not None and m["time_s"])
+    skew = f"; ranks left the barrier within {percent(skews[len(skews) // 2])} % of the time in the middle" if skews else ""
+    return (
+        f"Disturbed: {percent(stolen / len(kept))} % of the samples by other guests of the host (steal), "
+        f"{percent(switched / len(kept))} % by a switch to another process{skew}."
     )
 
 
-def format_report(run: Run, results: Sequence[ClaimResult], wanted_regimes: Sequence[str] | None = None) -> str:
-    """The whole report; the verdicts come last because that is where a terminal leaves the eye."""
-    launches = len({case.launch for case in run.cases})
+def _header(run: Run, verdict: RunVerdict) -> list[str]:
+    launches = verdict.launches
     revision = str(run.manifest.get("git_revision") or "unknown")[:12]
     dirty = " with uncommitted changes" if run.manifest.get("git_dirty") else ""
     left_out = f"; {run.ignored_samples} samples of unfinished cells left out" if run.ignored_samples else ""
     failed = sum(1 for case in run.cases if case.status != "ok")
-    header = [
-        wrap(f"{run.experiment}: {run.title}"),
+    planned = ", ".join(map(str, verdict.looks))
+    seed = f"; seed of the orders {run.plan.order_seed}" if run.plan.order_seed is not None else ""
+    return [
         wrap(
             f"{len({case.cell for case in run.cases})} cells, {len(run.cases)} cases in {launches} launch"
-            f"{'es' if launches != 1 else ''}{f', {failed} of them not ok' if failed else ''}{left_out}; "
-            f"revision {revision}{dirty}."
+            f"{'es' if launches != 1 else ''}{f', {failed} of them not ok' if failed else ''}{left_out}; judged after {planned}"
+            f"{seed}; revision {revision}{dirty}.", 2, 4,
         ),
-        "",
-    ]
-    if not results:
-        return "\n".join([*header, "This experiment makes no claim: there is nothing to judge."])
-    body = [format_claim(result, wanted_regimes) + "\n" for result in results]
-    return "\n".join([*header, *body, "VERDICTS", format_verdict_lines(results)])
+        wrap(_conditions(run), 2, 4),
+    ]  # fmt: skip
 
 
-assert stats.MARGIN == 0.01 and stats.ONE_SIDED_ERROR == 0.025, "the texts above name these figures"
+def format_report(run: Run, verdict: RunVerdict) -> str:
+    """The whole report. The words come first, and once more last, because that is where a terminal leaves the eye."""
+    title = wrap(f"{run.experiment}: {run.title}", 0, 2)
+    if not verdict.claims:
+        controls = format_controls(verdict.controls, verdict.margin) if verdict.controls.count else []
+        return "\n".join([title, "This experiment makes no claim: there is nothing to judge.", "", *_header(run, verdict), *controls])
+    body = [format_claim(result, verdict) + "\n" for result in verdict.claims]
+    top = [title, "", *format_findings(verdict), "", *_header(run, verdict), *format_controls(verdict.controls, verdict.margin), ""]
+    last = [wrap(f"{_answer(result)}; {counts_text(result.counts)}", 2, 4) for result in verdict.claims]
+    return "\n".join([*top, *body, "VERDICTS", *last])

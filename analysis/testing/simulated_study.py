@@ -12,6 +12,7 @@ from typing import Callable
 import numpy as np
 
 from analysis.estimate import paired_statistics as stats
+from analysis.estimate.trimmed_mean import TrimmedEstimate
 from analysis.testing.noise_model import NoiseModel
 
 Simulate = Callable[[np.random.Generator], stats.Estimate]
@@ -39,7 +40,7 @@ def several_launches(noise: NoiseModel, ratio: float, launches: int, target: flo
             rounds = stats.required_rounds(stats.noise_from_pilot(pilot), target)
             medians.append(float(np.median(noise.log_ratios(generator, rounds, math.log(ratio)))))
             total += rounds
-        return stats.LaunchesEstimate(medians, total)
+        return TrimmedEstimate(medians, total)
 
     return simulate
 
@@ -54,19 +55,6 @@ def coverage(simulate: Simulate, truth: float, replicates: int, seed: int) -> fl
 
 
 def share_found(simulate: Simulate, replicates: int, seed: int) -> float:
-    """How often the verdict is *holds*."""
+    """How often the lower bound lies above the margin."""
     generator = np.random.default_rng(seed)
     return sum(simulate(generator).p_above(LOG_MARGIN) <= stats.ONE_SIDED_ERROR for _ in range(replicates)) / replicates
-
-
-def share_found_at_stated_size(simulate: Simulate, replicates: int, seed: int) -> float:
-    """How often data with no effect would be *holds* had the ratio been the one they state as detectable."""
-    generator = np.random.default_rng(seed)
-    found = stated = 0
-    for _ in range(replicates):
-        estimate = simulate(generator)
-        lower = estimate.lower(stats.ONE_SIDED_ERROR)
-        if math.isfinite(lower):
-            stated += 1
-            found += lower + math.log(stats.detectable_ratio(estimate)) > LOG_MARGIN
-    return found / stated

@@ -11,7 +11,7 @@ from typing import Any, Callable, Mapping, Sequence
 
 import numpy as np
 
-from analysis.read.read_run import CASE_COLUMNS, CELL_FACTORS, SAMPLE_COLUMNS
+from analysis.read.read_run import CASE_COLUMNS, CELL_FACTORS, DISTURBANCES, SAMPLE_COLUMNS
 
 FACTORS: dict[str, Any] = {
     "exchange": "ring", "sharding": "zigzag", "backend": "highway", "model": "qwen3-0.6b", "scope": "attention",
@@ -24,6 +24,7 @@ SEQUENCE = "sequence+online_softmax"
 HEADWISE = "headwise+online_softmax"
 STANDARD = "headwise+standard"
 ORDER = [SEQUENCE, HEADWISE, STANDARD]
+COPY = " (copy)"  # ends the label of a copy of the variant before it
 ORDER_CLAIM: dict[str, Any] = {"claim": "ordering", "metric": "time_s", "over": "variant", "order": ORDER}
 
 
@@ -55,24 +56,40 @@ def write_run(
     pilots: int = 2,
     noise: Noise = quiet_noise,
     seed: int = 1,
+    launch_effect: float = 0.0,
+    plan: Mapping[str, Any] | None = None,
+    dropped: Mapping[int, int] | None = None,
 ) -> None:
+    """`launch_effect`: standard deviation, per variant, of what stays the same within a launch. `plan`: further keys of the
+    manifest. `dropped`: by number of a cell, the launch from which on it is not measured.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     generator = np.random.default_rng(seed)
     samples: list[dict[str, Any]] = []
     cases: list[dict[str, Any]] = []
     for launch in range(launches):
         for number, cell in enumerate(cells):
-            rows = _cell_samples(f"cell{number:03d}", launch, cell, rounds, pilots, noise, generator)
+            if dropped and launch >= dropped.get(number, launches):
+                continue
+            shifts = generator.normal(0.0, launch_effect, len(cell.times)) if launch_effect else np.zeros(len(cell.times))
+            shifted = _shifted(noise, shifts)
+            rows = _cell_samples(f"cell{number:03d}", launch, cell, rounds, pilots, shifted, generator)
             samples += rows
             cases += _cell_cases(f"cell{number:03d}", launch, cell, rounds, rows)
-    write_csv(directory / "samples.csv", SAMPLE_COLUMNS, samples)
-    write_csv(directory / "cases.csv", CASE_COLUMNS, cases)
+    new = any(variant.endswith(COPY) for cell in cells for variant in cell.times)
+    write_csv(directory / "samples.csv", (*SAMPLE_COLUMNS, *(DISTURBANCES if new else ())), samples)
+    write_csv(directory / "cases.csv", (*CASE_COLUMNS, *(("duplicate_of",) if new else ())), cases)
     manifest = {
         "schema_version": 1, "experiment": "synthetic", "title": "Does the analysis see what was planted?",
         "config": "", "config_sha256": "0" * 64, "expect": list(expect), "git_revision": "0123456789abcdef",
-        "git_dirty": False, "launches": [str(launch) for launch in range(launches)],
+        "git_dirty": False, "launches": [{"launch": launch, "exit_status": 0} for launch in range(launches)],
+        **(plan or {}),
     }  # fmt: skip
     (directory / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+
+
+def _shifted(noise: Noise, shifts: Sequence[float] | np.ndarray[Any, np.dtype[np.float64]]) -> Noise:
+    return lambda generator, variant: noise(generator, variant) + float(shifts[variant])
 
 
 def write_cases(directory: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = CASE_COLUMNS) -> None:
@@ -120,7 +137,8 @@ def _cell_cases(
 ) -> list[dict[str, Any]]:
     cases = []
     for variant in cell.times:
-        strategy, algorithm = variant.split("+")[0], variant.split("+")[1].split("@")[0]
+        original = variant.removesuffix(COPY)
+        strategy, algorithm = original.split("+")[0], original.split("+")[1].split("@")[0]
         times = [row["time_s"] for row in rows if row["variant"] == variant and row["round"] >= 0 and row["time_s"]]
         median = float(np.median(times)) if times else None
         cases.append({
@@ -129,5 +147,6 @@ def _cell_cases(
             "time_median_s": median or "", "time_low_s": 0.99 * (median or 1), "time_high_s": 1.01 * (median or 1), "gflops": 1.0 / median if median else "", "comm_bytes_per_rank": 1 << 20,
             "workspace_bytes": 1 << 22, "pct_peak": 60.0 / (median or 1), "peak_gflops": 115.0, "oversubscribed": "false", "drift": 0.001,
             "status": cell.status.get(variant, "ok"), "message": "", **cell.case_values,
+            **({"duplicate_of": original} if original != variant else {}),
         })  # fmt: skip
     return cases
