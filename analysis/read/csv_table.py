@@ -6,12 +6,15 @@ Whatever is wrong is reported as one UnusableInput whose message names file, lin
 from __future__ import annotations
 
 import csv
+import hashlib
 import lzma
 import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Mapping, Sequence
 
+# The last column of both files from schema version 3 on.
+CHECK_COLUMN = "check"
 WORDS_FOR_TRUE = ("1", "true")
 WORDS_FOR_FALSE = ("0", "false")
 
@@ -106,6 +109,22 @@ def read_text(path: Path) -> str:
         raise UnusableInput(f"{path}: cannot be read: {reason}") from None
 
 
+def check_of(line: str) -> str:
+    """What stands in the last field, `check`, of a row that begins with `line` (the last comma included)."""
+    return hashlib.sha256(line.encode("utf-8")).hexdigest()[:8]
+
+
+def _require_checks(path: Path, lines: Sequence[str]) -> None:
+    """A row that was cut or changed since it was written is known by its check. Each row is one line."""
+    for number, line in enumerate(lines[1:], start=2):
+        before, comma, check = line[:-1].rpartition(",")
+        if check != check_of(before + comma):
+            raise UnusableInput(
+                f"{path} line {number}: its check is wrong, so the row was changed or cut; the benchmark's --resume drops such"
+                " rows and measures their cells again"
+            )
+
+
 def read_table(path: Path, columns: Sequence[str], *, drop_cut_off_line: bool = False) -> CsvTable:
     """Reads a CSV file that has at least `columns`.
 
@@ -118,9 +137,12 @@ def read_table(path: Path, columns: Sequence[str], *, drop_cut_off_line: bool = 
         raise UnusableInput(f"{path}: empty file")
     if not text.endswith("\n"):
         raise UnusableInput(f"{path} line {text.count(chr(10)) + 1}: the last line is truncated")
-    reader = csv.reader(text.splitlines(keepends=True), strict=True)
+    lines = [line + "\n" for line in text.split("\n")[:-1]]
+    reader = csv.reader(lines, strict=True)
     try:
         header = next(reader)
+        if header[-1] == CHECK_COLUMN:
+            _require_checks(path, lines)
         missing = [name for name in columns if name not in header]
         if missing:
             raise UnusableInput(f"{path} line 1: missing column {', '.join(missing)}")

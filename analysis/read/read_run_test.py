@@ -6,6 +6,7 @@ import unittest
 from pathlib import Path
 
 from analysis.read import read_run
+from analysis.read.csv_table import CHECK_COLUMN
 from analysis.testing import synthetic_run
 from analysis.testing.synthetic_run import HEADWISE, SEQUENCE, STANDARD, Cell
 
@@ -97,7 +98,9 @@ class ColumnsTest(unittest.TestCase):
         # What tells a copy from its original is no factor: both are the same variant.
         self.assertEqual(set(read_run.FACTOR_COLUMNS), factors - {"duplicate_of"})
         new = {column["name"] for column in written["samples"] if column["since"] == 3}
-        self.assertEqual(set(read_run.DISTURBANCES), new)
+        self.assertEqual(set(read_run.DISTURBANCES), new - {CHECK_COLUMN})
+        for key in ("samples", "cases"):
+            self.assertEqual(written[key][-1], {"name": CHECK_COLUMN, "kind": "check", "since": 3})
         self.assertIn(str(written["schema_version"]), read_run.SCHEMA_VERSIONS)
 
 

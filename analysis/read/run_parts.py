@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Sequence
 
-from analysis.read.csv_table import UnusableInput, read_table, read_text
+from analysis.read.csv_table import CHECK_COLUMN, UnusableInput, check_of, read_table, read_text
 from analysis.read.read_run import LAUNCH_ID_STEP
 
 _REVISION_KEYS = ("git_revision", "git_dirty", "compiler", "flags")
@@ -179,13 +179,20 @@ def _write(path: Path, text: str) -> None:
         raise UnusableInput(f"{path}: cannot be written: {problem.strerror}") from None
 
 
-def _csv_text(header: Row, tables: Sequence[Table]) -> str:
+def _csv_line(fields: Sequence[str]) -> str:
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    for table in tables:
-        writer.writerows(table.rows)
+    csv.writer(text, lineterminator="").writerow(fields)
     return text.getvalue()
+
+
+def _csv_text(header: Row, tables: Sequence[Table]) -> str:
+    """Rows may have been renamed, so each gets its check anew."""
+    lines = [_csv_line(header)]
+    has_check = header[-1] == CHECK_COLUMN
+    for row in (row for table in tables for row in table.rows):
+        before = _csv_line(row[:-1]) + ","
+        lines.append(before + check_of(before) if has_check else _csv_line(row))
+    return "\n".join(lines) + "\n"
 
 
 def write_merged(parts: Sequence[Part], output: Path) -> None:
