@@ -14,7 +14,7 @@ from typing import Sequence
 from analysis.estimate.looks import FAMILY_ERROR, Schedule
 from analysis.estimate.trimmed_mean import spread_of
 from analysis.judge.claims import Claim, Comparison, find_controls, find_copies
-from analysis.judge.decisions import Candidate, PairResult, decide_pair
+from analysis.judge.decisions import Candidate, PairResult, decide_pair, without_unfinished
 from analysis.judge.launch_values import read_values
 from analysis.judge.words import Word
 from analysis.read.read_run import Run
@@ -67,12 +67,13 @@ def _candidates(run: Run, claims: Sequence[Claim]) -> list[Candidate]:
         order = Claim(claim.name, claim.metric, claim.over, claim.order, claim.where)
         pairs += [(order, comparison) for comparison in find_controls(claim, run.cases)]
     found: dict[tuple[object, ...], Candidate] = {}
-    for claim, comparison in pairs:
+    for claim, whole in pairs:
+        comparison, left_out = without_unfinished(whole)
         if any(case.status != "ok" or case.oversubscribed for case in comparison.cases):
             continue
         values = read_values(run, claim.metric, comparison)
         if not isinstance(values, str):
-            candidate = Candidate(claim, comparison, "", values, None)
+            candidate = Candidate(claim, comparison, "", values, None, left_out)
             found.setdefault(candidate.key, candidate)
     return list(found.values())
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Callable, Mapping, Sequence
 
 from analysis.estimate import paired_statistics as stats
 from analysis.estimate.looks import Schedule, replay
-from analysis.estimate.trimmed_mean import TrimmedEstimate
+from analysis.estimate.trimmed_mean import TRIMMED_ONE_IN, TrimmedEstimate
 from analysis.judge.claims import Claim, Comparison
 from analysis.judge.launch_values import LaunchValues, count_estimate, read_values
 from analysis.judge.words import Word
@@ -70,6 +70,7 @@ class Candidate:
     reason: str
     values: LaunchValues | None
     exact: stats.Estimate | None  # counted, without noise
+    left_out: int = 0  # launches in which one of the two was not finished
 
     @property
     def votes(self) -> bool:
@@ -79,6 +80,21 @@ class Candidate:
     def key(self) -> tuple[object, ...]:
         """Two claims that ask the same of the same pair are one comparison."""
         return self.claim.metric, self.comparison.names, self.claim.minimum, self.claim.maximum
+
+
+def without_unfinished(comparison: Comparison) -> tuple[Comparison, int]:
+    """The comparison without launches in which a case ran out of time, and how many these are.
+
+    One in five is the share that the trimmed mean can bear; with more, what is left is a selection and nothing is left out:
+    the comparison then has no vote. A case that failed is wrong, and not just late: it is never left out.
+    """
+    late = {
+        unit for side in (comparison.fast, comparison.slow) for unit, case in side.items() if case.status not in ("ok", "failed")
+    }
+    if not late or TRIMMED_ONE_IN * len(late) > len(comparison.launches):
+        return comparison, 0
+    fast, slow = ({u: c for u, c in side.items() if u not in late} for side in (comparison.fast, comparison.slow))
+    return replace(comparison, fast=fast, slow=slow), len(late)
 
 
 def _why_no_vote(claim: Claim, comparison: Comparison) -> str:
@@ -103,6 +119,7 @@ def _why_no_vote(claim: Claim, comparison: Comparison) -> str:
 
 
 def make_candidate(run: Run, claim: Claim, comparison: Comparison) -> Candidate:
+    comparison, left_out = without_unfinished(comparison)
     reason = _why_no_vote(claim, comparison)
     if claim.metric in COUNT_METRICS:
         exact = count_estimate(claim, comparison)
@@ -112,7 +129,7 @@ def make_candidate(run: Run, claim: Claim, comparison: Comparison) -> Candidate:
     values = read_values(run, claim.metric, comparison)
     if isinstance(values, str):
         return Candidate(claim, comparison, reason or values, None, None)
-    return Candidate(claim, comparison, reason, values, None)
+    return Candidate(claim, comparison, reason, values, None, left_out)
 
 
 def family_size(candidates: Sequence[Candidate]) -> int:
@@ -158,8 +175,11 @@ def rule_of(claim: Claim, margin: float) -> Decide:
     return bounds_rule(claim.minimum, claim.maximum) if claim.is_ratio else order_rule(margin)
 
 
-def _flags(comparison: Comparison, found: stats.Estimate) -> tuple[str, ...]:
+def _flags(candidate: Candidate, found: stats.Estimate) -> tuple[str, ...]:
+    comparison = candidate.comparison
     flags = []
+    if candidate.left_out:
+        flags.append(f"{candidate.left_out} launch{'es' if candidate.left_out > 1 else ''} left out, which ran out of time")
     drifted = sum(case.drifted for case in comparison.cases)
     if 2 * drifted > len(comparison.cases):
         flags.append("times drifted during the cell")
@@ -202,9 +222,9 @@ def decide_pair(candidate: Candidate, schedule: Schedule, margin: float) -> Pair
     if launches == 1 and not comparison.one_rank:
         found = values.estimate(1)
         reason = "one launch: an estimate; what differs from launch to launch is not in its interval"
-        return PairResult(comparison, Word.ESTIMATE_ONLY, reason, found, values=values, flags=_flags(comparison, found))
+        return PairResult(comparison, Word.ESTIMATE_ONLY, reason, found, values=values, flags=_flags(candidate, found))
     replayed = replay(schedule, launches, values.estimate, _skipping_one_launch(candidate, margin))
-    found, flags = replayed.estimate, _flags(comparison, replayed.estimate)
+    found, flags = replayed.estimate, _flags(candidate, replayed.estimate)
     if replayed.decision is not None:
         return PairResult(comparison, replayed.decision, "", found, replayed.level, values, flags)
     reason = f"{width_text(found, replayed.level)} ({effort(found)})"

@@ -280,6 +280,27 @@ class VotingTest(unittest.TestCase):
             self.assertEqual(self.no_vote_reason(cell), f"{HEADWISE} {status}: why")
         self.assertIn("exchange none", self.no_vote_reason(Cell(against, {"exchange": "none"})))
 
+    def late(self, launches: int, status: str) -> PairResult:
+        """Of 16 launches, so many in which one variant has this status."""
+        with tempfile.TemporaryDirectory() as directory:
+            synthetic_run.write_run(Path(directory), [pair_cell(1.1)], [PAIR_CLAIM], launches=LAUNCHES, rounds=3)
+            path = Path(directory) / "cases.csv"
+            lines = path.read_text().splitlines()
+            chosen = [n for n, line in enumerate(lines) if f"/{HEADWISE}," in line][:launches]
+            lines = [line.replace(",ok,", f",{status},") if n in chosen else line for n, line in enumerate(lines)]
+            path.write_text("\n".join(lines) + "\n")
+            return only_pair(judge_run(read_run(Path(directory))).claims[0])
+
+    def test_a_launch_that_ran_out_of_time_is_left_out(self) -> None:
+        pair = self.late(2, "time_limited")
+        self.assertEqual((pair.word, pair.launches), (Word.FASTER, LAUNCHES - 2))
+        self.assertEqual(pair.flags, ("2 launches left out, which ran out of time",))
+
+    def test_many_late_launches_or_a_wrong_one_take_the_vote(self) -> None:
+        for launches, status in ((4, "time_limited"), (1, "failed")):
+            pair = self.late(launches, status)
+            self.assertEqual((pair.word, pair.reason), (Word.NO_VOTE, f"{HEADWISE} {status}"))
+
     def test_a_block_sums_what_heads_leave_apart(self) -> None:
         result = judge([Cell({SEQUENCE: 1.2, HEADWISE: 1.0}, {"exchange": "none", "scope": "block"})])
         self.assertEqual(result.word, ClaimWord.REFUTED)

@@ -237,7 +237,8 @@ def _conditions(run: Run) -> str:
     stolen = sum(1 for m in kept if (m["steal_s"] or 0) > 0)
     switched = sum(1 for m in kept if (m["involuntary_switches"] or 0) > 0)
     skews = sorted((m["barrier_skew_s"] or 0) / m["time_s"] for m in kept if m["barrier_skew_s"] is not None and m["time_s"])
-    skew = f"; ranks left the barrier within {percent(skews[len(skews) // 2])} % of the time in the middle" if skews else ""
+    middle = skews[len(skews) // 2] if skews else 0.0
+    skew = f"; ranks left the barrier within {percent(max(middle, 0.001))} % of the time in the middle" if skews else ""
     return (
         f"Disturbed: {percent(stolen / len(kept))} % of the samples by other guests of the host (steal), "
         f"{percent(switched / len(kept))} % by a switch to another process{skew}."
