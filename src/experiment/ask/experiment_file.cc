@@ -209,7 +209,8 @@ void ReadMeasure(const YamlReader& reader, ExperimentSpec& spec) {
     measure.rounds = value->is_scalar() && value->Text() == "auto" ? 0 : value->Integer(1, 100000);
   }
   if (const auto value = reader.Find("pilot_rounds")) measure.pilot_rounds = ReadPilotRounds(*value);
-  if (const auto value = reader.Find("max_rounds")) measure.max_rounds = value->Integer(6, 100000);
+  if (const auto value = reader.Find("max_rounds")) measure.max_rounds = value->Integer(1, 100000);
+  measure.min_rounds = std::min(measure.min_rounds, measure.max_rounds);
   if (const auto value = reader.Find("min_rounds")) {
     measure.min_rounds = value->Integer(1, 100000);
     if (measure.min_rounds > measure.max_rounds) {
