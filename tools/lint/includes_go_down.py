@@ -39,6 +39,7 @@ ROOMS: list[str] = [
     "experiment/record",
     "experiment/measure",
     "experiment/commands",
+    "experiment/testing",
 ]
 
 # One rank's attention knows nothing of ranks.
