@@ -1,6 +1,7 @@
 #include "src/qwen3/checkpoint/checkpoint.h"
 
 #include <algorithm>
+#include <cstring>
 #include <filesystem>
 #include <system_error>
 
@@ -55,7 +56,8 @@ std::string EntryOf(const std::string& directory) {
 }  // namespace
 
 bool SameContent(const StoredTensor& a, const StoredTensor& b) {
-  return a.data_type == b.data_type && a.shape == b.shape && std::ranges::equal(a.data, b.data);
+  return a.data_type == b.data_type && a.shape == b.shape &&
+         (a.data.empty() || std::memcmp(a.data.data(), b.data.data(), a.data.size()) == 0);
 }
 
 Checkpoint Checkpoint::Open(const std::string& path) {

@@ -65,7 +65,8 @@ constexpr std::string_view kFreeKeys[] = {
     "attn_implementation", "dtype", "finetuning_task", "name_or_path", "torch_dtype", "transformers_version",
     "unsloth_fixed", "unsloth_version", "_unsloth_fixed", "transformers.js_config", "model_name", "license",
     // Without a window these say nothing; the longest sequence asked for is the user's.
-    "max_position_embeddings", "max_window_layers", "sliding_window",
+    "max_position_embeddings", "max_sequence_length", "model_max_length", "max_window_layers",
+    "sliding_window",
     // Training.
     "attention_dropout", "attention_probs_dropout_prob", "gradient_checkpointing", "hidden_dropout",
     "hidden_dropout_prob", "initializer_range", "residual_dropout", "router_aux_loss_coef",

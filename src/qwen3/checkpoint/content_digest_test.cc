@@ -23,8 +23,7 @@ TEST(ContentDigestTest, IsXxh64) {
   EXPECT_EQ(DigestOf(""), 0xEF46DB3751D8E999u);
   EXPECT_EQ(DigestOf("a"), 0xD24EC4F1A98C6E5Bu);
   EXPECT_EQ(DigestOf("abc"), 0x44BC2CF5AD770999u);
-  EXPECT_EQ(DigestOf("Nobody inspects the spammish repetition"),
-            0xFBCEA83C8A378BF1u);
+  EXPECT_EQ(DigestOf("Nobody inspects the spammish repetition"), 0xFBCEA83C8A378BF1u);
   EXPECT_EQ(DigestOf("The quick brown fox jumps over the lazy dog"), 0x0B242D361FDA71BCu);
 }
 

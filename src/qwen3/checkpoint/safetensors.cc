@@ -63,8 +63,9 @@ StoredTensor ParseEntry(const std::string& path, const std::string& name, const 
   tensor.name = Printable(name);
   const std::string where = tensor.Where();
   for (const char* key : {"dtype", "shape", "data_offsets"}) {
-    if (!entry.is_object() || !entry.contains(key)) {
-      FailUsage(where, ": expected an object with dtype, shape and data_offsets, got ", JsonText(entry));
+    // A further key, such as a scale, would go unread.
+    if (!entry.is_object() || !entry.contains(key) || entry.size() != 3) {
+      FailUsage(where, ": expected an object with dtype, shape and data_offsets only, got ", JsonText(entry));
     }
   }
   if (!entry["dtype"].is_string())

@@ -162,6 +162,7 @@ TEST(SafetensorsTest, EntriesThatLie) {
       {R"({"dtype":"F31","shape":[4],"data_offsets":[0,16]})", "unknown dtype"},
       {R"({"dtype":32,"shape":[4],"data_offsets":[0,16]})", "dtype should be a string"},
       {R"({"dtype":"F32","shape":[4]})", "expected an object with"},
+      {R"({"dtype":"F32","shape":[4],"data_offsets":[0,16],"scale":2})", "data_offsets only"},
       {R"("F32")", "expected an object with"},
       {R"(null)", "expected an object with"},
   };
