@@ -24,6 +24,9 @@ constexpr std::string_view kReadMetadata[] = {"num_attention_heads", "num_key_va
 constexpr std::string_view kFreeMetadata[] = {
     "format", "hidden_size", "intermediate_size", "num_hidden_layers", "vocab_size", "tie_word_embeddings"};
 
+// Four times a decoder layer of the largest Qwen3 in F32; what is larger is read into memory by no one.
+constexpr size_t kMaxGoldenBytes = size_t{8} << 30;
+
 template <size_t count>
 bool Holds(const std::string_view (&names)[count], std::string_view name) {
   return std::ranges::find(names, name) != std::end(names);
@@ -129,6 +132,11 @@ double Norm(std::span<const float> row) {
 
 VerifyCase ReadVerifyCase(const std::string& path) {
   const auto file = SafetensorsFile::Open(path);
+  size_t bytes = 0;
+  for (const auto& [name, tensor] : file->tensors()) bytes += tensor.data.size();
+  if (bytes > kMaxGoldenBytes) {
+    FailUsage(path, ": holds ", bytes, " bytes, at most ", kMaxGoldenBytes, " are expected of such a file");
+  }
   VerifyCase result;
   Qwen3Config& config = result.config;
   ReadConfig(*file, config);

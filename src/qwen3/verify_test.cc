@@ -245,6 +245,17 @@ TEST(VerifyTest, WhatDecidesNothing) {
   }
 }
 
+// Sparse: reading it would fill the memory with zeros.
+TEST(VerifyTest, FilesOfEndlessSize) {
+  Communicator world(MPI_COMM_WORLD);
+  const ScratchDirectory scratch;
+  const std::string header = R"({"hidden_states":{"dtype":"F32","shape":[1,4294967296,1],)"
+                             R"("data_offsets":[0,17179869184]}})";
+  const std::string path = scratch.Write("a.safetensors", SafetensorsBytes(header, ""));
+  std::filesystem::resize_file(path, 8 + header.size() + (uintmax_t{1} << 34));
+  EXPECT_NE(Refusal(world, path).find("holds 17179869184 bytes"), std::string::npos);
+}
+
 TEST(VerifyTest, WhatAFileSaysBesides) {
   Communicator world(MPI_COMM_WORLD);
   for (const char* name : {"model.layers.0.self_attn.q_proj.bias", "model.layers.0.input_layernorm.weight",

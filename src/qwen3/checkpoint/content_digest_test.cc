@@ -56,6 +56,7 @@ TEST(ContentDigestTest, SharesAddUpToTheWholeList) {
   const std::vector<std::span<const std::byte>> parts = {long_part, {}, short_part};
   const std::vector<uint64_t> whole = PieceDigests(parts, 0, 1);
   ASSERT_EQ(whole.size(), 4u);
+  EXPECT_EQ(whole[1], ContentDigest(std::span(long_part).subspan(kDigestPiece, kDigestPiece)));
   EXPECT_EQ(whole[2], ContentDigest(std::span(long_part).last(1)));
   EXPECT_EQ(whole[3], ContentDigest(short_part));
   std::vector<uint64_t> sum(whole.size());
