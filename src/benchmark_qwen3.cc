@@ -169,7 +169,7 @@ ExitStatus RunVerify(Communicator& world, const CommandLine& line) {
 }
 
 ExitStatus RunGenerate(const Communicator& world, GenerateRequest request) {
-  AgreeOnErrors(world, [&] { AttachWeights(request.spec); });
+  AttachWeights(request.spec, world);
   std::unique_ptr<ProgressDisplay> display;
   if (world.rank() == 0) display = std::make_unique<ProgressDisplay>();
   const GenerateResult result = GenerateGreedily(world, request, MakeAttentionKernel,
@@ -214,7 +214,7 @@ ExitStatus Run(Communicator& world, const std::vector<std::string>& arguments) {
   ExperimentSpec spec = ReadSpec(world, line);
   if (line.order_seed) spec.measure.order_seed = line.order_seed;
   if (line.launches > 0) spec.looks = LooksUpTo(spec.looks, line.launches);
-  AgreeOnErrors(world, [&] { AttachWeights(spec); });
+  AttachWeights(spec, world);
   const Plan plan = MakePlan(spec, {BestIsa()});
   if (line.mode == CommandLine::Mode::kPrintGeometry) {
     int threads = 1;

@@ -11,6 +11,8 @@ import tempfile
 import unittest
 from pathlib import Path
 
+import numpy as np
+
 from tools.golden import safetensors_io
 
 BINARY = Path("src/benchmark_qwen3").resolve()
@@ -59,12 +61,12 @@ class WeightsCommandTest(unittest.TestCase):
         self.assertEqual(done.returncode, 0, (arguments, done.stdout, done.stderr))
         return done.stdout
 
-    def refuses(self, complaint: str, *arguments: str) -> None:
-        """One line, from one rank, exit status 2, whatever the number of ranks."""
+    def refuses(self, complaint: str, *arguments: str, status: int = 2) -> None:
+        """One line, from one rank, exit status 2 (or another), whatever the number of ranks."""
         for ranks in RANKS:
             with self.subTest(complaint=complaint, ranks=ranks):
                 done = self.start(ranks, *arguments)
-                self.assertEqual(done.returncode, 2, done.stderr)
+                self.assertEqual(done.returncode, status, done.stderr)
                 lines = [line for line in done.stderr.splitlines() if line.startswith("benchmark_qwen3: ")]
                 self.assertEqual(len(lines), 1, done.stderr)
                 self.assertIn(complaint, lines[0])
@@ -148,6 +150,50 @@ class WeightsCommandTest(unittest.TestCase):
         self.refuses("the header claims", *asked)
         shard.write_bytes(data.replace(b'"F32"', b'"I32"', 1))
         self.refuses("expected dtype F32, BF16 or F16, is I32", *asked)
+
+    def spoil(self, name: str, value: float) -> None:
+        """Sets all values of a tensor."""
+        for shard in self.model.glob("*.safetensors"):
+            tensors, metadata = safetensors_io.read(shard)
+            if name in tensors:
+                tensors[name] = np.full_like(tensors[name], value)
+                safetensors_io.write(shard, {key: ("F32", values) for key, values in tensors.items()}, metadata)
+                return
+        self.fail(name)
+
+    def test_what_is_not_finite(self) -> None:
+        generate = ("--generate", "2", "--prompt-ids", "1,2", "--threads", "1", "--weights", "model")
+        measure = ("--scope", "model", "--seq-len", "8", "--rounds", "2", "--threads", "1", "--weights", "model")
+        for value, complaint, status in (
+            (float("nan"), "tensor 'model.norm.weight': holds NaN or infinity", 2),
+            (3.4e38, "model: logits after 2 tokens are not finite", 1),
+        ):
+            self.spoil("model.norm.weight", value)
+            self.refuses(complaint, *generate, status=status)
+            for ranks in RANKS:
+                done = self.start(ranks, *measure)
+                self.assertEqual(done.returncode, 1, done.stderr)
+                self.assertIn("failed", done.stdout)
+
+    def test_what_would_go_unread(self) -> None:
+        asked = ("--scope", "model", "--weights", "model")
+        self.edit_config(num_hidden_layers=1)
+        self.refuses("'model.layers.1.input_layernorm.weight': is no part of a Qwen3 of 1 layers", *asked)
+        self.edit_config(num_hidden_layers=2, rope_parameters={"rope_type": "yarn", "factor": 4.0})
+        self.refuses("'rope_parameters' is of 'rope_type' \"yarn\"", *asked)
+        self.edit_config(rope_parameters=None, tie_word_embeddings=True)
+        self.refuses("tensor 'lm_head.weight': differs from model.embed_tokens.weight", *asked)
+        self.edit_config(tie_word_embeddings=False)
+        shutil.copy(TESTDATA / "model_tied_bfloat16" / "model.safetensors", self.model)
+        self.refuses("model: holds both model.safetensors and model.safetensors.index.json", *asked)
+
+    def test_places_that_block_or_never_end(self) -> None:
+        asked = ("--scope", "model", "--weights", "model")
+        for name in ("config.json", "model-00002-of-00003.safetensors", "model.safetensors.index.json"):
+            (self.model / name).unlink()
+            os.mkfifo(self.model / name)
+            self.refuses(f"model/{name}: is not a regular file", *asked)
+        self.refuses("/dev/zero: is not a regular file", "--verify", "/dev/zero")
 
     def test_conflicts(self) -> None:
         weights = ("--weights", "model")

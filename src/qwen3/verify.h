@@ -4,7 +4,8 @@
 // model.layers.0.self_attn.{q,k}_norm.weight [head_dim]; expected_output [batch, tokens, hidden]. With
 // model.layers.0.mlp.{gate,up,down}_proj.weight and the two layer norms the file is a whole decoder layer.
 // Metadata, all strings: num_attention_heads, num_key_value_heads, head_dim, rms_norm_eps, rope_theta,
-// causal ("true" or "false").
+// causal ("true" or "false"). Anything else in the file is refused if it could mean another computation:
+// tensors that are not read (biases), metadata as the keys of a config.json (config_keys.h).
 #ifndef SRC_QWEN3_VERIFY_H_
 #define SRC_QWEN3_VERIFY_H_
 
@@ -29,9 +30,17 @@ struct VerifyResult {
   bool passed = false;
 };
 
+// No output passes whose rel_l2_err, of the whole or of any row, is above this, whatever the file says of
+// itself: its norm weights and its storage type set the tolerance, and a file can hold any. An output with
+// one row in n missing, or another's in its place, has an error of 1/sqrt(n) or more when rows are of one
+// size; so the cap sees one row in 2^14, and a wrong mask, scale, sign or position (errors of .1 to 2) a
+// hundredfold. It is above what files made from models need: logits of up to 32,000, and BF16 storage (2^-9).
+inline constexpr double kVerifyToleranceCap = 0x1p-7;
+
 // Collective; results are the same on every rank. `on_result` (may be empty) is called on every rank after
-// each run. Throws Error (bad usage), the same on every rank, if the file is not what it should be or nothing
-// that was asked for is valid.
+// each run. Throws Error, the same on every rank: (bad usage) if the file is not what it should be or nothing
+// that was asked for is valid; (failed) if it cannot be decided, because rounding may make an error above the
+// cap and has, or because the expected output is all zeros.
 //
 // Tolerance, relative l2: 5e-6 for fp32 arithmetic, plus 4 * 2^-24 * L for what softmax makes of the rounding
 // of its logits, L = sqrt(head_dim) * max |q_norm| * max |k_norm| being the largest logit there can be, plus

@@ -3,7 +3,14 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstring>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -109,6 +116,186 @@ TEST(VerifyTest, RefusesFilesThatAreNotWhatTheyShouldBe) {
                         12)
                 .find("tensor 'expected_output': expected shape [1, 1, 1]"),
             std::string::npos);
+}
+
+// A golden file taken apart, to be put together with changes.
+struct Golden {
+  nlohmann::json header;
+  std::string data;
+
+  static Golden Read(const std::string& name) {
+    std::ifstream file("src/qwen3/testdata/" + name + ".safetensors", std::ios::binary);
+    const std::string bytes{std::istreambuf_iterator<char>(file), {}};
+    uint64_t length;
+    std::memcpy(&length, bytes.data(), sizeof length);
+    return {nlohmann::json::parse(bytes.substr(8, length)), bytes.substr(8 + length)};
+  }
+  std::string Bytes() const { return SafetensorsBytes(header.dump(), data); }
+
+  // The values of an F32 tensor, to change in place.
+  std::span<float> Values(const std::string& name) {
+    const nlohmann::json& offsets = header.at(name).at("data_offsets");
+    const size_t begin = offsets[0], end = offsets[1];
+    // The data begins at an allocation, tensors at multiples of 4.
+    return {reinterpret_cast<float*>(data.data() + begin), (end - begin) / sizeof(float)};
+  }
+  void Add(const std::string& name, const std::vector<float>& values) {
+    const size_t begin = data.size();
+    data.append(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float));
+    header[name] = {{"dtype", "F32"}, {"shape", {values.size()}}, {"data_offsets", {begin, data.size()}}};
+  }
+};
+
+struct Outcome {
+  int passed = 0, failed = 0;
+  std::string error;
+  ExitStatus status = ExitStatus::kOk;
+};
+
+Outcome Verify(Communicator& world, const Golden& golden) {
+  const ScratchDirectory scratch;  // of each rank
+  const std::string path = scratch.Write("a.safetensors", golden.Bytes());
+  VerifyRequest request = EveryIsa(1);
+  request.isas = {Isa::kScalar};
+  Outcome outcome;
+  try {
+    for (const VerifyResult& result : VerifyFile(world, path, request, nullptr)) {
+      ++(result.passed ? outcome.passed : outcome.failed);
+      EXPECT_LE(result.tolerance, kVerifyToleranceCap);
+    }
+  } catch (const Error& error) {
+    outcome.error = error.what();
+    outcome.status = error.status();
+    EXPECT_EQ(outcome.error.find('\n'), std::string::npos) << outcome.error;
+  }
+  return outcome;
+}
+
+constexpr char kAttention[] = "model.layers.0.self_attn.";
+
+// However large the norm weights, and with them what rounding may do: a wrong answer does not pass.
+TEST(VerifyTest, WrongAnswersNeverPass) {
+  Communicator world(MPI_COMM_WORLD);
+  for (const float scale : {1.0f, 30.0f, 1e3f, 1e6f, 1e15f}) {
+    for (const float factor : {-1.0f, 0.98f, 1.5f}) {
+      Golden golden = Golden::Read("block_causal");
+      for (const char* norm : {"q_norm.weight", "k_norm.weight"}) {
+        for (float& value : golden.Values(std::string(kAttention) + norm)) value *= scale;
+      }
+      for (float& value : golden.Values("expected_output")) value *= factor;
+      const Outcome outcome = Verify(world, golden);
+      EXPECT_EQ(outcome.passed, 0) << scale << " " << factor;
+      if (scale < 100) {
+        EXPECT_GT(outcome.failed, 0) << scale << " " << factor;
+      } else if (scale < 1e10f) {
+        EXPECT_NE(outcome.error.find("undecidable"), std::string::npos) << outcome.error;
+        EXPECT_EQ(outcome.status, ExitStatus::kCaseFailed);
+      }
+    }
+  }
+}
+
+// An output whose norm is that of one row: the others are looked at too.
+TEST(VerifyTest, OneLargeRowHidesNoOther) {
+  Communicator world(MPI_COMM_WORLD);
+  Golden golden = Golden::Read("block_one_token");
+  // Two sequences of one token, the second 2^20 times the first: outputs are in proportion.
+  std::span<float> hidden = golden.Values("hidden_states"), expected = golden.Values("expected_output");
+  std::vector<float> inputs(hidden.begin(), hidden.end()), outputs(expected.begin(), expected.end());
+  const size_t width = inputs.size();
+  for (size_t i = 0; i < width; ++i) {
+    inputs.push_back(inputs[i] * 0x1p20f);
+    outputs.push_back(outputs[i] * 0x1p20f);
+  }
+  const auto with = [&](float factor) {
+    Golden changed = golden;
+    std::vector<float> spoiled = outputs;
+    for (size_t i = 0; i < width; ++i) spoiled[i] *= factor;
+    changed.Add("hidden_states", inputs);
+    changed.Add("expected_output", spoiled);
+    for (const char* name : {"hidden_states", "expected_output"})
+      changed.header[name]["shape"] = {2, 1, width};
+    // What stood there before has to keep a name for the file to be whole.
+    changed.header["x.inv_freq"] = golden.header["hidden_states"];
+    changed.header["y.inv_freq"] = golden.header["expected_output"];
+    return Verify(world, changed);
+  };
+  const Outcome right = with(1);
+  EXPECT_GT(right.passed, 0) << right.error;
+  EXPECT_EQ(right.failed, 0);
+  EXPECT_EQ(with(-1).passed, 0);
+}
+
+TEST(VerifyTest, WhatDecidesNothing) {
+  Communicator world(MPI_COMM_WORLD);
+  Golden golden = Golden::Read("block_causal");
+  std::ranges::fill(golden.Values("expected_output"), 0.0f);
+  const Outcome outcome = Verify(world, golden);
+  EXPECT_NE(outcome.error.find("nothing can be decided"), std::string::npos) << outcome.error;
+  EXPECT_EQ(outcome.status, ExitStatus::kCaseFailed);
+  for (const char* name : {"hidden_states", "expected_output", "model.layers.0.self_attn.q_norm.weight",
+                           "model.layers.0.self_attn.v_proj.weight"}) {
+    for (const float odd :
+         {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+      golden = Golden::Read("block_causal");
+      golden.Values(name)[3] = odd;
+      EXPECT_NE(Verify(world, golden).error.find(std::string("tensor '") + name + "': holds NaN or infinity"),
+                std::string::npos);
+    }
+  }
+}
+
+// Sparse: reading it would fill the memory with zeros.
+TEST(VerifyTest, FilesOfEndlessSize) {
+  Communicator world(MPI_COMM_WORLD);
+  const ScratchDirectory scratch;
+  const std::string header = R"({"hidden_states":{"dtype":"F32","shape":[1,4294967296,1],)"
+                             R"("data_offsets":[0,17179869184]}})";
+  const std::string path = scratch.Write("a.safetensors", SafetensorsBytes(header, ""));
+  std::filesystem::resize_file(path, 8 + header.size() + (uintmax_t{1} << 34));
+  EXPECT_NE(Refusal(world, path).find("holds 17179869184 bytes"), std::string::npos);
+}
+
+TEST(VerifyTest, WhatAFileSaysBesides) {
+  Communicator world(MPI_COMM_WORLD);
+  for (const char* name : {"model.layers.0.self_attn.q_proj.bias", "model.layers.0.input_layernorm.weight",
+                           "model.layers.1.self_attn.q_norm.weight", "attention_mask"}) {
+    Golden golden = Golden::Read("block_causal");
+    golden.Add(name, {1, 2});
+    EXPECT_NE(Verify(world, golden).error.find(std::string("tensor '") + name + "': is not read"),
+              std::string::npos);
+  }
+  const auto with = [&](const char* key, const char* value) {
+    Golden golden = Golden::Read("block_causal");
+    golden.header["__metadata__"][key] = value;
+    return Verify(world, golden);
+  };
+  const char* const odd[][2] = {{"attention_bias", "True"},
+                                {"sliding_window_size", "4"},
+                                {"partial_rotary_factor", "0.5"},
+                                {"rope_scaling", "{\"rope_type\": \"yarn\"}"},
+                                {"rope_scaling", "linear"},
+                                {"use_sliding_window", "true"},
+                                {"rms_norm_eps", "inf"},
+                                {"rope_theta", "nan"},
+                                {"head_dim", "9999999999999999"},
+                                {"causal", "True"},
+                                {"layer_types", "['sliding_attention']"},
+                                {"hidden_act", "gelu"}};
+  for (const auto& [key, value] : odd) {
+    const Outcome outcome = with(key, value);
+    EXPECT_NE(outcome.error.find(std::string("'") + key + "'"), std::string::npos) << key << outcome.error;
+    EXPECT_EQ(outcome.status, ExitStatus::kBadUsage);
+  }
+  const char* const harmless[][2] = {{"format", "pt"},
+                                     {"attention_bias", "False"},
+                                     {"rope_scaling", "None"},
+                                     {"hidden_size", "64"},
+                                     {"hidden_act", "silu"},
+                                     {"rope_scaling", "{\"rope_type\": \"default\"}"},
+                                     {"transformers_version", "5.0.0"},
+                                     {"dtype", "torch.float32"}};
+  for (const auto& [key, value] : harmless) EXPECT_GT(with(key, value).passed, 0) << key << " " << value;
 }
 
 }  // namespace

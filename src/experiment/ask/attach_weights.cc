@@ -1,8 +1,10 @@
 #include "src/experiment/ask/attach_weights.h"
 
 #include <algorithm>
+#include <memory>
 
 #include "src/base/error.h"
+#include "src/mpi/agreement.h"
 #include "src/qwen3/decoder/weights.h"
 
 namespace attention {
@@ -17,21 +19,31 @@ WeightExtent ExtentOfScope(const AxisValue& scope) {
                                  : WeightExtent::kModel;
 }
 
-}  // namespace
-
-void AttachWeights(ExperimentSpec& spec) {
-  if (spec.weights_path.empty()) return;
-  WeightExtent extent = WeightExtent::kBlock;
-  for (const AxisValue& scope : spec.axes.at("scope")) extent = std::max(extent, ExtentOfScope(scope));
-  const std::shared_ptr<const GivenWeights> weights = OpenWeights(spec.weights_path);
-  for (const AxisValue& model : spec.axes["model"]) {
+void RequireModels(const GivenWeights& weights, const ExperimentSpec& spec) {
+  const auto models = spec.axes.find("model");
+  if (models == spec.axes.end()) return;
+  for (const AxisValue& model : models->second) {
     try {
-      RequireShape(*weights, spec.models.at(model.text));
+      RequireShape(weights, spec.models.at(model.text));
     } catch (const Error& error) {
       throw error.WithContext(model.where);
     }
   }
-  CheckTensors(*weights->source, weights->config, extent);
+}
+
+}  // namespace
+
+void AttachWeights(ExperimentSpec& spec, const Communicator& communicator) {
+  if (spec.weights_path.empty()) return;
+  WeightExtent extent = WeightExtent::kBlock;
+  std::shared_ptr<GivenWeights> weights;
+  AgreeOnErrors(communicator, [&] {
+    for (const AxisValue& scope : spec.axes.at("scope")) extent = std::max(extent, ExtentOfScope(scope));
+    weights = OpenWeights(spec.weights_path);
+    RequireModels(*weights, spec);
+    CheckTensors(*weights->source, weights->config, extent);
+  });
+  SetFingerprint(*weights, extent, communicator);
   spec.weights = weights;
   spec.models = {{weights->shape.name, weights->shape}};
   spec.axes["model"] = {{weights->shape.name, spec.weights_path}};

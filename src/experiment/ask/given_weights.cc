@@ -1,15 +1,23 @@
 #include "src/experiment/ask/given_weights.h"
 
+#include <mpi.h>
+
 #include <algorithm>
 #include <set>
+#include <span>
+#include <sstream>
+#include <vector>
 
 #include "src/base/error.h"
 #include "src/base/sha256.h"
+#include "src/mpi/agreement.h"
+#include "src/qwen3/checkpoint/content_digest.h"
 
 namespace attention {
 namespace {
 
-constexpr size_t kFingerprintBytes = 4096;
+// Of each tensor every rank reads so much, to see whether its copy of the files is the others'.
+constexpr size_t kHeadBytes = 4096;
 
 struct NamedSize {
   const char* name;
@@ -40,29 +48,51 @@ ModelShape ShapeOf(const Qwen3Config& config) {
   return shape;
 }
 
-std::string Fingerprint(const Checkpoint& checkpoint) {
-  std::string text;
-  for (const auto& [name, tensor] : checkpoint.tensors()) {
-    text += name + "\n" + tensor->data_type;
-    for (int64_t size : tensor->shape) text += " " + std::to_string(size);
-    const size_t count = std::min(kFingerprintBytes, tensor->data.size());
-    text += "\n";
-    text.append(reinterpret_cast<const char*>(tensor->data.data()), count);
-  }
-  return Sha256(text);
+// What decides on results besides the bytes of the tensors.
+std::string ConfigText(const Qwen3Config& config) {
+  std::ostringstream text;
+  text.precision(17);
+  text << config.hidden_size << " " << config.intermediate_size << " " << config.layers << " "
+       << config.query_heads << " " << config.kv_heads << " " << config.head_dim << " "
+       << config.vocabulary_size << " " << config.rms_norm_epsilon << " " << config.rope_theta << " "
+       << config.tied_embeddings << "\n";
+  return text.str();
 }
 
 }  // namespace
 
-std::shared_ptr<const GivenWeights> OpenWeights(const std::string& path) {
+std::shared_ptr<GivenWeights> OpenWeights(const std::string& path) {
   auto weights = std::make_shared<GivenWeights>();
   weights->path = path;
   weights->checkpoint = std::make_shared<const Checkpoint>(Checkpoint::Open(path));
+  // First, because it says more than a key of config.json about how weights are packed.
+  RefuseQuantised(weights->checkpoint->tensors());
   weights->config = Qwen3Config::FromFile(weights->checkpoint->directory() + "/config.json");
+  RefuseUnreadTensors(weights->checkpoint->tensors(), weights->config);
   weights->shape = ShapeOf(weights->config);
   weights->source = MakeCheckpointSource(weights->checkpoint);
-  weights->fingerprint = Fingerprint(*weights->checkpoint);
   return weights;
+}
+
+void SetFingerprint(GivenWeights& weights, WeightExtent extent, const Communicator& communicator) {
+  std::string text = ConfigText(weights.config), heads;
+  std::vector<std::span<const std::byte>> parts;
+  weights.fingerprint_bytes = 0;
+  for (const NamedShape& read : ModelTensors(weights.config, extent)) {
+    const StoredTensor& tensor = weights.checkpoint->Get(read.name);
+    text += tensor.name + " " + tensor.data_type + "\n";
+    heads += std::to_string(ContentDigest(tensor.data.first(std::min(kHeadBytes, tensor.data.size()))));
+    parts.push_back(tensor.data);
+    weights.fingerprint_bytes += static_cast<int64_t>(tensor.data.size());
+  }
+  // Shares of different copies would make a fingerprint of neither.
+  AgreeOnText(communicator, Sha256(text + heads), "weights");
+  std::vector<uint64_t> digests = PieceDigests(parts, static_cast<uint64_t>(communicator.rank()),
+                                               static_cast<uint64_t>(communicator.size()));
+  MPI_Allreduce(MPI_IN_PLACE, digests.data(), static_cast<int>(digests.size()), MPI_UINT64_T, MPI_SUM,
+                communicator.handle());
+  text.append(reinterpret_cast<const char*>(digests.data()), digests.size() * sizeof(uint64_t));
+  weights.fingerprint = Sha256(text);
 }
 
 void RequireShape(const GivenWeights& weights, const ModelShape& asked) {
@@ -84,6 +114,7 @@ nlohmann::json DescribeWeights(const GivenWeights& weights) {
   }
   return {{"path", weights.path},
           {"fingerprint_sha256", weights.fingerprint},
+          {"fingerprint_of_bytes", weights.fingerprint_bytes},
           {"model", weights.shape.name},
           {"parameters", weights.config.parameters()},
           {"tied_embeddings", weights.config.tied_embeddings},

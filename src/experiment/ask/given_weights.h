@@ -2,13 +2,16 @@
 #ifndef SRC_EXPERIMENT_ASK_GIVEN_WEIGHTS_H_
 #define SRC_EXPERIMENT_ASK_GIVEN_WEIGHTS_H_
 
+#include <cstdint>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "src/mpi/communicator.h"
+#include "src/qwen3/checkpoint/checkpoint.h"
 #include "src/qwen3/checkpoint/config.h"
 #include "src/qwen3/checkpoint/model_shapes.h"
-#include "src/qwen3/checkpoint/safetensors.h"
+#include "src/qwen3/checkpoint/model_tensors.h"
 #include "src/qwen3/checkpoint/tensor_source.h"
 
 namespace attention {
@@ -20,20 +23,25 @@ struct GivenWeights {
   ModelShape shape;
   std::shared_ptr<const Checkpoint> checkpoint;
   std::shared_ptr<const TensorSource> source;
-  // SHA-256 over every tensor's name, type, shape and first 4096 bytes: tells models of one shape apart
-  // without reading gigabytes.
+  // SHA-256, set by SetFingerprint: what is computed with, the numbers of the config and every byte of every
+  // tensor that is read. How tensors lie in files does not matter.
   std::string fingerprint;
+  int64_t fingerprint_bytes = 0;  // of weights that went into it
 };
 
 // Opens and maps the weights; config.json lies beside them. Throws Error (bad usage), one line naming file,
-// tensor and expectation, if something is not as it should be. Tensors are checked by CheckTensors.
-std::shared_ptr<const GivenWeights> OpenWeights(const std::string& path);
+// tensor and expectation, if something is not as it should be, or if a tensor of the model would go unread.
+// Tensors that are read are checked by CheckTensors.
+std::shared_ptr<GivenWeights> OpenWeights(const std::string& path);
+
+// Collective: each rank reads a share of the tensors that `extent` reads, which CheckTensors has found.
+void SetFingerprint(GivenWeights& weights, WeightExtent extent, const Communicator& communicator);
 
 // Throws Error (bad usage) naming the first number that differs unless `asked`, the model that the user named
 // as well, is the one in the weights.
 void RequireShape(const GivenWeights& weights, const ModelShape& asked);
 
-// For the manifest: path, fingerprint, sizes, tensors, types.
+// For the manifest: path, fingerprint and of what it is, sizes, tensors, types.
 nlohmann::json DescribeWeights(const GivenWeights& weights);
 
 }  // namespace attention

@@ -118,6 +118,24 @@ std::string ConfigText(const Qwen3Config& config) {
       .dump();
 }
 
+// A file with further tensors, all ones, of F32.
+std::string FileWith(std::map<std::string, std::vector<int64_t>> shapes,
+                     const std::map<std::string, std::vector<int64_t>>& more) {
+  const std::string plain = FileBytes(shapes, "F32");
+  uint64_t length;
+  std::memcpy(&length, plain.data(), sizeof length);
+  nlohmann::json header = nlohmann::json::parse(plain.substr(8, length));
+  std::string data = plain.substr(8 + length);
+  for (const auto& [name, shape] : more) {
+    const size_t begin = data.size();
+    int64_t count = 1;
+    for (int64_t size : shape) count *= size;
+    for (int64_t i = 0; i < count; ++i) data += Encode(1, "F32");
+    header[name] = {{"dtype", "F32"}, {"shape", shape}, {"data_offsets", {begin, data.size()}}};
+  }
+  return SafetensorsBytes(header.dump(), data);
+}
+
 // model.safetensors, or `shards` files with their index.
 void WriteCheckpoint(const ScratchDirectory& directory, const Qwen3Config& config, const std::string& type,
                      int shards) {
@@ -221,18 +239,133 @@ TEST(GivenWeightsTest, PublishedSizesKeepTheirName) {
   EXPECT_EQ(OpenWeights(directory.path())->shape.name, "qwen3-1.7b");
 }
 
+std::string FingerprintOf(const std::string& path, WeightExtent extent = WeightExtent::kModel) {
+  const Communicator world(MPI_COMM_WORLD);
+  const auto weights = OpenWeights(path);
+  SetFingerprint(*weights, extent, world);
+  EXPECT_EQ(weights->fingerprint.size(), 64u);
+  return weights->fingerprint;
+}
+
 // Two checkpoints of one shape must not be taken for the same cell of an experiment.
 TEST(GivenWeightsTest, TheFingerprintTellsModelsApart) {
   const ScratchDirectory one, two, again;
-  WriteCheckpoint(one, SmallConfig(false), "F32", 1);
-  WriteCheckpoint(two, SmallConfig(false), "BF16", 1);
-  WriteCheckpoint(again, SmallConfig(false), "F32", 3);
-  const std::string fingerprint = OpenWeights(one.path())->fingerprint;
-  EXPECT_NE(OpenWeights(two.path())->fingerprint, fingerprint);
-  EXPECT_EQ(OpenWeights(again.path())->fingerprint, fingerprint);
+  const Qwen3Config config = SmallConfig(false);
+  WriteCheckpoint(one, config, "F32", 1);
+  WriteCheckpoint(two, config, "BF16", 1);
+  WriteCheckpoint(again, config, "F32", 3);
+  const std::string fingerprint = FingerprintOf(one.path());
+  EXPECT_NE(FingerprintOf(two.path()), fingerprint);
+  EXPECT_EQ(FingerprintOf(again.path()), fingerprint);
+  const Communicator itself(MPI_COMM_SELF);  // however the work was dealt
+  const auto weights = OpenWeights(one.path());
+  SetFingerprint(*weights, WeightExtent::kModel, itself);
+  EXPECT_EQ(weights->fingerprint, fingerprint);
+}
+
+TEST(GivenWeightsTest, TheFingerprintSeesEveryByteThatIsReadAndTheConfig) {
+  const ScratchDirectory directory;
+  Qwen3Config config = SmallConfig(false);
+  directory.Write("config.json", ConfigText(config));
+  const std::string bytes = FileBytes(TensorShapes(config), "F32");
+  directory.Write("model.safetensors", bytes);
+  const std::string fingerprint = FingerprintOf(directory.path());
+  const std::string block = FingerprintOf(directory.path(), WeightExtent::kBlock);
+  EXPECT_NE(block, fingerprint);
+  // The sign of the last value: of model.norm.weight, which a block does not read.
+  std::string spoiled = bytes;
+  spoiled.back() ^= '\x80';
+  directory.Write("model.safetensors", spoiled);
+  EXPECT_NE(FingerprintOf(directory.path()), fingerprint);
+  EXPECT_EQ(FingerprintOf(directory.path(), WeightExtent::kBlock), block);
+  // A bit somewhere in the middle of the embedding or the LM head.
+  spoiled = bytes;
+  spoiled[spoiled.size() / 9] ^= '\x01';
+  directory.Write("model.safetensors", spoiled);
+  EXPECT_NE(FingerprintOf(directory.path()), fingerprint);
+  directory.Write("model.safetensors", bytes);
+  config.rope_theta = 5e6;
+  directory.Write("config.json", ConfigText(config));
+  EXPECT_NE(FingerprintOf(directory.path()), fingerprint);
+}
+
+// What computing would leave out is refused by name, or known to change nothing.
+TEST(GivenWeightsTest, TensorsThatNobodyReads) {
+  const ScratchDirectory directory;
+  const Qwen3Config config = SmallConfig(false);
+  directory.Write("config.json", ConfigText(config));
+  const auto complaint = [&](const std::string& name, const std::vector<int64_t>& shape) {
+    directory.Write("model.safetensors", FileWith(TensorShapes(config), {{name, shape}}));
+    return Complaint([&] { OpenWeights(directory.path()); });
+  };
+  for (const char* name :
+       {"model.layers.1.self_attn.q_proj.bias", "model.layers.0.mlp.down_proj.bias", "lm_head.bias",
+        "model.layers.2.input_layernorm.weight", "model.layers.0.self_attn.q_proj.lora_A.weight",
+        "base_model.model.model.layers.0.self_attn.q_proj.lora_B.default.weight", "lora_A.weight",
+        "model.layers.0.self_attn.q_proj.weight_scale", "model.layers.0.self_attn.q_proj.weight_scale_inv",
+        "model.layers.0.mlp.up_proj.qweight", "lm_head.scales", "model.embed_tokens.weight_scale",
+        "score.weight", "model.layers.0.self_attn.sinks", "model.layers.0.pre_feedforward_layernorm.weight",
+        "model.norm.bias", "model.layers.00.input_layernorm.weight"}) {
+    EXPECT_THAT(complaint(name, {4}), HasSubstr(std::string("tensor '") + name + "': is no part of"));
+  }
+  for (const char* name :
+       {"model.rotary_emb.inv_freq", "model.layers.0.self_attn.rotary_emb.inv_freq",
+        "model.layers.0.self_attn.rotary_emb.cos_cached", "model.position_ids", "freqs_cis", "aaa.big"}) {
+    EXPECT_EQ(complaint(name, {4}), "") << name;
+  }
+  EXPECT_EQ(complaint("model.layers.0.self_attn.q_proj.bias", {0}), "");
+}
+
+TEST(GivenWeightsTest, QuantisedWeightsAreRefusedByTheirType) {
+  const ScratchDirectory directory;
+  nlohmann::json config = nlohmann::json::parse(ConfigText(SmallConfig(false)));
+  config["quantization_config"] = {{"quant_method", "fp8"}};
+  directory.Write("config.json", config.dump());
+  const std::string header =
+      R"({"model.layers.0.mlp.up_proj.weight":{"dtype":"F8_E4M3","shape":[4],"data_offsets":[0,4]}})";
+  directory.Write("model.safetensors", SafetensorsBytes(header, "abcd"));
+  EXPECT_THAT(Complaint([&] { OpenWeights(directory.path()); }),
+              HasSubstr("expected dtype F32, BF16 or F16, is F8_E4M3"));
+}
+
+TEST(GivenWeightsTest, NamesWithoutTheirFirstPart) {
+  const ScratchDirectory directory;
+  const Qwen3Config config = SmallConfig(true);
+  directory.Write("config.json", ConfigText(config));
+  std::map<std::string, std::vector<int64_t>> shapes;
+  for (const auto& [name, shape] : TensorShapes(config)) shapes[name.substr(6)] = shape;
+  directory.Write("model.safetensors", FileBytes(shapes, "F32"));
+  EXPECT_THAT(Complaint([&] { OpenWeights(directory.path()); }), HasSubstr("without 'model.' in front"));
+}
+
+TEST(GivenWeightsTest, AnLmHeadBesideTiedEmbeddings) {
+  const ScratchDirectory directory;
+  const Qwen3Config config = SmallConfig(true);
+  directory.Write("config.json", ConfigText(config));
+  const auto shapes = TensorShapes(config);
+  const std::vector<int64_t> shape = {config.vocabulary_size, config.hidden_size};
+  directory.Write("model.safetensors", FileWith(shapes, {{"lm_head.weight", shape}}));
+  EXPECT_THAT(Complaint([&] { OpenWeights(directory.path()); }),
+              HasSubstr("tensor 'lm_head.weight': differs from model.embed_tokens.weight"));
+  // A copy of the embedding, as some writers leave it.
+  std::string bytes = FileWith(shapes, {{"lm_head.weight", shape}});
+  uint64_t length;
+  std::memcpy(&length, bytes.data(), sizeof length);
+  const nlohmann::json header = nlohmann::json::parse(bytes.substr(8, length));
+  const auto begin = [&](const char* name) {
+    return 8 + length + header[name]["data_offsets"][0].get<size_t>();
+  };
+  const size_t size = static_cast<size_t>(4 * shape[0] * shape[1]);
+  bytes.replace(begin("lm_head.weight"), size, bytes.substr(begin("model.embed_tokens.weight"), size));
+  directory.Write("model.safetensors", bytes);
+  EXPECT_EQ(Complaint([&] { OpenWeights(directory.path()); }), "");
+  bytes[begin("lm_head.weight") + size - 1] ^= '\x01';
+  directory.Write("model.safetensors", bytes);
+  EXPECT_THAT(Complaint([&] { OpenWeights(directory.path()); }), HasSubstr("differs from"));
 }
 
 TEST(GivenWeightsTest, WhatIsMissingIsNamedBeforeAnythingRuns) {
+  const Communicator world(MPI_COMM_WORLD);
   const ScratchDirectory directory;
   Qwen3Config config = SmallConfig(false);
   WriteCheckpoint(directory, config, "BF16", 1);
@@ -241,7 +374,7 @@ TEST(GivenWeightsTest, WhatIsMissingIsNamedBeforeAnythingRuns) {
       ExperimentSpec spec = ParseExperiment(
           "name: x\nweights: " + directory.path() + "\n" + text + "grid: {variant: [headwise+standard]}\n",
           "x.yaml");
-      AttachWeights(spec);
+      AttachWeights(spec, world);
     });
   };
   EXPECT_EQ(complaint("scope: model\n"), "");

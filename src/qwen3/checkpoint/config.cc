@@ -1,48 +1,42 @@
 #include "src/qwen3/checkpoint/config.h"
 
+#include <algorithm>
+
 #include "src/base/error.h"
+#include "src/base/regular_file.h"
+#include "src/qwen3/checkpoint/config_keys.h"
 #include "src/qwen3/checkpoint/strict_json.h"
 
 namespace attention {
 namespace {
 
 constexpr int64_t kMaxConfigBytes = 1 << 20;
+// Lists of a model's tensors are made before any tensor is looked for.
+constexpr int64_t kMaxLayers = 1 << 14;
 
-// Larger than any model; small enough that products of two sizes fit int64_t.
-constexpr int64_t kMaxSize = int64_t{1} << 30;
+constexpr const char* kReadKeys[] = {"hidden_size",         "intermediate_size",   "num_hidden_layers",
+                                     "num_attention_heads", "num_key_value_heads", "head_dim",
+                                     "vocab_size",          "rms_norm_eps",        "rope_theta",
+                                     "rope_scaling",        "rope_parameters",     "tie_word_embeddings"};
 
-int64_t ReadCount(const nlohmann::json& json, const char* key, const std::string& path) {
-  if (!json.contains(key)) FailUsage(path, ": key '", key, "' is missing");
-  const int64_t count = AsCount(json[key]).value_or(-1);
-  if (count < 1 || count > kMaxSize) {
-    FailUsage(path, ": '", key, "' should be a whole number from 1 to ", kMaxSize, ", is ",
-              json[key].dump().substr(0, 100));
-  }
-  return count;
+bool IsReadKey(const std::string& key) {
+  return std::ranges::any_of(kReadKeys, [&](const char* read) { return key == read; });
 }
 
-double ReadPositive(const nlohmann::json& json, const char* key, const std::string& path) {
-  if (!json.contains(key)) FailUsage(path, ": key '", key, "' is missing");
-  const auto& value = json[key];
-  if (!value.is_number() || !(value.get<double>() > 0) || value.get<double>() > 1e12) {
-    FailUsage(path, ": '", key, "' should be a positive number, is ", value.dump().substr(0, 100));
+bool ReadTiedEmbeddings(const nlohmann::json& json, const std::string& path) {
+  const auto found = json.find("tie_word_embeddings");
+  if (found == json.end()) return false;  // what transformers takes for Qwen3
+  if (!found->is_boolean()) {
+    FailUsage(path, ": 'tie_word_embeddings' should be true or false, is ", JsonText(*found));
   }
-  return value.get<double>();
+  return found->get<bool>();
 }
 
-// Settings that would change the arithmetic into something that is not computed here.
-void RefuseUnsupported(const nlohmann::json& json, const std::string& path) {
-  const auto refuse = [&](const char* key, const char* expected) {
-    FailUsage(path, ": '", key, "' is ", json[key].dump().substr(0, 100), ", only ", expected,
-              " is supported");
-  };
-  if (json.contains("model_type") && json["model_type"] != "qwen3") refuse("model_type", "\"qwen3\"");
-  if (json.contains("hidden_act") && json["hidden_act"] != "silu") refuse("hidden_act", "\"silu\"");
-  if (json.contains("attention_bias") && json["attention_bias"] != false) refuse("attention_bias", "false");
-  if (json.contains("rope_scaling") && !json["rope_scaling"].is_null()) refuse("rope_scaling", "null");
-  if (json.contains("use_sliding_window") && json["use_sliding_window"] != false) {
-    refuse("use_sliding_window", "false");
-  }
+void CheckLayerCount(const nlohmann::json& json, int64_t layers, const std::string& path) {
+  if (layers > kMaxLayers) FailUsage(path, ": 'num_hidden_layers' is ", layers, ", at most ", kMaxLayers);
+  const auto types = json.find("layer_types");
+  if (types == json.end() || !types->is_array() || static_cast<int64_t>(types->size()) == layers) return;
+  FailUsage(path, ": 'layer_types' lists ", types->size(), " layers, 'num_hidden_layers' is ", layers);
 }
 
 }  // namespace
@@ -63,10 +57,10 @@ void Qwen3Config::Check(const std::string& where) const {
   if (head_dim < 2 || head_dim % 2 != 0) FailUsage(where, ": head_dim ", head_dim, " is not even");
   if (hidden_size < 1) FailUsage(where, ": hidden size ", hidden_size, " is not positive");
   // The largest products made of them, so that nothing later overflows.
-  for (int64_t size :
-       {hidden_size, intermediate_size, vocabulary_size, query_heads, head_dim, query_width()}) {
-    if (size > kMaxSize) FailUsage(where, ": size ", size, " is out of range");
+  for (int64_t size : {hidden_size, intermediate_size, vocabulary_size, query_heads, head_dim}) {
+    if (size > kMaxModelSize) FailUsage(where, ": size ", size, " is out of range");
   }
+  if (query_width() > kMaxModelSize) FailUsage(where, ": size ", query_width(), " is out of range");
 }
 
 Qwen3Config Qwen3Config::FromShape(const ModelShape& shape) {
@@ -86,7 +80,9 @@ Qwen3Config Qwen3Config::FromShape(const ModelShape& shape) {
 Qwen3Config Qwen3Config::FromFile(const std::string& path) {
   const nlohmann::json json = ParseStrictJson(ReadWholeFile(path, kMaxConfigBytes), path);
   if (!json.is_object()) FailUsage(path, ": expected a JSON object");
-  RefuseUnsupported(json, path);
+  for (const auto& [key, value] : json.items()) {
+    if (!IsReadKey(key)) CheckUnreadKey(key, value, path);
+  }
   Qwen3Config config;
   config.hidden_size = ReadCount(json, "hidden_size", path);
   config.intermediate_size = ReadCount(json, "intermediate_size", path);
@@ -96,8 +92,9 @@ Qwen3Config Qwen3Config::FromFile(const std::string& path) {
   config.head_dim = ReadCount(json, "head_dim", path);
   config.vocabulary_size = ReadCount(json, "vocab_size", path);
   config.rms_norm_epsilon = ReadPositive(json, "rms_norm_eps", path);
-  config.rope_theta = ReadPositive(json, "rope_theta", path);
-  config.tied_embeddings = json.value("tie_word_embeddings", nlohmann::json(false)) == true;
+  config.rope_theta = ReadRopeTheta(json, path);
+  config.tied_embeddings = ReadTiedEmbeddings(json, path);
+  CheckLayerCount(json, config.layers, path);
   config.Check(path);
   return config;
 }

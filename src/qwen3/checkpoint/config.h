@@ -33,7 +33,7 @@ struct Qwen3Config {
   // The published models tie the embedding to the LM head up to 4B.
   static Qwen3Config FromShape(const ModelShape& shape);
   // Reads a config.json of model_type qwen3. Error naming file and key if something is missing or
-  // unsupported.
+  // unsupported, or says what is not known here (config_keys.h).
   static Qwen3Config FromFile(const std::string& path);
 };
 

@@ -1,21 +1,17 @@
 #include "src/qwen3/checkpoint/safetensors.h"
 
-#include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <bit>
 #include <cerrno>
 #include <cmath>
 #include <cstring>
-#include <filesystem>
-#include <set>
 #include <utility>
 
 #include "src/base/data_type.h"
 #include "src/base/error.h"
+#include "src/base/regular_file.h"
 #include "src/qwen3/checkpoint/strict_json.h"
 
 namespace attention {
@@ -23,7 +19,6 @@ namespace {
 
 // The reference implementation's limit: longer headers are attacks, not models.
 constexpr uint64_t kMaxHeaderBytes = 100'000'000;
-constexpr int64_t kMaxIndexBytes = 100'000'000;
 
 struct TypeSize {
   const char* name;
@@ -47,19 +42,6 @@ std::string ShapeText(const std::vector<int64_t>& shape) {
   return text + "]";
 }
 
-// Names and JSON values come from the file: keep error messages to one line of bounded length.
-std::string Printable(std::string text) {
-  if (text.size() > 200) text = text.substr(0, 200) + "...";
-  for (char& c : text) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = '?';
-  }
-  return text;
-}
-
-std::string JsonText(const nlohmann::json& value) {
-  return Printable(value.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace));
-}
-
 // IEEE binary16 to binary32, exact.
 float HalfToFloat(uint16_t half) {
   const uint32_t sign = static_cast<uint32_t>(half & 0x8000u) << 16;
@@ -81,8 +63,9 @@ StoredTensor ParseEntry(const std::string& path, const std::string& name, const 
   tensor.name = Printable(name);
   const std::string where = tensor.Where();
   for (const char* key : {"dtype", "shape", "data_offsets"}) {
-    if (!entry.is_object() || !entry.contains(key)) {
-      FailUsage(where, ": expected an object with dtype, shape and data_offsets, got ", JsonText(entry));
+    // A further key, such as a scale, would go unread.
+    if (!entry.is_object() || !entry.contains(key) || entry.size() != 3) {
+      FailUsage(where, ": expected an object with dtype, shape and data_offsets only, got ", JsonText(entry));
     }
   }
   if (!entry["dtype"].is_string())
@@ -186,23 +169,13 @@ void StoredTensor::ReadFloats(int64_t begin, std::span<float> output) const {
 }
 
 SafetensorsFile::SafetensorsFile(const std::string& path) : path_(path) {
-  const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0) FailUsage(path, ": cannot be opened: ", std::strerror(errno));
-  struct stat status;
-  const bool is_file = fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode);
-  if (is_file && status.st_size > 0) {
-    void* mapping = mmap(nullptr, static_cast<size_t>(status.st_size), PROT_READ, MAP_PRIVATE, descriptor, 0);
-    if (mapping != MAP_FAILED) {
-      mapping_ = static_cast<const std::byte*>(mapping);
-      mapping_bytes_ = static_cast<size_t>(status.st_size);
-    }
-  }
-  const int error = errno;
-  close(descriptor);
-  if (!is_file) FailUsage(path, ": is not a regular file");
-  if (status.st_size > 0 && mapping_ == nullptr) {
-    FailUsage(path, ": cannot be mapped into memory: ", std::strerror(error));
-  }
+  const RegularFile file(path);
+  if (file.size() == 0) return;
+  void* mapping =
+      mmap(nullptr, static_cast<size_t>(file.size()), PROT_READ, MAP_PRIVATE, file.descriptor(), 0);
+  if (mapping == MAP_FAILED) FailUsage(path, ": cannot be mapped into memory: ", std::strerror(errno));
+  mapping_ = static_cast<const std::byte*>(mapping);
+  mapping_bytes_ = static_cast<size_t>(file.size());
 }
 
 SafetensorsFile::~SafetensorsFile() {
@@ -237,6 +210,7 @@ void SafetensorsFile::ParseHeader() {
       tensors_.emplace(name, ParseEntry(path_, name, entry, data));
       continue;
     }
+    if (entry.is_null()) continue;  // the reference reader takes it for none
     if (!entry.is_object()) FailUsage(path_, ": __metadata__ should map strings to strings");
     for (const auto& [key, value] : entry.items()) {
       if (!value.is_string()) {
@@ -254,74 +228,6 @@ const StoredTensor* SafetensorsFile::Find(const std::string& name) const {
 }
 
 const StoredTensor& SafetensorsFile::Get(const std::string& name) const {
-  const StoredTensor* tensor = Find(name);
-  if (tensor == nullptr) FailUsage(path_, ": tensor '", name, "' is missing");
-  return *tensor;
-}
-
-Checkpoint Checkpoint::Open(const std::string& path) {
-  namespace fs = std::filesystem;
-  Checkpoint checkpoint;
-  checkpoint.path_ = path;
-  std::error_code ignored;
-  std::string file = path;
-  if (fs::is_directory(path, ignored)) {
-    const std::string single = path + "/model.safetensors";
-    const std::string index = single + ".index.json";
-    if (fs::exists(index, ignored)) {
-      file = index;
-    } else if (fs::exists(single, ignored)) {
-      file = single;
-    } else {
-      FailUsage(path, ": holds neither model.safetensors nor model.safetensors.index.json");
-    }
-  }
-  const fs::path parent = fs::path(file).parent_path();
-  checkpoint.directory_ = parent.empty() ? "." : parent.string();
-  if (file.ends_with(".json")) {
-    checkpoint.OpenIndex(file);
-  } else {
-    checkpoint.files_.push_back(SafetensorsFile::Open(file));
-    for (const auto& [name, tensor] : checkpoint.files_[0]->tensors()) {
-      checkpoint.tensors_.emplace(name, &tensor);
-    }
-  }
-  return checkpoint;
-}
-
-void Checkpoint::OpenIndex(const std::string& index_path) {
-  const nlohmann::json index = ParseStrictJson(ReadWholeFile(index_path, kMaxIndexBytes), index_path);
-  if (!index.is_object() || !index.contains("weight_map") || !index["weight_map"].is_object()) {
-    FailUsage(index_path, ": expected an object with a weight_map of tensor names to file names");
-  }
-  std::map<std::string, const SafetensorsFile*> open;
-  for (const auto& [name, value] : index["weight_map"].items()) {
-    const std::string file = value.is_string() ? value.get<std::string>() : "";
-    // Shards lie beside their index; anything else could point anywhere on the machine.
-    if (file.empty() || file.find('/') != std::string::npos || file == "." || file == "..") {
-      FailUsage(index_path, ": tensor '", Printable(name),
-                "': expected the name of a file beside the index, is ", JsonText(value));
-    }
-    auto& shard = open[file];
-    if (shard == nullptr) {
-      files_.push_back(SafetensorsFile::Open(directory_ + "/" + file));
-      shard = files_.back().get();
-    }
-    const StoredTensor* tensor = shard->Find(name);
-    if (tensor == nullptr) {
-      FailUsage(shard->path(), ": tensor '", Printable(name), "' is missing, ", index_path,
-                " says it is here");
-    }
-    tensors_.emplace(name, tensor);
-  }
-}
-
-const StoredTensor* Checkpoint::Find(const std::string& name) const {
-  const auto found = tensors_.find(name);
-  return found == tensors_.end() ? nullptr : found->second;
-}
-
-const StoredTensor& Checkpoint::Get(const std::string& name) const {
   const StoredTensor* tensor = Find(name);
   if (tensor == nullptr) FailUsage(path_, ": tensor '", name, "' is missing");
   return *tensor;

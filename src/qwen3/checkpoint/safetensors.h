@@ -62,27 +62,6 @@ class SafetensorsFile {
   std::map<std::string, std::string> metadata_;
 };
 
-// Weights as Hugging Face publishes them. `path` is a .safetensors file, a model.safetensors.index.json, or a
-// directory that holds either model.safetensors or the index with its shards.
-class Checkpoint {
- public:
-  static Checkpoint Open(const std::string& path);
-
-  const StoredTensor* Find(const std::string& name) const;
-  const StoredTensor& Get(const std::string& name) const;
-  const std::map<std::string, const StoredTensor*>& tensors() const { return tensors_; }
-  // Directory of the weights, where config.json lies.
-  const std::string& directory() const { return directory_; }
-
- private:
-  void OpenIndex(const std::string& index_path);
-
-  std::string path_;
-  std::string directory_;
-  std::vector<std::shared_ptr<const SafetensorsFile>> files_;
-  std::map<std::string, const StoredTensor*> tensors_;
-};
-
 }  // namespace attention
 
 #endif  // SRC_QWEN3_CHECKPOINT_SAFETENSORS_H_

@@ -1,6 +1,5 @@
 #include "src/qwen3/checkpoint/strict_json.h"
 
-#include <fstream>
 #include <limits>
 #include <set>
 #include <string>
@@ -30,7 +29,7 @@ class StructureCheck : public nlohmann::json::json_sax_t {
   bool end_array() override { return Leave(); }
   bool key(string_t& name) override {
     if (keys_.back().insert(name).second) return true;
-    problem_ = "key \"" + name.substr(0, 200) + "\" appears twice";
+    problem_ = "key \"" + Printable(name) + "\" appears twice";
     return false;
   }
   bool parse_error(std::size_t position, const std::string&, const nlohmann::json::exception&) override {
@@ -57,25 +56,11 @@ class StructureCheck : public nlohmann::json::json_sax_t {
 }  // namespace
 
 nlohmann::json ParseStrictJson(std::string_view text, const std::string& where) {
+  const size_t nul = text.find('\0');
+  if (nul != std::string_view::npos) FailUsage(where, ": not valid JSON at byte ", nul + 1, ": a NUL");
   StructureCheck check;
   if (!nlohmann::json::sax_parse(text.begin(), text.end(), &check)) FailUsage(where, ": ", check.problem());
   return nlohmann::json::parse(text.begin(), text.end());
-}
-
-std::string ReadWholeFile(const std::string& path, int64_t max_bytes) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) FailUsage(path, ": cannot be opened for reading");
-  std::string text;
-  char block[65536];
-  // A directory opens but does not read.
-  while (file.read(block, sizeof block), file.gcount() > 0) {
-    text.append(block, static_cast<size_t>(file.gcount()));
-    if (static_cast<int64_t>(text.size()) > max_bytes) {
-      FailUsage(path, ": longer than the ", max_bytes, " bytes expected of such a file");
-    }
-  }
-  if (!file.eof()) FailUsage(path, ": cannot be read");
-  return text;
 }
 
 std::optional<int64_t> AsCount(const nlohmann::json& value) {
@@ -83,6 +68,18 @@ std::optional<int64_t> AsCount(const nlohmann::json& value) {
   const auto count = value.get<uint64_t>();
   if (count > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) return std::nullopt;
   return static_cast<int64_t>(count);
+}
+
+std::string JsonText(const nlohmann::json& value) {
+  return Printable(value.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace));
+}
+
+std::string Printable(std::string text) {
+  if (text.size() > 200) text = text.substr(0, 200) + "...";
+  for (char& c : text) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = '?';
+  }
+  return text;
 }
 
 }  // namespace attention

@@ -11,16 +11,18 @@
 namespace attention {
 
 // Parses one JSON document. Throws Error (bad usage) starting with `where` (a file name) if the text is not
-// JSON, nests deeper than kMaxJsonDepth, or repeats a key within an object (nlohmann::json alone would
-// silently keep the last one).
+// JSON, nests deeper than kMaxJsonDepth, repeats a key within an object (nlohmann::json alone would silently
+// keep the last one) or holds a NUL (which nlohmann::json takes for the end: what follows would go unread).
 inline constexpr int kMaxJsonDepth = 32;
 nlohmann::json ParseStrictJson(std::string_view text, const std::string& where);
 
-// The whole of a text file; Error naming it if it cannot be read or is longer than `max_bytes`.
-std::string ReadWholeFile(const std::string& path, int64_t max_bytes);
-
 // A whole number >= 0 that fits int64_t; nothing if `value` is anything else (a float, a string, negative).
 std::optional<int64_t> AsCount(const nlohmann::json& value);
+
+// A value as it goes into an error message: one line, of bounded length.
+std::string JsonText(const nlohmann::json& value);
+// Names and texts from a file, likewise.
+std::string Printable(std::string text);
 
 }  // namespace attention
 

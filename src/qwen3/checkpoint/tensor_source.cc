@@ -20,6 +20,8 @@ class CheckpointSource : public TensorSource {
     return [&tensor](int64_t begin, std::span<float> out) { tensor.ReadFloats(begin, out); };
   }
 
+  std::string Where(const std::string& name) const override { return checkpoint_->Get(name).Where(); }
+
  private:
   std::shared_ptr<const Checkpoint> checkpoint_;
 };

@@ -9,8 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "src/qwen3/checkpoint/config.h"
-#include "src/qwen3/checkpoint/safetensors.h"
+#include "src/qwen3/checkpoint/checkpoint.h"
 
 namespace attention {
 
@@ -23,6 +22,8 @@ class TensorSource {
   virtual ~TensorSource() = default;
   // Error (bad usage), naming source and tensor, unless there is a float tensor of exactly that shape.
   virtual Reader Open(const std::string& name, const std::vector<int64_t>& shape) const = 0;
+  // To start an error about one of its tensors with: "FILE: tensor 'NAME'".
+  virtual std::string Where(const std::string& name) const { return "tensor '" + name + "'"; }
 };
 
 // Safetensors as Hugging Face publishes them: a file, an index, or a directory.

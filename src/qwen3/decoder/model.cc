@@ -1,6 +1,8 @@
 #include "src/qwen3/decoder/model.h"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <string>
 #include <utility>
 
@@ -212,7 +214,9 @@ std::vector<int64_t> Qwen3Model::GreedyNextTokens() {
   for (int64_t b = 0; b < options_.batch && own.size() > 0; ++b) {
     const float* row = logits_.data() + b * config_.vocabulary_size;
     const float* largest = std::max_element(row + own.begin, row + own.end);
-    best[b * 2 * size + 2 * rank] = *largest;
+    // Whatever NaN is compared with, it is not larger: it would be passed over, or win as the first.
+    const bool finite = std::all_of(row + own.begin, row + own.end, [](float x) { return std::isfinite(x); });
+    best[b * 2 * size + 2 * rank] = finite ? *largest : std::numeric_limits<float>::quiet_NaN();
     best[b * 2 * size + 2 * rank + 1] = static_cast<float>(largest - row);
   }
   GatherColumns(*communicator_, {best.data(), options_.batch, int64_t{2} * size}, [](int r) {
@@ -221,7 +225,11 @@ std::vector<int64_t> Qwen3Model::GreedyNextTokens() {
   std::vector<int64_t> tokens;
   for (int64_t b = 0; b < options_.batch; ++b) {
     int winner = 0;  // rank 0 always has some of the vocabulary
-    for (int r = 1; r < size; ++r) {
+    for (int r = 0; r < size; ++r) {
+      // Gathered: the same on every rank, so that all of them throw.
+      if (!std::isfinite(best[b * 2 * size + 2 * r])) {
+        Fail("model: logits after ", tokens_, " tokens are not finite; there is no next token");
+      }
       if (Vocabulary(r).size() > 0 && best[b * 2 * size + 2 * r] > best[b * 2 * size + 2 * winner])
         winner = r;
     }

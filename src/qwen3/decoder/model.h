@@ -46,9 +46,11 @@ class Qwen3Model {
   void Rewind();
 
   // Collective; about the rows of the last Prefill or Decode. Row-major, on every rank.
-  std::vector<float> LastTokenLogits();     // [batch, vocabulary]
-  std::vector<float> AllTokenLogits();      // [batch, tokens of the step, vocabulary]
-  std::vector<int64_t> GreedyNextTokens();  // [batch]: largest last-token logit, lowest id among equals
+  std::vector<float> LastTokenLogits();  // [batch, vocabulary]
+  std::vector<float> AllTokenLogits();   // [batch, tokens of the step, vocabulary]
+  // [batch]: largest last-token logit, lowest id among equals. The same Error on every rank if a logit is not
+  // finite: there is no largest then.
+  std::vector<int64_t> GreedyNextTokens();
   // Prefill, then `count` greedy tokens: [batch, count]. The cache then holds all but the last of them.
   std::vector<int64_t> Generate(std::span<const int64_t> prompt, int64_t count);
 

@@ -5,11 +5,16 @@
 
 #include <cmath>
 #include <cstring>
+#include <limits>
+#include <memory>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "src/base/error.h"
 #include "src/kernels/attention_kernel.h"
+#include "src/parallel/partition/partition.h"
 #include "src/qwen3/checkpoint/safetensors.h"
 #include "src/qwen3/checkpoint/tensor_source.h"
 
@@ -177,6 +182,81 @@ TEST(ModelTest, MissingAndMisshapedTensorsAreNamedOnEveryRank) {
   config.intermediate_size = 96;
   EXPECT_NE(refusal(config).find("mlp.gate_proj.weight': expected shape [96, 48], is [80, 48]"),
             std::string::npos);
+}
+
+// Changes a range of values of one tensor.
+class SpoiledSource : public TensorSource {
+ public:
+  SpoiledSource(const std::string& path, std::string name, IndexRange range, float value)
+      : source_(MakeCheckpointSource(path)), name_(std::move(name)), range_(range), value_(value) {}
+
+  Reader Open(const std::string& name, const std::vector<int64_t>& shape) const override {
+    const Reader read = source_->Open(name, shape);
+    if (name != name_) return read;
+    return [this, read](int64_t begin, std::span<float> out) {
+      read(begin, out);
+      for (size_t i = 0; i < out.size(); ++i) {
+        const int64_t place = begin + static_cast<int64_t>(i);
+        if (place >= range_.begin && place < range_.end) out[i] = value_;
+      }
+    };
+  }
+
+ private:
+  std::unique_ptr<TensorSource> source_;
+  std::string name_;
+  IndexRange range_;
+  float value_;
+};
+
+// What loading and generating says, on every rank.
+Error Complaint(Communicator& world, const Golden& golden, ParallelStrategy strategy,
+                const SpoiledSource& source) {
+  Variant variant;
+  variant.strategy = strategy;
+  variant.exchange = strategy == ParallelStrategy::kHeadwise ? Exchange::kAllgather : Exchange::kRing;
+  variant.algorithm = AttentionAlgorithm::kOnlineSoftmax;
+  ModelOptions options{variant, {BestIsa(), 1, MakeAttentionKernel, true}, 1, 8};
+  try {
+    Qwen3Model model(world,
+                     ModelStorage::Load(world, golden.config, source, {strategy, golden.weight_type, 2, {}}),
+                     options);
+    model.Generate(std::vector<int64_t>{3, 1, 4}, 2);
+  } catch (const Error& error) {
+    return error;
+  }
+  return Error("");
+}
+
+// NaN compares as smaller than anything: without a check, token 0 comes out for ever.
+TEST(ModelTest, WhatIsNotFiniteIsNoToken) {
+  Communicator world(MPI_COMM_WORLD);
+  const Golden golden = Load("model_untied", DataType::kFloat32);
+  for (const ParallelStrategy strategy : {ParallelStrategy::kHeadwise, ParallelStrategy::kSequence}) {
+    for (const char* name : {"model.embed_tokens.weight", "model.layers.1.self_attn.v_proj.weight",
+                             "model.layers.0.self_attn.o_proj.weight",
+                             "model.layers.1.self_attn.k_norm.weight", "model.layers.0.mlp.up_proj.weight",
+                             "model.layers.1.mlp.down_proj.weight", "model.norm.weight", "lm_head.weight"}) {
+      for (const float odd : {std::nanf(""), HUGE_VALF}) {
+        const Error error = Complaint(world, golden, strategy, {golden.checkpoint, name, {5, 6}, odd});
+        EXPECT_NE(std::string(error.what()).find(std::string("tensor '") + name + "': holds NaN or infinity"),
+                  std::string::npos)
+            << error.what();
+        EXPECT_EQ(error.status(), ExitStatus::kBadUsage);
+      }
+    }
+    // Finite weights whose products are not: of the last token's row of the LM head, which one rank has.
+    const int64_t width = golden.config.hidden_size;
+    const float huge = std::numeric_limits<float>::max();
+    const Error one = Complaint(world, golden, strategy,
+                                {golden.checkpoint, "lm_head.weight", {96 * width, 97 * width}, huge});
+    const Error all =
+        Complaint(world, golden, strategy, {golden.checkpoint, "model.norm.weight", {0, width}, huge});
+    for (const Error& found : {one, all}) {
+      EXPECT_STREQ(found.what(), "model: logits after 3 tokens are not finite; there is no next token");
+      EXPECT_EQ(found.status(), ExitStatus::kCaseFailed);
+    }
+  }
 }
 
 }  // namespace

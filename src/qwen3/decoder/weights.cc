@@ -1,19 +1,50 @@
 #include "src/qwen3/decoder/weights.h"
 
 #include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <limits>
+#include <utility>
 
 #include "src/base/error.h"
 
 namespace attention {
 namespace {
 
+// One tensor as it is loaded. A NaN or infinity would make every logit NaN, and NaN compares as the smallest
+// of all: without this check such a model generates token 0 for ever.
+class TensorReader {
+ public:
+  TensorReader(const TensorSource& source, std::string name, const std::vector<int64_t>& shape)
+      : source_(source), name_(std::move(name)), read_(source.Open(name_, shape)) {}
+
+  // Callable from several threads.
+  void operator()(int64_t begin, std::span<float> out) {
+    read_(begin, out);
+    bool finite = true;
+    for (float value : out) finite &= std::abs(value) <= std::numeric_limits<float>::max();
+    if (!finite) finite_.store(false, std::memory_order_relaxed);
+  }
+
+  // Error (bad usage), naming the tensor, if something that was read is not finite.
+  void RequireFinite() const {
+    if (!finite_) FailUsage(source_.Where(name_), ": holds NaN or infinity, expected finite weights");
+  }
+
+ private:
+  const TensorSource& source_;
+  std::string name_;
+  TensorSource::Reader read_;
+  std::atomic<bool> finite_ = true;
+};
+
 // Query, key and value rows of the rank's heads, one below the other.
 PackedMatrix LoadQkv(const TensorSource& source, const std::string& prefix, const Qwen3Config& config,
                      const HeadShare& heads, DataType type, int threads) {
   const int64_t head_dim = config.head_dim, hidden = config.hidden_size;
-  const TensorSource::Reader q = source.Open(prefix + "q_proj.weight", {config.query_width(), hidden});
-  const TensorSource::Reader k = source.Open(prefix + "k_proj.weight", {config.key_width(), hidden});
-  const TensorSource::Reader v = source.Open(prefix + "v_proj.weight", {config.key_width(), hidden});
+  TensorReader q(source, prefix + "q_proj.weight", {config.query_width(), hidden});
+  TensorReader k(source, prefix + "k_proj.weight", {config.key_width(), hidden});
+  TensorReader v(source, prefix + "v_proj.weight", {config.key_width(), hidden});
   const int64_t query_rows = heads.query.size() * head_dim, key_rows = heads.kv.size() * head_dim;
   PackedMatrix matrix(query_rows + 2 * key_rows, hidden, type);
   matrix.Fill(
@@ -25,14 +56,15 @@ PackedMatrix LoadQkv(const TensorSource& source, const std::string& prefix, cons
         (is_key ? k : v)((heads.kv.begin * head_dim + row) * hidden, out);
       },
       threads);
+  for (const TensorReader* read : {&q, &k, &v}) read->RequireFinite();
   return matrix;
 }
 
 PackedMatrix LoadGateUp(const TensorSource& source, const std::string& prefix, const Qwen3Config& config,
                         const IndexRange& groups, DataType type, int threads) {
   const int64_t hidden = config.hidden_size, intermediate = config.intermediate_size;
-  const TensorSource::Reader gate = source.Open(prefix + "gate_proj.weight", {intermediate, hidden});
-  const TensorSource::Reader up = source.Open(prefix + "up_proj.weight", {intermediate, hidden});
+  TensorReader gate(source, prefix + "gate_proj.weight", {intermediate, hidden});
+  TensorReader up(source, prefix + "up_proj.weight", {intermediate, hidden});
   PackedMatrix matrix(groups.size() * kPanelOutputs, hidden, type);
   matrix.Fill(
       [&](int64_t output, std::span<float> out) {
@@ -41,13 +73,14 @@ PackedMatrix LoadGateUp(const TensorSource& source, const std::string& prefix, c
         (row.is_up ? up : gate)(row.intermediate * hidden, out);
       },
       threads);
+  for (const TensorReader* read : {&gate, &up}) read->RequireFinite();
   return matrix;
 }
 
 }  // namespace
 
 PackedMatrix LoadMatrix(const TensorSource& source, const MatrixSlice& slice, DataType type, int threads) {
-  const TensorSource::Reader read = source.Open(slice.name, {slice.rows, slice.columns});
+  TensorReader read(source, slice.name, {slice.rows, slice.columns});
   PackedMatrix matrix(slice.row_range.size(), slice.column_range.size(), type);
   // A range that reaches beyond the tensor (padding of the last group) is zeros there.
   const int64_t stored =
@@ -60,12 +93,15 @@ PackedMatrix LoadMatrix(const TensorSource& source, const MatrixSlice& slice, Da
              out.first(static_cast<size_t>(stored)));
       },
       threads);
+  read.RequireFinite();
   return matrix;
 }
 
 std::vector<float> LoadVector(const TensorSource& source, const std::string& name, int64_t size) {
   std::vector<float> values(static_cast<size_t>(size));
-  source.Open(name, {size})(0, values);
+  TensorReader read(source, name, {size});
+  read(0, values);
+  read.RequireFinite();
   return values;
 }
 
@@ -84,29 +120,7 @@ WeightShare StoredWeights(const Qwen3Config& config, ParallelStrategy strategy, 
 }
 
 void CheckTensors(const TensorSource& source, const Qwen3Config& config, WeightExtent extent) {
-  const int64_t hidden = config.hidden_size, intermediate = config.intermediate_size;
-  const auto check = [&](const std::string& name, const std::vector<int64_t>& shape) {
-    (void)source.Open(name, shape);
-  };
-  for (int64_t layer = 0; layer < (extent == WeightExtent::kModel ? config.layers : 1); ++layer) {
-    const std::string prefix = "model.layers." + std::to_string(layer) + ".";
-    check(prefix + "self_attn.q_proj.weight", {config.query_width(), hidden});
-    check(prefix + "self_attn.k_proj.weight", {config.key_width(), hidden});
-    check(prefix + "self_attn.v_proj.weight", {config.key_width(), hidden});
-    check(prefix + "self_attn.o_proj.weight", {hidden, config.query_width()});
-    check(prefix + "self_attn.q_norm.weight", {config.head_dim});
-    check(prefix + "self_attn.k_norm.weight", {config.head_dim});
-    if (extent == WeightExtent::kBlock) return;
-    check(prefix + "input_layernorm.weight", {hidden});
-    check(prefix + "post_attention_layernorm.weight", {hidden});
-    check(prefix + "mlp.gate_proj.weight", {intermediate, hidden});
-    check(prefix + "mlp.up_proj.weight", {intermediate, hidden});
-    check(prefix + "mlp.down_proj.weight", {hidden, intermediate});
-  }
-  if (extent == WeightExtent::kLayer) return;
-  check("model.embed_tokens.weight", {config.vocabulary_size, hidden});
-  check("model.norm.weight", {hidden});
-  if (!config.tied_embeddings) check("lm_head.weight", {config.vocabulary_size, hidden});
+  for (const NamedShape& tensor : ModelTensors(config, extent)) (void)source.Open(tensor.name, tensor.shape);
 }
 
 LayerStorage::LayerStorage(const TensorSource& source, const std::string& prefix, const Qwen3Config& config,

@@ -11,6 +11,7 @@
 #include "src/base/data_type.h"
 #include "src/parallel/partition/partition.h"
 #include "src/qwen3/checkpoint/config.h"
+#include "src/qwen3/checkpoint/model_tensors.h"
 #include "src/qwen3/checkpoint/tensor_source.h"
 #include "src/qwen3/linear/packed_matrix.h"
 
@@ -61,12 +62,12 @@ struct WeightShare {
 // What a rank stores of every layer under a strategy.
 WeightShare StoredWeights(const Qwen3Config& config, ParallelStrategy strategy, int64_t ranks, int64_t rank);
 
-// How much of a model something runs on.
-enum class WeightExtent { kBlock, kLayer, kModel };  // attention of layer 0, layer 0, all of it
-
 // Throws the first Error (bad usage) that loading that much would throw for a tensor that is missing or
 // misshaped; reads no weights.
 void CheckTensors(const TensorSource& source, const Qwen3Config& config, WeightExtent extent);
+
+// What loads weights, below, throws Error (bad usage) naming the tensor if it is missing or misshaped, or if
+// a value that is loaded is not finite.
 
 // One layer's weights in memory.
 class LayerStorage {
