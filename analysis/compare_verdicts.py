@@ -11,30 +11,28 @@ Exit status: 0 the same claims over the same cells, whatever the verdicts on the
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any, Sequence
 
+# Run as a script, Python finds only this directory; the modules are named from the directory above.
+sys.path.insert(0, str(Path(__file__).absolute().parent.parent))
+
+from analysis.read.csv_table import UnusableInput
+from analysis.read.json_file import read_json_object
+
 VERDICT_VERSION = 2
 Cell = tuple[tuple[str, str], ...]  # factors by name
-
-
-class UnusableInput(Exception):
-    """One line for the user; exit status 2."""
 
 
 def read_verdict(directory: Path) -> dict[str, Any]:
     """verdict.json of a run directory."""
     path = directory / "verdict.json"
-    try:
-        report = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as problem:
-        raise UnusableInput(f"{path}: {problem.strerror}; analysis/verify_ordering.py --write {directory} makes it") from None
-    except ValueError as problem:
-        raise UnusableInput(f"{path}: {problem}") from None
-    if not isinstance(report, dict) or not isinstance(report.get("claims"), list):
+    if not path.exists():
+        raise UnusableInput(f"{path}: No such file; analysis/verify_ordering.py --write {directory} makes it")
+    report = read_json_object(path)
+    if not isinstance(report.get("claims"), list):
         raise UnusableInput(f"{path}: not the verdict on a run")
     if report.get("schema_version") != VERDICT_VERSION:
         raise UnusableInput(f"{path}: of an older analysis; analysis/verify_ordering.py --write {directory} makes it anew")

@@ -152,7 +152,9 @@ class MergeTest(unittest.TestCase):
     def test_broken_files(self) -> None:
         for name, file, text, pattern in (
             ("b1", "manifest.json", "{", "manifest.json line 1"),
-            ("b2", "manifest.json", "[]", "not the manifest of a run"),
+            ("b2", "manifest.json", "[]", "manifest.json: must be a JSON object"),
+            ("b7", "manifest.json", '{"launches": [5]}', "not the manifest of a run"),
+            ("b8", "manifest.json", '{"launches": ' + "[" * 100000 + "]" * 100000 + "}", "nested too deep"),
             ("b3", "cases.csv", "", "cases.csv: empty file"),
             ("b4", "cases.csv", "launch\n1\n", "cases.csv line 1: missing column cell"),
             ("b6", "samples.csv", "launch,cell\n1,x\n", "samples.csv line 1: missing column case"),

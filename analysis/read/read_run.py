@@ -6,13 +6,13 @@ Whatever is wrong is reported as one UnusableInput whose message names file, lin
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Iterator, Mapping
 
-from analysis.read.csv_table import Row, UnusableInput, read_table, read_text
+from analysis.read.csv_table import Row, UnusableInput, read_table
+from analysis.read.json_file import read_json_object
 from analysis.read.plan import LAUNCH_ID_STEP as LAUNCH_ID_STEP
 from analysis.read.plan import Plan, launch_unit, read_plan
 
@@ -289,18 +289,8 @@ def _read_samples(path: Path, cases: list[Case]) -> tuple[dict[tuple[str, str], 
     return samples, ignored, pilots
 
 
-def _refuse_constant(name: str) -> None:
-    raise UnusableInput(f"manifest.json: {name} is not JSON")
-
-
 def _read_manifest(path: Path) -> dict[str, Any]:
-    text = read_text(path)
-    try:
-        manifest = json.loads(text, parse_constant=_refuse_constant)
-    except json.JSONDecodeError as problem:
-        raise UnusableInput(f"{path} line {problem.lineno}, column {problem.colno}: {problem.msg}") from None
-    if not isinstance(manifest, dict):
-        raise UnusableInput(f"{path}: must be a JSON object")
+    manifest = read_json_object(path)
     version = manifest.get("schema_version")
     if str(version) not in SCHEMA_VERSIONS:
         known = ", ".join(SCHEMA_VERSIONS)

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Sequence
 
-from analysis.read.csv_table import CHECK_COLUMN, UnusableInput, check_of, read_table, read_text
+from analysis.read.csv_table import CHECK_COLUMN, UnusableInput, check_of, read_table
+from analysis.read.json_file import read_json_object
 from analysis.read.read_run import LAUNCH_ID_STEP
 
 _REVISION_KEYS = ("git_revision", "git_dirty", "compiler", "flags")
@@ -52,11 +53,9 @@ def _table(path: Path) -> Table:
 def read_part(directory: Path) -> Part:
     """Reads one run directory."""
     path = directory / "manifest.json"
-    try:
-        manifest = json.loads(read_text(path))
-    except json.JSONDecodeError as problem:
-        raise UnusableInput(f"{path} line {problem.lineno}: {problem.msg}") from None
-    if not isinstance(manifest, dict) or not isinstance(manifest.get("launches"), list):
+    manifest = read_json_object(path)
+    launches = manifest.get("launches")
+    if not isinstance(launches, list) or not all(isinstance(launch, dict) for launch in launches):
         raise UnusableInput(f"{path}: not the manifest of a run")
     cases, samples = _table(directory / "cases.csv"), _table(directory / "samples.csv")
     launch, cell = (cases.header.index(name) for name in ("launch", "cell"))
