@@ -17,19 +17,13 @@ from analysis import results_page
 from analysis.page import kernels, models, network, ordering
 from analysis.page.pages import PAGES
 from analysis.page.records import Results
-from analysis.read.csv_table import CHECK_COLUMN, check_of
+from analysis.read.csv_table import CHECK_COLUMN, check_of, csv_line
 
 TOP = Path(__file__).parent.parent
 
 SEQUENCE = "sequence+online_softmax"
 CHAPTERS = (ordering, kernels, network, models)
 Change = Callable[[dict[str, str]], None]
-
-
-def _line(fields: list[str]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="").writerow(fields)
-    return text.getvalue()
 
 
 def slower(row: dict[str, str]) -> None:
@@ -85,7 +79,7 @@ class ResultsPageTest(unittest.TestCase):
         for row in chosen:
             change(row)
             if CHECK_COLUMN in row:
-                row[CHECK_COLUMN] = check_of(_line([text for name, text in row.items() if name != CHECK_COLUMN]) + ",")
+                row[CHECK_COLUMN] = check_of(csv_line([text for name, text in row.items() if name != CHECK_COLUMN]) + ",")
         with path.open("w", encoding="utf-8", newline="") as stream:
             writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
             writer.writeheader()

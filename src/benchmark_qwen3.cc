@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "src/base/error.h"
+#include "src/base/regular_file.h"
 #include "src/experiment/ask/attach_weights.h"
 #include "src/experiment/ask/experiment_file.h"
 #include "src/experiment/commands/command_line.h"
@@ -32,7 +33,7 @@
 namespace attention {
 namespace {
 
-constexpr size_t kMaximumFileBytes = size_t{1} << 20;
+constexpr int64_t kMaximumFileBytes = int64_t{1} << 20;
 // A rank that failed gives the others so long to come to an agreement before it ends the job.
 constexpr double kPatienceSeconds = 5;
 
@@ -61,7 +62,7 @@ ExperimentSpec ReadSpec(const Communicator& world, const CommandLine& line) {
   AgreeOnErrors(world, [&] {
     if (world.rank() != 0) return;
     text = line.experiment.empty() ? ReadRunConfig(line.resume)
-                                   : ReadTextFile(line.experiment, kMaximumFileBytes);
+                                   : ReadWholeFile(line.experiment, kMaximumFileBytes);
   });
   text = world.Broadcast(text, 0);
   const std::string name =
@@ -111,7 +112,7 @@ std::optional<RunDirectory::Options> DirectoryOptions(const Communicator& world,
 std::set<std::string> ReadCells(const Communicator& world, const std::string& path, const Plan& plan) {
   std::string text;
   AgreeOnErrors(world, [&] {
-    if (world.rank() == 0) text = ReadTextFile(path, kMaximumFileBytes);
+    if (world.rank() == 0) text = ReadWholeFile(path, kMaximumFileBytes);
   });
   std::istringstream lines(world.Broadcast(text, 0));
   std::set<std::string> known, chosen;

@@ -75,10 +75,10 @@ printf 'name: [\n' >syntax.yaml
 refuses "not valid YAML" --experiment syntax.yaml
 : >nothing.yaml
 refuses "nothing.yaml: a map is expected" --experiment nothing.yaml
-refuses "missing.yaml: cannot be read: No such file or directory" --experiment missing.yaml
-refuses "is a directory, not a file" --experiment "$directory"
+refuses "missing.yaml: cannot be opened: No such file or directory" --experiment missing.yaml
+refuses "is not a regular file" --experiment "$directory"
 head -c 2000000 /dev/zero | tr '\0' ' ' >large.yaml
-refuses "larger than 1048576 bytes" --experiment large.yaml
+refuses "longer than the 1048576 bytes" --experiment large.yaml
 refuses "cannot be made" --experiment good.yaml --output /proc/nowhere
 touch precious
 refuses "is not empty and holds no run" --experiment good.yaml --output "$directory"

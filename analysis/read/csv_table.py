@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import lzma
 import math
 from dataclasses import dataclass
@@ -107,6 +108,13 @@ def read_text(path: Path) -> str:
     except (OSError, UnicodeDecodeError) as problem:
         reason = problem.strerror if isinstance(problem, OSError) else "not UTF-8 text"
         raise UnusableInput(f"{path}: cannot be read: {reason}") from None
+
+
+def csv_line(fields: Sequence[str]) -> str:
+    """A row as it is written, without its end."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow(fields)
+    return text.getvalue()
 
 
 def check_of(line: str) -> str:

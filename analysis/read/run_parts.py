@@ -7,15 +7,13 @@ no use to the analysis, and a cell begun in one directory may have been complete
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Sequence
 
-from analysis.read.csv_table import CHECK_COLUMN, UnusableInput, check_of, read_table
+from analysis.read.csv_table import CHECK_COLUMN, UnusableInput, check_of, csv_line, read_table
 from analysis.read.json_file import read_json_object
 from analysis.read.read_run import LAUNCH_ID_STEP
 
@@ -178,19 +176,13 @@ def _write(path: Path, text: str) -> None:
         raise UnusableInput(f"{path}: cannot be written: {problem.strerror}") from None
 
 
-def _csv_line(fields: Sequence[str]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="").writerow(fields)
-    return text.getvalue()
-
-
 def _csv_text(header: Row, tables: Sequence[Table]) -> str:
     """Rows may have been renamed, so each gets its check anew."""
-    lines = [_csv_line(header)]
+    lines = [csv_line(header)]
     has_check = header[-1] == CHECK_COLUMN
     for row in (row for table in tables for row in table.rows):
-        before = _csv_line(row[:-1]) + ","
-        lines.append(before + check_of(before) if has_check else _csv_line(row))
+        before = csv_line(row[:-1]) + ","
+        lines.append(before + check_of(before) if has_check else csv_line(row))
     return "\n".join(lines) + "\n"
 
 

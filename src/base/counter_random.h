@@ -18,7 +18,7 @@ uint64_t RandomBits(uint64_t seed, uint64_t stream, uint64_t index);
 double RandomUniform(uint64_t seed, uint64_t stream, uint64_t index);
 
 // Standard normal, one of 2^16 equally likely values, the middles of as many slices of the distribution (so
-// |value| < 4.4, and the variance is 1 - 6e-6). Four values share the 64 bits of an index: a launch fills
+// |value| < 4.33, and the variance is 1 - 2.03e-5). Four values share the 64 bits of an index: a launch fills
 // some hundred million of them, and Box-Muller took longer than what was measured.
 double RandomGaussian(uint64_t seed, uint64_t stream, uint64_t index);
 

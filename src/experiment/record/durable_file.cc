@@ -2,10 +2,8 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -48,27 +46,6 @@ class OpenFile {
 };
 
 }  // namespace
-
-std::string ReadTextFile(const std::string& path, size_t maximum_bytes) {
-  // Not waiting for the other end of a FIFO.
-  const int opened = open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-  if (opened < 0) FailUsage(path, ": cannot be read: ", std::strerror(errno));
-  const OpenFile file(opened);
-  struct stat status = {};
-  if (fstat(file.get(), &status) != 0) FailUsage(path, ": cannot be read: ", std::strerror(errno));
-  if (S_ISDIR(status.st_mode)) FailUsage(path, ": is a directory, not a file");
-  if (!S_ISREG(status.st_mode)) FailUsage(path, ": is not a regular file");
-  std::string text;
-  char buffer[65536];
-  for (;;) {
-    const ssize_t count = read(file.get(), buffer, sizeof(buffer));
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) FailUsage(path, ": cannot be read: ", std::strerror(errno));
-    if (count == 0) return text;
-    text.append(buffer, static_cast<size_t>(count));
-    if (text.size() > maximum_bytes) FailUsage(path, ": larger than ", maximum_bytes, " bytes");
-  }
-}
 
 void SyncDirectory(const std::string& path) {
   const int opened = open(path.empty() ? "." : path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);

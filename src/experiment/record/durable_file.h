@@ -6,14 +6,9 @@
 #ifndef SRC_EXPERIMENT_RECORD_DURABLE_FILE_H_
 #define SRC_EXPERIMENT_RECORD_DURABLE_FILE_H_
 
-#include <cstddef>
 #include <string>
 
 namespace attention {
-
-// The text of a regular file. Throws Error (bad usage): it cannot be read, is something else (a directory, a
-// FIFO), or is larger.
-std::string ReadTextFile(const std::string& path, size_t maximum_bytes);
 
 // In place of what is there, in one step; both the file and its name are on disk afterwards.
 void ReplaceFile(const std::string& path, const std::string& text);

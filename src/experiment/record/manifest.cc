@@ -1,14 +1,14 @@
 #include "src/experiment/record/manifest.h"
 
-#include <cstddef>
+#include <cstdint>
 
 #include "src/base/error.h"
-#include "src/experiment/record/durable_file.h"
+#include "src/base/regular_file.h"
 
 namespace attention {
 namespace {
 
-constexpr size_t kMaximumManifestBytes = size_t{64} << 20;
+constexpr int64_t kMaximumManifestBytes = int64_t{64} << 20;
 // Ours are five deep. Writing a text that is nested without end would run out of stack.
 constexpr int kDeepest = 32;
 
@@ -48,7 +48,7 @@ nlohmann::json ReadManifest(const std::string& directory) {
   const std::string path = directory + "/manifest.json";
   nlohmann::json manifest;
   try {
-    manifest = nlohmann::json::parse(ReadTextFile(path, kMaximumManifestBytes),
+    manifest = nlohmann::json::parse(ReadWholeFile(path, kMaximumManifestBytes),
                                      [&](int depth, nlohmann::json::parse_event_t, const nlohmann::json&) {
                                        if (depth > kDeepest)
                                          FailUsage(path, ": not a manifest: nested too deep");

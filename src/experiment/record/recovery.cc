@@ -2,18 +2,19 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string_view>
 
 #include "src/base/error.h"
-#include "src/experiment/record/durable_file.h"
+#include "src/base/regular_file.h"
 #include "src/experiment/record/results.h"
 
 namespace attention {
 namespace {
 
-constexpr size_t kMaximumTableBytes = size_t{4} << 30;
+constexpr int64_t kMaximumTableBytes = int64_t{4} << 30;
 
 std::optional<int> ToInt(const std::string& text) {
   int value = 0;
@@ -33,7 +34,7 @@ Table ReadTable(const std::string& path, const std::string& header, std::string&
   Table table;
   std::error_code ignored;
   if (!std::filesystem::exists(path, ignored)) return table;
-  text = ReadTextFile(path, kMaximumTableBytes);
+  text = ReadWholeFile(path, kMaximumTableBytes);
   const std::string first_line = header + "\n";
   // Killed while the header was written.
   if (text.size() < first_line.size() && first_line.compare(0, text.size(), text) == 0) return table;
