@@ -99,8 +99,18 @@ class Comparison:
 
     @property
     def same_cell(self) -> bool:
-        """Whether the two were measured in the same rounds."""
         return next(iter(self.fast.values())).cell == next(iter(self.slow.values())).cell
+
+    @property
+    def by_turns(self) -> bool:
+        """Whether the two were measured in the same rounds: in one cell, or as cells of a bundle in every launch.
+
+        What a resumed attempt measured alone was not: its launch or its bundle is another.
+        """
+        return self.same_cell or all(
+            bool(self.fast[a].bundle) and self.fast[a].bundle == self.slow[b].bundle and self.fast[a].launch == self.slow[b].launch
+            for a, b in self.launches
+        )
 
     @property
     def same_code(self) -> bool:

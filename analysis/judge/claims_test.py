@@ -2,11 +2,13 @@
 
 import tempfile
 import unittest
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Mapping, Sequence
 
 from analysis.judge import claims
 from analysis.read.csv_table import UnusableInput
+from analysis.read.plan import LAUNCH_ID_STEP
 from analysis.read.read_run import Case, read_run
 from analysis.testing import synthetic_run
 from analysis.testing.synthetic_run import HEADWISE, ORDER, SEQUENCE, STANDARD, Cell
@@ -86,6 +88,24 @@ class ComparisonTest(unittest.TestCase):
             self.assertEqual(fast.variant, slow.variant)
             self.assertEqual(fast.factors["seq_len"], slow.factors["seq_len"])
             self.assertFalse(comparison.same_cell)
+
+    def test_cells_of_a_bundle_are_compared_by_turns(self) -> None:
+        claim = parse(over="dtype", order=["bf16", "fp32"])
+        for bundles, together in ((("b", "b"), True), (("b", "c"), False), (("", ""), False), (("b", ""), False)):
+            with self.subTest(bundles):
+                cells = [
+                    Cell(TIMES, {"dtype": dtype}, {"bundle": bundle}) for dtype, bundle in zip(("bf16", "fp32"), bundles)
+                ]
+                found = claims.find_comparisons(claim, read_cases(cells))
+                self.assertEqual([c.by_turns for c in found], [together] * 3)
+
+    def test_a_resumed_attempt_is_no_turn(self) -> None:
+        cells = [Cell(TIMES, {"dtype": dtype}, {"bundle": "b"}) for dtype in ("bf16", "fp32")]
+        cases = [
+            replace(case, launch=str(LAUNCH_ID_STEP)) if case.factors["dtype"] == "fp32" else case for case in read_cases(cells)
+        ]
+        found = claims.find_comparisons(parse(over="dtype", order=["bf16", "fp32"]), cases)
+        self.assertEqual([(c.by_turns, c.launches) for c in found], [(False, [(0, 0)])] * 3)
 
     def test_over_algorithm_compares_within_a_strategy(self) -> None:
         claim = parse(over="algorithm", order=["online_softmax", "standard"])

@@ -94,7 +94,7 @@ def read_values(run: Run, metric: str, comparison: Comparison) -> LaunchValues |
     for fast_launch, slow_launch in comparison.launches:
         fast = _values(run, comparison.fast[fast_launch], metric)
         slow = _values(run, comparison.slow[slow_launch], metric)
-        if comparison.same_cell:
+        if comparison.by_turns:
             rounds = sorted(set(fast) & set(slow))
             fast, slow = {n: fast[n] for n in rounds}, {n: slow[n] for n in rounds}
         if None in fast.values() or None in slow.values():
@@ -104,7 +104,7 @@ def read_values(run: Run, metric: str, comparison: Comparison) -> LaunchValues |
             units.append(fast_launch)
     if not launches:
         return f"{metric} was not measured"
-    return LaunchValues(metric, comparison.same_cell, launches, units)
+    return LaunchValues(metric, comparison.by_turns, launches, units)
 
 
 def _present(values: Mapping[int, float | None]) -> list[float]:

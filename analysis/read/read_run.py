@@ -17,8 +17,8 @@ from analysis.read.plan import LAUNCH_ID_STEP as LAUNCH_ID_STEP
 from analysis.read.plan import Plan, launch_unit, read_plan
 
 # Version 2 has the column `mask`; in version 1 `causal` says all of it. Version 3 has copies of variants (`duplicate_of`)
-# and what disturbed each sample.
-SCHEMA_VERSIONS = ("1", "2", "3")
+# and what disturbed each sample. Version 4 says which cells were measured by turns (`bundle`).
+SCHEMA_VERSIONS = ("1", "2", "3", "4")
 
 # What a claim may be about. Times are measured every round; rates and the overlap follow from them round by round.
 TIME_METRICS = ("time_s", "time_min_rank_s", "compute_s", "comm_total_s", "comm_exposed_s")
@@ -115,6 +115,7 @@ class Case:
     status: str
     message: str
     duplicate_of: str = ""  # the label of the variant whose copy this is
+    bundle: str = ""  # shared by the cells that were measured by turns with this one, round by round; "": alone
 
     @property
     def variant(self) -> str:
@@ -178,6 +179,7 @@ def _read_case(row: Row) -> Case:
         status=row.text("status"),
         message=row.values["message"].strip(),
         duplicate_of=canonical(row.values.get("duplicate_of", "")),
+        bundle=row.values.get("bundle", "").strip(),
     )
     row.integer("launch", minimum=0)
     _require_case_name(row, case.cell, case.case, row.text("variant"))

@@ -99,6 +99,7 @@ class ColumnsTest(unittest.TestCase):
         self.assertEqual(set(read_run.FACTOR_COLUMNS), factors - {"duplicate_of"})
         new = {column["name"] for column in written["samples"] if column["since"] == 3}
         self.assertEqual(set(read_run.DISTURBANCES), new - {CHECK_COLUMN})
+        self.assertEqual([column["name"] for column in written["cases"] if column["since"] == 4], ["bundle"])
         for key in ("samples", "cases"):
             self.assertEqual(written[key][-1], {"name": CHECK_COLUMN, "kind": "check", "since": 3})
         self.assertIn(str(written["schema_version"]), read_run.SCHEMA_VERSIONS)

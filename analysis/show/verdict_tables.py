@@ -206,6 +206,17 @@ def _regimes_text(result: ClaimResult) -> str:
     return f"Regimes: {', '.join(f'{counts[word]} {word}' for word in _ORDER if counts[word])}; {cells}"
 
 
+def _apart(result: ClaimResult) -> list[str]:
+    """What was compared without having been measured in the same minutes."""
+    if result.claim.metric in COUNT_METRICS:
+        return []
+    pairs = [pair.comparison for cell in result.voting for pair in cell.pairs.values()]
+    apart = sum(1 for comparison in pairs if not comparison.by_turns)
+    if not apart:
+        return []
+    return [f"Not by turns: {apart} of {len(pairs)} comparisons are of cells that were measured one after the other."]
+
+
 def format_claim(result: ClaimResult, verdict: RunVerdict) -> str:
     claim = result.claim
     lines = [wrap(f"CLAIM {claim.name}"), *_question(claim)]
@@ -213,6 +224,7 @@ def format_claim(result: ClaimResult, verdict: RunVerdict) -> str:
     if result.reason:
         lines.append(wrap(f"Because {result.reason}.", 2, 4))
     lines.append(wrap(_certainty(result, verdict), 2, 4))
+    lines += [wrap(text, 2, 4) for text in _apart(result)]
     for pair in range(len(claim.pairs)):
         table = format_map(result, pair, WIDTH - 4)
         if len(table) > 1:

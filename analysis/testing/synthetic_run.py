@@ -78,7 +78,9 @@ def write_run(
             cases += _cell_cases(f"cell{number:03d}", launch, cell, rounds, rows)
     new = any(variant.endswith(COPY) for cell in cells for variant in cell.times)
     write_csv(directory / "samples.csv", (*SAMPLE_COLUMNS, *(DISTURBANCES if new else ())), samples)
-    write_csv(directory / "cases.csv", (*CASE_COLUMNS, *(("duplicate_of",) if new else ())), cases)
+    bundled = any("bundle" in case for case in cases)
+    extra = (*(("duplicate_of",) if new else ()), *(("bundle",) if bundled else ()))
+    write_csv(directory / "cases.csv", (*CASE_COLUMNS, *extra), cases)
     manifest = {
         "schema_version": 1, "experiment": "synthetic", "title": "Does the analysis see what was planted?",
         "config": "", "config_sha256": "0" * 64, "expect": list(expect), "git_revision": "0123456789abcdef",

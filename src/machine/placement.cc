@@ -209,10 +209,15 @@ std::optional<Place> TakePlace(const Communicator& world, const Assignment& assi
   std::optional<Communicator> group =
       world.Split(takes_part ? 0 : -1, static_cast<int>(mine - assignment.members.begin()));
   if (!takes_part) return std::nullopt;
-  omp_set_num_threads(threads);
-  std::string pinned;
-  AgreeOnErrors(*group, [&] { pinned = PinThreads(mine->cpus); });
-  return Place{std::move(*group), pinned};
+  Require(mine->cpus.size() == static_cast<size_t>(threads), "a place has a CPU for each thread");
+  Place place{std::move(*group), "", mine->cpus};
+  ReturnTo(place);
+  return place;
+}
+
+void ReturnTo(Place& place) {
+  omp_set_num_threads(static_cast<int>(place.cpus.size()));
+  AgreeOnErrors(place.group, [&] { place.pinned = PinThreads(place.cpus); });
 }
 
 }  // namespace attention

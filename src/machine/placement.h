@@ -61,11 +61,15 @@ std::string PinThreads(const std::vector<int>& cpus);
 struct Place {
   Communicator group;  // of the cell's ranks, in the order of their places
   std::string pinned;  // as PinThreads says
+  std::vector<int> cpus;
 };
 
 // Collective over `world`: makes the group of the assignment's members and binds this rank's team of
 // `threads`, which is its default from now on. Nothing where this rank has no part.
 std::optional<Place> TakePlace(const Communicator& world, const Assignment& assignment, int threads);
+
+// Collective over place.group: binds the team anew, after another place was taken.
+void ReturnTo(Place& place);
 
 // "0-3,8": the CPUs the calling thread may run on.
 std::string CurrentAffinity();

@@ -37,6 +37,9 @@ struct Case {
 // Everything fixed except the variant.
 struct Cell {
   std::string id;  // stable: a hash of the factors below, whatever the order of axes and cells
+  // Cells that a claim compares with each other share it: they are measured by turns, round by round. "":
+  // alone.
+  std::string bundle;
   ModelShape model;
   Scope scope = Scope::kAttention;
   Phase phase = Phase::kPrefill;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <set>
 
 #include "src/base/error.h"
 #include "src/experiment/ask/axes.h"
@@ -53,6 +54,7 @@ std::vector<Column> VaryingColumns(const std::vector<const Cell*>& cells, std::s
 // Breaks a line at spaces so that none is longer than `width`.
 std::string Wrap(const std::string& text, const std::string& indent, size_t width = 96) {
   std::string wrapped, line;
+  if (text.empty()) return "";
   size_t begin = 0;
   while (begin < text.size()) {
     const size_t space = std::min(text.find(' ', begin), text.size());
@@ -72,6 +74,21 @@ std::string Gflop(double flops) { return FormatSignificant(flops * 1e-9); }
 std::string Mebibytes(int64_t bytes) { return FormatSignificant(static_cast<double>(bytes) / (1 << 20)); }
 
 std::string MilliSeconds(double seconds) { return FormatSignificant(seconds * 1e3); }
+
+// Which cells are measured together, if any are.
+std::string TurnsLine(const Plan& plan) {
+  std::set<std::string> bundles;
+  size_t cells = 0;
+  for (const Cell& cell : plan.cells) {
+    if (cell.bundle.empty()) continue;
+    bundles.insert(cell.bundle);
+    ++cells;
+  }
+  if (bundles.empty()) return "";
+  return internal::Concatenate(cells, " of the cells are measured by turns, round by round, in ",
+                               bundles.size(), bundles.size() == 1 ? " group" : " groups",
+                               ": those that a claim compares with each other.");
+}
 
 }  // namespace
 
@@ -107,6 +124,7 @@ std::string PlanReport(const ExperimentSpec& spec, const Plan& plan) {
   text += internal::Concatenate(plan.cells.size(), " cells, ", plan.case_count(), " cases, ", plan.max_ranks,
                                 " ranks, ", spec.launches(), spec.launches() == 1 ? " launch" : " launches",
                                 "; about ", FormatDuration(plan.seconds_estimate()), " a launch\n");
+  text += Wrap(TurnsLine(plan), "");
   text += Wrap(
       "GFLOP: 4 x batch x heads x head_dim x visible (query, key) pairs, exact. sent: by one rank, the most "
       "of "

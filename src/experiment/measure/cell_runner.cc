@@ -39,35 +39,44 @@ struct VariantRun {
   std::vector<double> pilot_times;
 };
 
-class CellRun {
+class CellRun : public CellMeasurement {
  public:
   CellRun(Communicator& communicator, const Cell& cell, const CellOptions& options)
-      : communicator_(communicator), cell_(cell), options_(options), begin_(NowSeconds()) {}
-
-  CellResult Run() {
+      : communicator_(communicator), cell_(cell), options_(options) {
+    const Stopwatch stopwatch(spent_s_);
     SetUp();
-    CellResult result;
-    if (AnyAlive()) {
-      CheckAll();
-      result.stopped = !Measure();
-      // Of what does not fit the caches, the last round's outputs were checked: runs are long then.
-      if (!result.stopped && fits_cache_ && reference_) CheckAll();
-    }
-    for (VariantRun& run : runs_) {
-      SummarizeSamples(run.samples, cell_.flops, run.row);
-      result.cases.push_back(run.row);
-    }
-    return result;
+    if (AnyAlive()) CheckAll();
   }
 
+  int ChooseRounds() override;
+  void RunRound(int round, int rounds) override;
+  bool is_over() const override { return is_over_ || !AnyAlive(); }
+  bool is_stopped() const override { return is_stopped_; }
+  CellResult Finish() override;
+
  private:
+  // Adds up the time that this cell took, among others that it is measured by turns with.
+  class Stopwatch {
+   public:
+    explicit Stopwatch(double& spent_s) : spent_s_(spent_s), spent_before_s_(spent_s) {}
+    ~Stopwatch() { Look(); }
+    Stopwatch(const Stopwatch&) = delete;
+    Stopwatch& operator=(const Stopwatch&) = delete;
+    void Look() const { spent_s_ = spent_before_s_ + NowSeconds() - begin_s_; }
+
+   private:
+    double& spent_s_;
+    double spent_before_s_;
+    double begin_s_ = NowSeconds();
+  };
+
   void SetUp();
   void Check(VariantRun& run);
   void CheckOutput(VariantRun& run);
   void CheckAll();
-  std::optional<int> ChooseByPilot();
-  bool Measure();
-  bool RunRound(int round);
+  std::optional<int> ChooseByPilot(const Stopwatch& stopwatch);
+  bool TakeSamples(int round);
+  void MarkTimeLimited(int done, int rounds);
   SampleRow TakeSample(VariantRun& run, int round, int position, const HardwareLimits& limits);
   void CheckAgainstPeak(VariantRun& run, SampleRow& sample, double gflops);
   void MeasureParts(VariantRun& run, SampleRow& sample, double waited);
@@ -88,7 +97,7 @@ class CellRun {
   Communicator& communicator_;
   const Cell& cell_;
   const CellOptions& options_;
-  double begin_;
+  double spent_s_ = 0;
   std::optional<CellWeights> weights_;  // decoder scopes
   std::vector<VariantRun> runs_;
   std::optional<AccuracyReference> reference_;  // none: results are not checked in this launch
@@ -98,6 +107,8 @@ class CellRun {
   AlignedBuffer evict_buffer_;  // cache: cold
   bool fits_cache_ = true;
   bool last_round_ = false;
+  bool is_stopped_ = false;  // by a signal
+  bool is_over_ = false;
   double fastest_run_s_ = std::numeric_limits<double>::infinity();
 };
 
@@ -113,6 +124,7 @@ void CellRun::SetUp() {
     run.row.nodes = options_.nodes;
     run.row.oversubscribed = options_.oversubscribed;
     run.row.tolerance_rel_l2 = CellTolerance(cell_);
+    run.row.bundle = options_.bundle;
     run.row.backend = BackendName(options_.backend);
   }
   // Where buffers come to lie depends on what was made before, and moves times by up to some per cent: in an
@@ -275,7 +287,7 @@ SampleRow CellRun::TakeSample(VariantRun& run, int round, int position, const Ha
 
 bool CellRun::TimeIsUp() const {
   // Rank 0's clock decides for all.
-  const bool up = communicator_.rank() == 0 && NowSeconds() - begin_ > options_.measure.max_seconds_per_cell;
+  const bool up = communicator_.rank() == 0 && spent_s_ > options_.measure.max_seconds_per_cell;
   return communicator_.Max(int64_t{up}) != 0;
 }
 
@@ -284,7 +296,7 @@ StopRequest CellRun::AgreedStop() const {
 }
 
 // False if a signal asks to stop at once.
-bool CellRun::RunRound(int round) {
+bool CellRun::TakeSamples(int round) {
   if (options_.measure.limits_each_round || !limits_of_launch_) {
     limits_of_launch_ = limits_->Measure(fastest_run_s_);
   }
@@ -314,14 +326,15 @@ bool CellRun::RunRound(int round) {
 // The number of rounds of the one fixed-size test; nullopt if stopped by a signal. The pilot's samples go
 // into nothing else. Where ten pilot rounds would eat the cell's budget, fewer must do: then the budget alone
 // decides, still before the test begins.
-std::optional<int> CellRun::ChooseByPilot() {
+std::optional<int> CellRun::ChooseByPilot(const Stopwatch& stopwatch) {
   const MeasureOptions& measure = options_.measure;
   const double begin = NowSeconds();
   int done = 0;
   while (done < measure.pilot_rounds) {
-    if (!RunRound(done - measure.pilot_rounds) || AgreedStop() != StopRequest::kNone) return std::nullopt;
+    if (!TakeSamples(done - measure.pilot_rounds) || AgreedStop() != StopRequest::kNone) return std::nullopt;
     ++done;
     const double elapsed = communicator_.Max(NowSeconds() - begin);
+    stopwatch.Look();
     if (TimeIsUp() || PilotIsLong(measure, elapsed)) break;
   }
   std::vector<std::vector<double>> pilot;
@@ -331,41 +344,71 @@ std::optional<int> CellRun::ChooseByPilot() {
   return RoundsAfterPilot(measure, pilot, done, communicator_.Max(NowSeconds() - begin));
 }
 
-// False if stopped by a signal. At least one round is measured, whatever the time limit.
-bool CellRun::Measure() {
-  int rounds = options_.measure.rounds;
-  if (rounds == 0 && options_.measure.pilot_rounds == 0) {
+int CellRun::ChooseRounds() {
+  if (is_over()) return 0;
+  const Stopwatch stopwatch(spent_s_);
+  if (options_.measure.rounds > 0) return options_.measure.rounds;
+  if (options_.measure.pilot_rounds == 0) {
     double round_s = 0;
     for (const VariantRun& run : runs_) round_s += run.is_measured ? run.first_run_s : 0;
-    rounds = RoundsByTime(options_.measure, round_s);
-  } else if (rounds == 0) {
-    const std::optional<int> chosen = ChooseByPilot();
-    if (!chosen) return false;
-    rounds = *chosen;
+    return RoundsByTime(options_.measure, round_s);
   }
-  for (int round = 0; round < rounds && AnyAlive(); ++round) {
-    const bool last = round + 1 == rounds;
-    last_round_ = last;
-    if (!RunRound(round)) return false;
-    if (AgreedStop() != StopRequest::kNone && !last) return false;
-    if (last || !TimeIsUp()) continue;
-    for (VariantRun& run : runs_) {
-      if (run.row.status != CaseStatus::kOk) continue;
-      run.row.status = CaseStatus::kTimeLimited;
-      run.row.message = internal::Concatenate("max_seconds_per_cell (", options_.measure.max_seconds_per_cell,
-                                              ") came after ", round + 1, " of ", rounds, " rounds");
-    }
-    break;
+  const std::optional<int> chosen = ChooseByPilot(stopwatch);
+  is_stopped_ = is_over_ = !chosen;
+  return chosen.value_or(0);
+}
+
+void CellRun::MarkTimeLimited(int done, int rounds) {
+  for (VariantRun& run : runs_) {
+    if (run.row.status != CaseStatus::kOk) continue;
+    run.row.status = CaseStatus::kTimeLimited;
+    run.row.message = internal::Concatenate("max_seconds_per_cell (", options_.measure.max_seconds_per_cell,
+                                            ") came after ", done, " of ", rounds, " rounds");
   }
-  return true;
+}
+
+// At least one round is measured, whatever the time limit.
+void CellRun::RunRound(int round, int rounds) {
+  if (is_over()) return;
+  const Stopwatch stopwatch(spent_s_);
+  last_round_ = round + 1 == rounds;
+  if (!TakeSamples(round) || (AgreedStop() != StopRequest::kNone && !last_round_)) {
+    is_stopped_ = is_over_ = true;
+    return;
+  }
+  stopwatch.Look();
+  if (last_round_ || !TimeIsUp()) return;
+  MarkTimeLimited(round + 1, rounds);
+  is_over_ = true;
+}
+
+CellResult CellRun::Finish() {
+  CellResult result;
+  result.stopped = is_stopped_;
+  // Of what does not fit the caches, the last round's outputs were checked: runs are long then.
+  if (!is_stopped_ && fits_cache_ && reference_ && AnyAlive()) CheckAll();
+  for (VariantRun& run : runs_) {
+    SummarizeSamples(run.samples, cell_.flops, run.row);
+    result.cases.push_back(run.row);
+  }
+  return result;
 }
 
 }  // namespace
 
-CellResult RunCell(Communicator& communicator, const Cell& cell, const CellOptions& options) {
+std::unique_ptr<CellMeasurement> BeginCell(Communicator& communicator, const Cell& cell,
+                                           const CellOptions& options) {
   Require(communicator.size() == cell.ranks, "cell ", cell.id, " needs ", cell.ranks, " ranks, there are ",
           communicator.size());
-  return CellRun(communicator, cell, options).Run();
+  return std::make_unique<CellRun>(communicator, cell, options);
+}
+
+CellResult RunCell(Communicator& communicator, const Cell& cell, const CellOptions& options) {
+  const std::unique_ptr<CellMeasurement> measurement = BeginCell(communicator, cell, options);
+  const int rounds = measurement->ChooseRounds();
+  for (int round = 0; round < rounds && !measurement->is_over(); ++round)
+    measurement->RunRound(round, rounds);
+  return measurement->Finish();
 }
 
 }  // namespace attention

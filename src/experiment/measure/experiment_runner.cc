@@ -10,6 +10,7 @@
 #include "src/base/error.h"
 #include "src/experiment/ask/axes.h"
 #include "src/experiment/measure/orders.h"
+#include "src/experiment/measure/turns.h"
 #include "src/experiment/text/text_table.h"
 #include "src/machine/cgroup_limits.h"
 #include "src/machine/machine_info.h"
@@ -69,6 +70,12 @@ nlohmann::json DescribeMachine(const Topology& topology) {
   return record;
 }
 
+double MemoryOnNode(const Cell& cell, size_t most_ranks) {
+  double bytes = 0;
+  for (const Case& made : cell.cases) bytes += static_cast<double>(made.memory_bytes_per_rank);
+  return bytes * static_cast<double>(std::min<size_t>(most_ranks, static_cast<size_t>(cell.ranks)));
+}
+
 class ExperimentRun {
  public:
   ExperimentRun(const Communicator& world, const ExperimentSpec& spec, const Plan& plan,
@@ -80,9 +87,9 @@ class ExperimentRun {
     AgreeOnErrors(world_, [&] { CheckPlanAgainstMachine(plan_, topology_, world_.size(), SupportedIsas()); });
     steal_at_begin_ = StealSeconds();
     AgreeOnErrors(world_, [&] { OpenDirectory(); });
-    ChooseCells();
+    ChooseTurns();
     begin_ = NowSeconds();
-    for (size_t i = 0; i < cells_.size() && !summary_.stopped; ++i) RunOneCell(i);
+    for (size_t i = 0; i < turns_.size() && !summary_.stopped; ++i) RunOneTurn(i);
     summary_.any_failed = world_.Max(int64_t{summary_.any_failed}) != 0;
     AgreeOnErrors(world_, [&] { CloseDirectory(); });
     return summary_;
@@ -91,13 +98,13 @@ class ExperimentRun {
  private:
   void OpenDirectory();
   void CloseDirectory();
-  void ChooseCells();
-  void RunOneCell(size_t index);
-  void MeasureCell(size_t index, const Assignment& assignment);
-  void Record(const CellResult& result);
+  void ChooseTurns();
+  void RunOneTurn(size_t index);
+  CellOptions OptionsOf(const Cell& cell);
+  void Record(const TurnResult& result, const std::vector<TurnMember>& members);
   // `activity`: "" or "doing this, ".
-  void ShowProgress(size_t index, const std::string& activity = "");
-  void ShowLoading(size_t index, int64_t layers_loaded, int64_t layers);
+  void ShowProgress(const Cell& cell, const std::string& activity = "");
+  void ShowLoading(const Cell& cell, int64_t layers_loaded, int64_t layers);
 
   const Communicator& world_;
   const ExperimentSpec& spec_;
@@ -105,8 +112,10 @@ class ExperimentRun {
   const RunOptions& options_;
   Topology topology_;
   uint64_t order_seed_ = 0;
-  bool is_checked_ = true;                   // results, in this launch
-  std::vector<const Cell*> cells_;           // of this launch, in their order
+  bool is_checked_ = true;                       // results, in this launch
+  std::vector<std::vector<const Cell*>> turns_;  // of this launch, in their order
+  size_t cell_count_ = 0;                        // of all turns
+  size_t cells_begun_ = 0;
   std::unique_ptr<RunDirectory> directory_;  // rank 0
   std::map<std::string, std::string> placements_;
   RunSummary summary_;
@@ -140,7 +149,7 @@ void ExperimentRun::CloseDirectory() {
   directory_->SaveManifest();
 }
 
-void ExperimentRun::ChooseCells() {
+void ExperimentRun::ChooseTurns() {
   int64_t seed = static_cast<int64_t>(spec_.measure.order_seed.value_or(spec_.measure.seed));
   if (directory_ != nullptr) seed = static_cast<int64_t>(directory_->order_seed());
   order_seed_ = static_cast<uint64_t>(std::stoll(world_.Broadcast(std::to_string(seed), 0)));
@@ -150,18 +159,23 @@ void ExperimentRun::ChooseCells() {
   is_checked_ = launch == 0 || launch >= looks.back() ||
                 std::find(looks.begin(), looks.end(), launch + 1) != looks.end();
   is_checked_ = world_.Broadcast(is_checked_ ? "checked" : "", 0) == "checked";
-  for (size_t index : CellOrder(plan_.cells.size(), order_seed_, options_.cell.launch)) {
-    const Cell& cell = plan_.cells[index];
-    if (options_.only_cells && options_.only_cells->count(cell.id) == 0) continue;
-    cells_.push_back(&cell);
-    estimate_total_ += cell.seconds_estimate;
+  const std::vector<std::vector<size_t>> turns = CellTurns(plan_.cells);
+  for (size_t turn : CellOrder(turns.size(), order_seed_, options_.cell.launch)) {
+    std::vector<const Cell*> cells;
+    for (size_t index : turns[turn]) {
+      const Cell& cell = plan_.cells[index];
+      if (options_.only_cells && options_.only_cells->count(cell.id) == 0) continue;
+      cells.push_back(&cell);
+      estimate_total_ += cell.seconds_estimate;
+    }
+    cell_count_ += cells.size();
+    if (!cells.empty()) turns_.push_back(cells);
   }
 }
 
-void ExperimentRun::ShowProgress(size_t index, const std::string& activity) {
+void ExperimentRun::ShowProgress(const Cell& cell, const std::string& activity) {
   if (world_.rank() != 0 || !options_.progress) return;
   shown_ = NowSeconds();
-  const Cell& cell = *cells_[index];
   // The plan's guess, corrected by how it did so far.
   double left = estimate_total_ - estimate_done_;
   const double elapsed = NowSeconds() - begin_;
@@ -170,84 +184,72 @@ void ExperimentRun::ShowProgress(size_t index, const std::string& activity) {
   for (const Axis& axis : Axes()) {
     if (!axis.progress.empty()) factors += axis.progress + axis.print(cell);
   }
-  options_.progress(internal::Concatenate("[", index + 1, "/", cells_.size(), "]", factors, ", ", activity,
+  options_.progress(internal::Concatenate("[", cells_begun_, "/", cell_count_, "]", factors, ", ", activity,
                                           FormatDuration(left), " left"));
 }
 
 // Not every layer: a log would fill with lines.
-void ExperimentRun::ShowLoading(size_t index, int64_t layers_loaded, int64_t layers) {
+void ExperimentRun::ShowLoading(const Cell& cell, int64_t layers_loaded, int64_t layers) {
   constexpr double kSecondsBetween = 1;
   if (NowSeconds() - shown_ < kSecondsBetween) return;
-  ShowProgress(index, internal::Concatenate("loading weights, layer ", layers_loaded, " of ", layers, ", "));
+  ShowProgress(cell, internal::Concatenate("loading weights, layer ", layers_loaded, " of ", layers, ", "));
 }
 
-// Participants measure; the others sleep until they are done.
-void ExperimentRun::RunOneCell(size_t index) {
-  const Cell& cell = *cells_[index];
-  const bool complete = world_.Max(int64_t{directory_ != nullptr && directory_->IsComplete(cell)}) != 0;
-  if (complete) {
-    ++summary_.cells_resumed;
-    estimate_total_ -= cell.seconds_estimate;
-    return;
+// What is complete from an earlier attempt is left out, and the rest of its turn measured without it.
+void ExperimentRun::RunOneTurn(size_t index) {
+  std::vector<TurnMember> members;
+  double estimate = 0;
+  for (const Cell* cell : turns_[index]) {
+    const bool is_complete = world_.Max(int64_t{directory_ != nullptr && directory_->IsComplete(*cell)}) != 0;
+    if (is_complete) {
+      ++summary_.cells_resumed;
+      ++cells_begun_;
+      estimate_total_ -= cell->seconds_estimate;
+      continue;
+    }
+    members.push_back({cell, OptionsOf(*cell)});
+    estimate += cell->seconds_estimate;
   }
-  ShowProgress(index);
-  const Assignment assignment = AssignRanks(topology_, cell.ranks, cell.threads, cell.placement);
-  std::optional<Error> error;
-  try {
-    MeasureCell(index, assignment);
-  } catch (const Error& caught) {
-    error = caught;
-  }
-  world_.SleepingBarrier();
-  AgreeOnErrors(world_, [&] {
-    if (error) throw *error;
+  if (members.empty()) return;
+  const TurnResult result = RunTurn(world_, topology_, members, [&](size_t member) {
+    ++cells_begun_;
+    ShowProgress(*members[member].cell);
   });
+  AgreeOnErrors(world_, [&] { Record(result, members); });
   // An idle rank may be the only one that was sent the signal. After the last cell it changes nothing.
   const bool asked = options_.cell.stop && options_.cell.stop() != StopRequest::kNone;
-  const bool more = index + 1 < cells_.size();
-  summary_.stopped = world_.Max(int64_t{summary_.stopped || (asked && more)}) != 0;
-  estimate_done_ += cell.seconds_estimate;
+  const bool more = index + 1 < turns_.size();
+  summary_.stopped = world_.Max(int64_t{result.stopped || (asked && more)}) != 0;
+  estimate_done_ += estimate;
 }
 
-void ExperimentRun::MeasureCell(size_t index, const Assignment& assignment) {
-  const Cell& cell = *cells_[index];
-  std::optional<Place> place = TakePlace(world_, assignment, cell.threads);
-  if (!place) {
-    ++summary_.cells_run;
-    return;
-  }
-  Communicator& group = place->group;
-  std::string all_pinned;
-  for (int rank = 0; rank < group.size(); ++rank) {
-    all_pinned += (rank == 0 ? "" : " | ") + group.Broadcast(place->pinned, rank);
-  }
-  placements_[internal::Concatenate(cell.ranks, "x", cell.threads, " ", Name(cell.placement))] = all_pinned;
+CellOptions ExperimentRun::OptionsOf(const Cell& cell) {
   CellOptions options = options_.cell;
   options.measure = spec_.measure;
   options.reference_rows = spec_.reference_rows;
   options.order_seed = order_seed_;
   options.check_results = is_checked_;
-  options.nodes = assignment.nodes;
-  options.oversubscribed = assignment.oversubscribed;
-  options.on_loading = [this, index](int64_t done, int64_t all) { ShowLoading(index, done, all); };
+  options.on_loading = [this, &cell](int64_t done, int64_t all) { ShowLoading(cell, done, all); };
   if (directory_ != nullptr) options.on_sample = [&](const SampleRow& row) { directory_->Append(row); };
-  const CellResult result = RunCell(group, cell, options);
-  AgreeOnErrors(group, [&] { Record(result); });
+  return options;
 }
 
-void ExperimentRun::Record(const CellResult& result) {
-  if (result.stopped) {
-    summary_.stopped = true;
-    return;
+void ExperimentRun::Record(const TurnResult& result, const std::vector<TurnMember>& members) {
+  if (result.stopped) return;
+  for (size_t i = 0; i < members.size(); ++i) {
+    const Cell& cell = *members[i].cell;
+    const std::vector<CaseRow>& rows = result.cells[i].cases;
+    ++summary_.cells_run;
+    placements_[internal::Concatenate(cell.ranks, "x", cell.threads, " ", Name(cell.placement))] =
+        result.pinned[i];
+    for (const CaseRow& row : rows) {
+      summary_.any_failed = summary_.any_failed || row.status == CaseStatus::kFailed;
+    }
+    if (world_.rank() != 0) continue;
+    if (directory_ != nullptr) directory_->Append(rows);
+    summary_.rows.insert(summary_.rows.end(), rows.begin(), rows.end());
+    if (options_.on_cell) options_.on_cell(rows);
   }
-  ++summary_.cells_run;
-  for (const CaseRow& row : result.cases) {
-    summary_.any_failed = summary_.any_failed || row.status == CaseStatus::kFailed;
-  }
-  if (world_.rank() != 0) return;
-  if (directory_ != nullptr) directory_->Append(result.cases);
-  summary_.rows.insert(summary_.rows.end(), result.cases.begin(), result.cases.end());
-  if (options_.on_cell) options_.on_cell(result.cases);
 }
 
 }  // namespace
@@ -264,6 +266,8 @@ void CheckPlanAgainstMachine(const Plan& plan, const Topology& topology, int wor
   const int64_t available = AvailableMemoryBytes();
   size_t most_ranks = 1;
   for (const Node& node : topology.nodes) most_ranks = std::max(most_ranks, node.ranks.size());
+  std::map<std::string, double> bundle_bytes;
+  for (const Cell& cell : plan.cells) bundle_bytes[cell.bundle] += MemoryOnNode(cell, most_ranks);
   for (const Cell& cell : plan.cells) {
     if (cell.ranks > world_size) {
       FailUsage(cell.where, ": ", cell.ranks, " ranks asked, but ", world_size,
@@ -274,14 +278,14 @@ void CheckPlanAgainstMachine(const Plan& plan, const Topology& topology, int wor
       for (const std::string& name : names) list += (list.empty() ? "" : ", ") + name;
       FailUsage("isa: this CPU lacks ", Name(cell.isa), ", it has ", list);
     }
-    double bytes = 0;
-    for (const Case& made : cell.cases) bytes += static_cast<double>(made.memory_bytes_per_rank);
-    const auto on_node = static_cast<double>(std::min<size_t>(most_ranks, static_cast<size_t>(cell.ranks)));
-    if (available > 0 && bytes * on_node > 0.95 * static_cast<double>(available)) {
+    // Cells that are measured by turns are in memory together.
+    const bool is_alone = cell.bundle.empty();
+    const double bytes = is_alone ? MemoryOnNode(cell, most_ranks) : bundle_bytes.at(cell.bundle);
+    if (available > 0 && bytes > 0.95 * static_cast<double>(available)) {
       FailUsage("cell ", cell.id, " (", cell.model.name, ", seq_len ", cell.seq_len, ", batch ",
-                cell.problem.batch, ") needs about ", FormatBytes(bytes * on_node),
-                " of memory on a node, which has ", FormatBytes(static_cast<double>(available)),
-                "; shorten seq_len or leave out +standard");
+                cell.problem.batch, ") needs about ", FormatBytes(bytes), " of memory on a node",
+                is_alone ? "" : ", with the cells that claims compare it with", ", which has ",
+                FormatBytes(static_cast<double>(available)), "; shorten seq_len or leave out +standard");
     }
   }
 }

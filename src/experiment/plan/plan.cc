@@ -48,15 +48,21 @@ void CheckDecoderCell(const Cell& cell, const Point& point) {
   if (cell.data != InputDataKind::kGaussian) refuse("data", "makes its own q and k; valid data: gaussian");
 }
 
-// All that fixes the numbers of a cell, as text: seed, ISA and heads, then the axes by name.
-std::string IdFactors(const Cell& cell, const Point& point) {
-  std::string factors =
-      internal::Concatenate("seed=", cell.seed, ";isa=", Name(cell.isa), ";heads=", cell.model.query_heads,
-                            ";kv_heads=", cell.model.kv_heads, ";head_dim=", cell.model.head_dim, ";");
+using AxisSet = std::set<std::string>;  // names
+
+// All that fixes the numbers of a cell, as text: seed, ISA and heads, then the axes by name, without those
+// of `left_out`.
+std::string IdFactors(const Cell& cell, const Point& point, const AxisSet& left_out) {
+  std::string factors = internal::Concatenate("seed=", cell.seed, ";");
+  if (left_out.count("isa") == 0) factors += internal::Concatenate("isa=", Name(cell.isa), ";");
+  if (left_out.count("model") == 0) {
+    factors += internal::Concatenate("heads=", cell.model.query_heads, ";kv_heads=", cell.model.kv_heads,
+                                     ";head_dim=", cell.model.head_dim, ";");
+  }
   if (cell.weights != nullptr) factors += "weights=" + cell.weights->fingerprint + ";";
   std::map<std::string, std::string> by_name;
   for (const Axis& axis : Axes()) {
-    if (axis.set == nullptr || !axis.in_id) continue;
+    if (axis.set == nullptr || !axis.in_id || left_out.count(axis.name) > 0) continue;
     const std::string& value = point.at(axis.name).text;
     if (value != axis.default_value || axis.default_in_id) by_name.insert(IdFactor(axis, value));
   }
@@ -64,7 +70,18 @@ std::string IdFactors(const Cell& cell, const Point& point) {
   return factors;
 }
 
-Cell MakeCell(const Point& point, const ExperimentSpec& spec, const PlanOptions& options) {
+// Axes of the grid over which claims compare cells with each other.
+AxisSet ComparedAxes(const ExperimentSpec& spec) {
+  AxisSet names;
+  for (const Claim& claim : spec.claims) {
+    const Axis* axis = FindAxis(claim.over);
+    if (axis != nullptr && axis->set != nullptr) names.insert(axis->name);
+  }
+  return names;
+}
+
+Cell MakeCell(const Point& point, const ExperimentSpec& spec, const PlanOptions& options,
+              const AxisSet& compared) {
   Cell cell;
   const AxisContext context = {spec.models, options.best_isa};
   for (const Axis& axis : Axes()) {
@@ -77,7 +94,8 @@ Cell MakeCell(const Point& point, const ExperimentSpec& spec, const PlanOptions&
   cell.problem.kv_tokens = cell.seq_len;
   const std::string wrong_mask = cell.problem.mask.WhyInvalid(cell.seq_len);
   if (!wrong_mask.empty()) FailUsage(point.at("mask").where, ": ", wrong_mask);
-  cell.id = ShortHash(IdFactors(cell, point));
+  cell.id = ShortHash(IdFactors(cell, point, {}));
+  if (!compared.empty()) cell.bundle = ShortHash(IdFactors(cell, point, compared));
   CheckDecoderCell(cell, point);
   return cell;
 }
@@ -188,6 +206,15 @@ void AddCases(Cell& cell, const Point& point, const ExperimentSpec& spec, const 
   }
 }
 
+// A cell alone is no bundle.
+void DropSingleBundles(Plan& plan) {
+  std::map<std::string, int> sizes;
+  for (const Cell& cell : plan.cells) ++sizes[cell.bundle];
+  for (Cell& cell : plan.cells) {
+    if (sizes[cell.bundle] == 1) cell.bundle.clear();
+  }
+}
+
 // Adds the copies that the control asks for: in every so many of the cells that hold the variant. On one rank
 // nothing is exchanged, so where there are cells of several ranks the copies are in those.
 void AddCopies(const ExperimentSpec& spec, Plan& plan) {
@@ -255,10 +282,11 @@ Plan MakePlan(const ExperimentSpec& spec, const PlanOptions& options) {
   }
   Plan plan;
   const ExcludeIndex excludes(spec);
+  const AxisSet compared = ComparedAxes(spec);
   std::set<std::string> ids;
   ForEachPoint(spec, [&](const Point& point) {
     if (excludes.Excludes(point, nullptr)) return;
-    Cell cell = MakeCell(point, spec, options);
+    Cell cell = MakeCell(point, spec, options, compared);
     // isa: [auto, avx512] may name the same cell twice.
     if (!ids.insert(cell.id).second) return;
     AddCases(cell, point, spec, excludes);
@@ -268,6 +296,7 @@ Plan MakePlan(const ExperimentSpec& spec, const PlanOptions& options) {
     plan.cells.push_back(std::move(cell));
   });
   if (plan.cells.empty()) FailUsage("exclude: it leaves out every point of the grid");
+  DropSingleBundles(plan);
   AddCopies(spec, plan);
   return plan;
 }

@@ -2,8 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <set>
 #include <sstream>
+#include <string>
+#include <vector>
 
 #include "src/base/error.h"
 #include "src/experiment/ask/experiment_file.h"
@@ -205,6 +208,42 @@ TEST(PlanTest, ReportFitsAHundredColumns) {
     std::istringstream lines(report);
     for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 100u) << line;
   }
+}
+
+// Cells that a claim compares are a bundle; a claim over variants compares inside a cell.
+TEST(PlanTest, ComparedCellsAreABundle) {
+  const auto plan = [](const std::string& over) {
+    return MakePlan(
+        ParseExperiment("name: x\ngrid:\n  variant: [headwise+online_softmax, headwise+standard]\n"
+                        "  seq_len: [8, 9]\n  dtype: [fp32, bf16]\n  isa: [scalar, sse4]\n"
+                        "exclude: [{dtype: bf16, seq_len: 9}]\n"
+                        "measure: {rounds: 1}\nexpect:\n" +
+                            over,
+                        "x.yaml"),
+        {Isa::kScalar});
+  };
+  const Plan unbundled =
+      plan("  - {claim: v, over: variant, order: [headwise+online_softmax, headwise+standard]}\n");
+  for (const Cell& cell : unbundled.cells) EXPECT_EQ(cell.bundle, "");
+  const Plan by_type = plan("  - {claim: d, over: dtype, order: [bf16, fp32]}\n");
+  std::map<std::string, std::vector<const Cell*>> bundles;
+  for (size_t i = 0; i < by_type.cells.size(); ++i) {
+    const Cell& cell = by_type.cells[i];
+    EXPECT_EQ(cell.id, unbundled.cells[i].id) << "a claim changes no id";
+    EXPECT_EQ(cell.bundle.empty(), cell.seq_len == 9) << "a cell alone is none";
+    if (!cell.bundle.empty()) bundles[cell.bundle].push_back(&cell);
+  }
+  ASSERT_EQ(bundles.size(), 2u) << "one for each instruction set";
+  for (const auto& [bundle, cells] : bundles) {
+    ASSERT_EQ(cells.size(), 2u);
+    EXPECT_EQ(cells[0]->isa, cells[1]->isa);
+    EXPECT_NE(cells[0]->problem.data_type, cells[1]->problem.data_type);
+  }
+  const Plan by_both = plan(
+      "  - {claim: d, over: dtype, order: [bf16, fp32]}\n  - {claim: i, over: isa, order: [sse4, scalar]}\n");
+  std::set<std::string> names;
+  for (const Cell& cell : by_both.cells) names.insert(cell.bundle);
+  EXPECT_EQ(names.size(), 2u) << "by length: all that any claim compares goes together";
 }
 
 }  // namespace

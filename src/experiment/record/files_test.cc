@@ -131,7 +131,7 @@ TEST_F(RunDirectoryTest, FieldsStandUnderTheirNames) {
   const auto field = [&](const std::string& name) {
     return fields.at(static_cast<size_t>(std::find(names.begin(), names.end(), name) - names.begin()));
   };
-  EXPECT_EQ(field("schema_version"), "3");
+  EXPECT_EQ(field("schema_version"), "4");
   EXPECT_EQ(field("duplicate_of"), "");
   EXPECT_EQ(field("launch"), "3");
   EXPECT_EQ(field("cell"), cell.id);
@@ -352,7 +352,7 @@ TEST_F(RecoveryTest, EveryDamageOfTheTables) {
 TEST_F(RecoveryTest, ALaunchThatLostACellIsNotDone) {
   Make();
   std::string text = Read("cases.csv");
-  text.erase(text.find("\n3,1,") + 6, 1);  // in a row of launch 1
+  text.erase(text.find(internal::Concatenate("\n", kSchemaVersion, ",1,")) + 6, 1);  // in a row of launch 1
   std::ofstream(path_ + "/cases.csv") << text;
   { RunDirectory(spec_, WithCounts(true, 0)).SaveManifest(); }
   const nlohmann::json manifest = nlohmann::json::parse(Read("manifest.json"));

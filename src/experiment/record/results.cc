@@ -81,6 +81,7 @@ std::vector<CaseColumn> IdentityColumns() {
       {"case", "key", 1, [](const CaseRow& row, int) { return row.made->id; }},
       {"variant", "variant", 1, [](const CaseRow& row, int) { return row.made->label; }},
       {"duplicate_of", "variant", 3, [](const CaseRow& row, int) { return row.made->duplicate_of; }},
+      {"bundle", "result", 4, [](const CaseRow& row, int) { return row.bundle; }},
       {"strategy", "variant", 1, of_variant([](const Variant& variant) { return Name(variant.strategy); })},
       {"exchange", "variant", 1, of_variant([](const Variant& variant) { return Name(variant.exchange); })},
       {"sharding", "variant", 1, of_variant([](const Variant& variant) { return Name(variant.sharding); })},

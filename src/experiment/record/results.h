@@ -15,8 +15,8 @@
 namespace attention {
 
 // 2: the column mask; causal (no query sees a later key) stays. 3: copies of variants, what disturbed a
-// sample, a check of every row.
-inline constexpr int kSchemaVersion = 3;
+// sample, a check of every row. 4: the column bundle.
+inline constexpr int kSchemaVersion = 4;
 inline constexpr double kNotMeasured = std::numeric_limits<double>::quiet_NaN();
 
 enum class CaseStatus {
@@ -51,6 +51,7 @@ struct SampleRow {
 struct CaseRow {
   const Cell* cell = nullptr;
   const Case* made = nullptr;
+  std::string bundle;  // Cell::bundle if other cells of it were measured by turns with this one, else ""
   std::string backend;
   int nodes = 1;
   TileSizes tiles;  // in use
