@@ -1,6 +1,6 @@
 """The whole sequential procedure, simulated on noise resampled from measured launches: error, power, coverage.
 
-The noise is that of results/ordering/reference (two pairs on two ranks, five launches), of the A/A run beside it (the same
+The noise is that of testdata/launch_noise/ordering (two pairs on two ranks, five launches), of the A/A run beside it (the same
 code under two names), and of testdata/machine_noise.csv; testing/launch_noise.py says how a launch of three rounds is drawn
 from them. A family is 100 comparisons, as the ordering run has. Seeds are fixed.
 """
@@ -24,7 +24,7 @@ from analysis.read.read_run import read_run
 from analysis.testing.launch_noise import EQUAL, FASTER, OPEN, SLOWER, Pool, long_series, pools_of, replay_many, simulate
 
 ANALYSIS = Path(__file__).parent.parent
-RESULTS = ANALYSIS.parent / "results"
+NOISE = ANALYSIS / "testdata" / "launch_noise"
 LOOKS = (16, 32, 64, 128)
 MARGIN = 0.02
 FAMILY = 100
@@ -41,9 +41,9 @@ class SequentialTest(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls) -> None:
-        run = read_run(RESULTS / "ordering" / "reference")
+        run = read_run(NOISE / "ordering")
         cls.ordering = family([pool for pair in PAIRS for pool in pools_of(run, *pair)])
-        same = read_run(RESULTS / "aa" / "reference")
+        same = read_run(NOISE / "aa")
         found = [pool for pair in SAME_CODE for pool in pools_of(same, *pair)]
         found += long_series(ANALYSIS / "testdata" / "machine_noise.csv")
         cls.equal_code = family(found)
@@ -99,7 +99,7 @@ class SequentialTest(unittest.TestCase):
 
     def test_the_rounds_of_one_launch_know_only_their_launch(self) -> None:
         """Why one launch on several ranks gives no word: on equal code its 95 % intervals exclude 1 far too often."""
-        verdict = judge_run(read_run(RESULTS / "aa" / "reference"))
+        verdict = judge_run(read_run(NOISE / "aa"))
         excluded = total = 0
         for pair in verdict.voting_pairs().values():
             assert pair.values is not None
