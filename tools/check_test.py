@@ -18,7 +18,8 @@ echo "$call" >>"$CALLS"
 case $call in *query*) echo //a:full_test ;; *info*) echo /nowhere ;; esac
 [ -z "$FAILING" ] || [[ $call != *"$FAILING"* ]]
 """
-_FULL = ["lint", "tests", "full-tests", "mutations", "clang", "asan"]
+_QUICK = ["lint", "tests", "clang-build", "fuzz"]
+_FULL = ["lint", "tests", "fuzz", "full-tests", "mutations", "clang", "asan"]
 
 
 class CheckTest(unittest.TestCase):
@@ -26,7 +27,7 @@ class CheckTest(unittest.TestCase):
         scratch = pathlib.Path(tempfile.mkdtemp(prefix="check"))
         self.addCleanup(shutil.rmtree, scratch)
         self.top = scratch / "top"
-        for stand_in in ("bin/bazel", "tools/setup", "tools/lint/run", "tools/mutations/run"):
+        for stand_in in ("bin/bazel", "tools/setup", "tools/fuzz", "tools/lint/run", "tools/mutations/run"):
             path = self.top / stand_in
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(_STAND_IN, encoding="utf-8")
@@ -62,30 +63,31 @@ class CheckTest(unittest.TestCase):
 
     def test_quick(self) -> None:
         status, lines, calls = self.check()
-        self.assertEqual((status, lines[-1]), (0, "3 passed, 0 failed"))
-        self.assertEqual(self.begun(lines), ["lint", "tests", "clang-build"])
+        self.assertEqual((status, lines[-1]), (0, f"{len(_QUICK)} passed, 0 failed"))
+        self.assertEqual(self.begun(lines), _QUICK)
         self.assertEqual(calls[:2], ["tools/setup build test", "tools/lint/run "])
         self.assertNotIn("full_test", "".join(calls))
 
     def test_full(self) -> None:
         status, lines, calls = self.check("--full", "--no-install")
-        self.assertEqual((status, lines[-1]), (0, "6 passed, 0 failed"))
+        self.assertEqual((status, lines[-1]), (0, f"{len(_FULL)} passed, 0 failed"))
         self.assertEqual(self.begun(lines), _FULL)
         self.assertEqual(calls[0], "tools/setup --no-install build test")
-        self.assertTrue(any(call.endswith("test --color=no --curses=no --noshow_progress --keep_going //a:full_test") for call in calls), calls)
+        self.assertTrue(any(call.endswith("test --config=strict --color=no --curses=no --noshow_progress --keep_going //a:full_test") for call in calls), calls)
         for step in _FULL:
             self.assertRegex("\n".join(lines), rf"(?m)^== {step} passed in \d+ s$")
         self.assertRegex(lines[-2], r"^\d+ s in all$")
 
     def test_from(self) -> None:
         status, lines, calls = self.check("--full", "--from", "mutations")
-        self.assertEqual((status, lines[-1], self.begun(lines)), (0, "3 passed, 0 failed", _FULL[3:]))
+        rest = _FULL[_FULL.index("mutations") :]
+        self.assertEqual((status, lines[-1], self.begun(lines)), (0, f"{len(rest)} passed, 0 failed", rest))
         self.assertNotIn("tools/lint/run ", calls)
         self.assertIn("tools/mutations/run ", calls)
 
     def test_failures_are_counted_and_named(self) -> None:
         status, lines, _ = self.check("--full", failing="lint/run")
-        self.assertEqual((status, lines[-1], lines[-3]), (1, "5 passed, 1 failed", "failed: lint"))
+        self.assertEqual((status, lines[-1], lines[-3]), (1, f"{len(_FULL) - 1} passed, 1 failed", "failed: lint"))
         # Also what lies behind a query, and behind the shutdown of clang's server.
         self.assertEqual(self.check("--full", failing="query")[1][-3], "failed: full-tests")
         self.assertEqual(self.check("--full", failing="symlink_prefix")[1][-3], "failed: clang")
@@ -99,11 +101,11 @@ class CheckTest(unittest.TestCase):
     def test_list(self) -> None:
         status, lines, calls = self.check("--full", "--list")
         self.assertEqual((status, [line.split()[0] for line in lines], calls), (0, _FULL, []))
-        self.assertEqual([line.split()[0] for line in self.check("--list")[1]], ["lint", "tests", "clang-build"])
+        self.assertEqual([line.split()[0] for line in self.check("--list")[1]], _QUICK)
 
     def test_refusals(self) -> None:
-        self.assert_refused("no step 'nonsense' here; there are: lint tests full-tests", "--full", "--from", "nonsense")
-        self.assert_refused("no step 'asan' here; there are: lint tests clang-build", "--from", "asan")
+        self.assert_refused("no step 'nonsense' here; there are: lint tests fuzz", "--full", "--from", "nonsense")
+        self.assert_refused("no step 'asan' here; there are: lint tests clang-build fuzz", "--from", "asan")
         self.assert_refused("--from needs a step", "--full", "--from")
         self.assert_refused("unknown argument '--fulll'", "--fulll")
 

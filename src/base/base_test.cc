@@ -118,5 +118,12 @@ TEST(CounterRandomTest, StreamsSeedsAndIndicesDiffer) {
   EXPECT_EQ(seen.size(), 8u * 8 * 64);
 }
 
+// Messages quote files, which may hold anything.
+TEST(ErrorTest, AMessageIsOneLine) {
+  EXPECT_STREQ(Error("a\nb\tc\r").what(), "a b c ");
+  EXPECT_STREQ(Error(std::string("x\0y\x1B[2J\x7F", 8)).what(), "x?y?[2J?");
+  EXPECT_STREQ(Error("caf\xC3\xA9").WithContext("while\nreading").what(), "while reading: caf\xC3\xA9");
+}
+
 }  // namespace
 }  // namespace attention

@@ -21,10 +21,26 @@ enum class ExitStatus : int {
   kInterrupted = 3,  // stopped by signal or time limit; what was measured is kept, --resume goes on
 };
 
+namespace internal {
+// Messages quote what files hold. Line ends become spaces, other control characters question marks.
+inline std::string OneLine(std::string text) {
+  for (char& c : text) {
+    const bool is_space = c == '\n' || c == '\r' || c == '\t';
+    if (is_space) {
+      c = ' ';
+    } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) {
+      c = '?';
+    }
+  }
+  return text;
+}
+}  // namespace internal
+
+// What was wrong, in one line.
 class Error : public std::runtime_error {
  public:
   explicit Error(const std::string& message, ExitStatus status = ExitStatus::kCaseFailed)
-      : std::runtime_error(message), status_(status) {}
+      : std::runtime_error(internal::OneLine(message)), status_(status) {}
 
   ExitStatus status() const { return status_; }
 

@@ -234,7 +234,7 @@ TEST_P(AttentionKernelTest, CallsProgressFromTheCallingThreadOnly) {
 }
 
 TEST_P(AttentionKernelTest, RefusesWhatDoesNotFit) {
-  TestProblem problem({.heads = 2, .tokens = 10, .head_dim = 16, .mapping = {}});
+  TestProblem problem({.heads = 2, .tokens = 10, .head_dim = 16, .mask = {}, .mapping = {}});
   BackendConfig config = problem.Config(algorithm(), isa());
   config.head_dim = 257;
   EXPECT_THROW(MakeAttentionKernel(config), Error);

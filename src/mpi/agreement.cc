@@ -1,6 +1,5 @@
 #include "src/mpi/agreement.h"
 
-#include <algorithm>
 #include <exception>
 #include <new>
 #include <optional>
@@ -10,11 +9,6 @@
 
 namespace attention {
 namespace {
-
-std::string OneLine(std::string text) {
-  std::replace(text.begin(), text.end(), '\n', ' ');
-  return text;
-}
 
 std::optional<Error> ErrorOf(const std::function<void()>& function) {
   try {
@@ -38,7 +32,7 @@ void Agree(const Communicator& communicator, const std::optional<Error>& mine) {
   if (failed == 0) return;
   const int64_t first = communicator.Min(mine ? int64_t{communicator.rank()} : size);
   const std::string message =
-      communicator.Broadcast(mine ? OneLine(mine->what()) : std::string(), static_cast<int>(first));
+      communicator.Broadcast(mine ? mine->what() : std::string(), static_cast<int>(first));
   const bool is_first = communicator.rank() == first;
   const int64_t status = communicator.Max(is_first ? static_cast<int64_t>(mine->status()) : int64_t{0});
   const std::string where = failed < size ? internal::Concatenate("rank ", first, ": ") : std::string();
@@ -60,7 +54,7 @@ void AgreeOnErrorsOrEndJob(const Communicator& communicator, const std::string& 
   if (mine) {
     // Kept by value: the communicator outlives this call.
     const std::string line =
-        internal::Concatenate(program, ": rank ", communicator.rank(), ": ", OneLine(mine->what()));
+        internal::Concatenate(program, ": rank ", communicator.rank(), ": ", mine->what());
     const int status = static_cast<int>(mine->status());
     settings.watchdog_expired = [line, status](const std::string&) {
       MpiEnvironment::AbortAll(line, status);

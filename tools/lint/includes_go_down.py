@@ -40,6 +40,7 @@ ROOMS: list[str] = [
     "experiment/measure",
     "experiment/commands",
     "experiment/testing",
+    "fuzz",
 ]
 
 # One rank's attention knows nothing of ranks.

@@ -42,6 +42,7 @@ Table ReadTable(const std::string& path, const std::string& header, std::string&
     FailUsage(path, ": its columns are not this version's; take a new directory");
   }
   table.is_there = true;
+  const size_t columns = SplitCsv(header).size();
   const std::string_view rest = std::string_view(text).substr(first_line.size());
   for (size_t begin = 0; begin < rest.size();) {
     const size_t end = rest.find('\n', begin);
@@ -50,7 +51,8 @@ Table ReadTable(const std::string& path, const std::string& header, std::string&
       break;
     }
     const std::string_view line = rest.substr(begin, end - begin);
-    if (IsWholeRow(line)) {
+    // A row of the other table, put here by hand, is whole, too.
+    if (IsWholeRow(line) && SplitCsv(std::string(line)).size() == columns) {
       table.lines.push_back(line);
     } else {
       table.changed = true;

@@ -17,6 +17,11 @@ typedef double Vector __attribute__((vector_size(64), aligned(8), may_alias));
 constexpr int64_t kLanes = 8;
 constexpr int kTile = 4;
 
+#ifdef __clang__
+// GCC asks for this spelling.
+#pragma clang diagnostic ignored "-Wtarget-clones-mixed-specifiers"
+#endif
+
 // Sums of products of kTile rows with kTile rows.
 __attribute__((target_clones("avx512f", "avx2,fma", "default"))) void DotTile(
     const std::array<const double*, kTile>& a, const std::array<const double*, kTile>& b, int64_t n,
