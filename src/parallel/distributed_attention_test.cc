@@ -1,10 +1,11 @@
 // Every valid strategy x exchange x sharding x contract x algorithm x ISA against float64, at up to 8 ranks:
-// all pairs of factors by default; with ATTENTION_FULL_MATRIX_LENGTH=S in the environment the full product at
-// that sequence length and the started number of ranks.
+// all pairs of factors by default; with ATTENTION_FULL_MATRIX_LENGTH=S in the environment, at that sequence
+// length and the started number of ranks, the full product or, where that would take hours, all triples.
 #include "src/parallel/contracts/distributed_attention.h"
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -99,7 +100,10 @@ std::vector<Combination> Combinations(bool grids_only) {
   return combinations;
 }
 
-// The sequence length whose full product is asked for; 0: all pairs.
+// The longest sequence whose full product is cheap.
+constexpr int64_t kFullProductTokens = 37;
+
+// The sequence length whose full product, or triples, is asked for; 0: all pairs.
 int64_t FullMatrixLength() {
   const char* length = std::getenv("ATTENTION_FULL_MATRIX_LENGTH");
   return length == nullptr ? 0 : std::atoll(length);
@@ -191,9 +195,10 @@ class CaseCount {
   size_t done_ = 0;
 };
 
-// Rows of the matrix. Shapes come first, so that in the full product cases of one shape follow each other and
-// share their reference. The full product takes the number of ranks as it was started and the two storages by
-// turns; the float64 backend, which is not an ISA, and the parts of a run are left to all pairs.
+// Rows of the matrix. Shapes come first, so that in the long ones, which are sorted, cases of one shape
+// follow each other and share their reference. These take the number of ranks as it was started and the two
+// storages by turns; the float64 backend, which is not an ISA, and the parts of a run are left to all pairs,
+// and the full product has two of the masks.
 void RunMatrix(const Communicator& world, const std::vector<Combination>& combinations,
                const std::vector<Grid>& all_grids,
                const std::function<void(int ranks, const TestCase&)>& check) {
@@ -211,7 +216,8 @@ void RunMatrix(const Communicator& world, const std::vector<Combination>& combin
       full_length > 0 ? std::vector<int64_t>{full_length}
                       : std::vector<int64_t>(std::begin(kSequenceLengths), std::end(kSequenceLengths));
   const auto count = [](const auto& values) { return static_cast<int>(std::size(values)); };
-  const std::vector<int> levels = {full_length > 0 ? 2 : kMasks,
+  const bool is_full = full_length > 0 && full_length <= kFullProductTokens;
+  const std::vector<int> levels = {is_full ? 2 : kMasks,
                                    count(lengths),
                                    count(kHeads),
                                    count(kHeadDims),
@@ -220,7 +226,9 @@ void RunMatrix(const Communicator& world, const std::vector<Combination>& combin
                                    grids.empty() ? count(rank_counts) : count(grids),
                                    count(kernels),
                                    full_length > 0 ? 1 : 2};
-  const std::vector<std::vector<int>> rows = full_length > 0 ? FullProduct(levels) : AllPairs(levels);
+  std::vector<std::vector<int>> rows =
+      is_full ? FullProduct(levels) : CoveringArray(levels, full_length > 0 ? 3 : 2);
+  if (full_length > 0) std::ranges::sort(rows);
   CaseCount cases(rows.size(), world.rank() == 0);
   for (const std::vector<int>& row : rows) {
     cases.Next();
