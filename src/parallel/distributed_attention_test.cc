@@ -100,8 +100,9 @@ std::vector<Combination> Combinations(bool grids_only) {
   return combinations;
 }
 
-// The longest sequence whose full product is cheap.
+// The longest sequence, and the most ranks (which share a few cores), whose full product is cheap.
 constexpr int64_t kFullProductTokens = 37;
+constexpr int kFullProductRanks = 3;
 
 // The sequence length whose full product, or triples, is asked for; 0: all pairs.
 int64_t FullMatrixLength() {
@@ -216,7 +217,8 @@ void RunMatrix(const Communicator& world, const std::vector<Combination>& combin
       full_length > 0 ? std::vector<int64_t>{full_length}
                       : std::vector<int64_t>(std::begin(kSequenceLengths), std::end(kSequenceLengths));
   const auto count = [](const auto& values) { return static_cast<int>(std::size(values)); };
-  const bool is_full = full_length > 0 && full_length <= kFullProductTokens;
+  const bool is_full =
+      full_length > 0 && full_length <= kFullProductTokens && world.size() <= kFullProductRanks;
   const std::vector<int> levels = {is_full ? 2 : kMasks,
                                    count(lengths),
                                    count(kHeads),
