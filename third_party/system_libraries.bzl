@@ -89,6 +89,7 @@ _system_library = repository_rule(
         "HIGHWAY_ROOT",
         "NLOHMANN_JSON_ROOT",
         "OPENBLAS_ROOT",
+        "XXHASH_ROOT",
         "YAML_CPP_ROOT",
     ],
     local = True,
@@ -98,9 +99,10 @@ def system_library(name, **kwargs):
     _system_library(name = name, **kwargs)
 
 def _mpi_library_impl(ctx):
-    mpicxx = ctx.which("mpicxx")
+    name = ctx.os.environ.get("MPICXX", "mpicxx")
+    mpicxx = ctx.which(name)
     if not mpicxx:
-        fail("mpicxx is not on PATH; install libopenmpi-dev (./reproduce does) or load your cluster's MPI module")
+        fail("%s is not on PATH; install libopenmpi-dev (./reproduce does) or load your cluster's MPI module" % name)
     compile_flags = ctx.execute([mpicxx, "--showme:compile"])
     link_flags = ctx.execute([mpicxx, "--showme:link"])
     if compile_flags.return_code != 0 or link_flags.return_code != 0:
@@ -135,7 +137,10 @@ def _mpi_library_impl(ctx):
 
 mpi_library = repository_rule(
     implementation = _mpi_library_impl,
-    environ = ["PATH"],
+    environ = [
+        "MPICXX",
+        "PATH",
+    ],
     local = True,
 )
 

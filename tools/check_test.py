@@ -18,8 +18,11 @@ echo "$call" >>"$CALLS"
 case $call in *query*) echo //a:full_test ;; *info*) echo /nowhere ;; esac
 [ -z "$FAILING" ] || [[ $call != *"$FAILING"* ]]
 """
+_STAND_INS = (
+    "bin/bazel", "tools/setup", "tools/check_mpich", "tools/fuzz", "tools/lint/run", "tools/lint/tidy", "tools/mutations/run",
+)  # fmt: skip
 _QUICK = ["lint", "tests", "clang-build", "fuzz"]
-_FULL = ["lint", "tests", "fuzz", "full-tests", "mutations", "clang", "asan"]
+_FULL = ["lint", "tests", "fuzz", "full-tests", "mutations", "tidy", "mpich", "clang", "asan"]
 
 
 class CheckTest(unittest.TestCase):
@@ -27,7 +30,7 @@ class CheckTest(unittest.TestCase):
         scratch = pathlib.Path(tempfile.mkdtemp(prefix="check"))
         self.addCleanup(shutil.rmtree, scratch)
         self.top = scratch / "top"
-        for stand_in in ("bin/bazel", "tools/setup", "tools/fuzz", "tools/lint/run", "tools/mutations/run"):
+        for stand_in in _STAND_INS:
             path = self.top / stand_in
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(_STAND_IN, encoding="utf-8")
@@ -72,7 +75,7 @@ class CheckTest(unittest.TestCase):
         status, lines, calls = self.check("--full", "--no-install")
         self.assertEqual((status, lines[-1]), (0, f"{len(_FULL)} passed, 0 failed"))
         self.assertEqual(self.begun(lines), _FULL)
-        self.assertEqual(calls[0], "tools/setup --no-install build test")
+        self.assertEqual(calls[0], "tools/setup --no-install build test full")
         self.assertTrue(any(call.endswith("test --config=strict --color=no --curses=no --noshow_progress --keep_going //a:full_test") for call in calls), calls)
         for step in _FULL:
             self.assertRegex("\n".join(lines), rf"(?m)^== {step} passed in \d+ s$")

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# run_mpi_test.sh RANKS PROGRAM [ARGUMENT...]: runs a test binary under mpirun inside a Bazel test.
+# run_mpi_test.sh RANKS PROGRAM [ARGUMENT...]: runs a test binary under mpirun (or MPIRUN) inside a Bazel test.
 set -euo pipefail
 ranks=$1
 shift
@@ -23,8 +23,12 @@ fi
 # Less than Bazel's own limit, so that a hang ends with a line that says so and with no rank left behind.
 limit=${MPI_TEST_SECONDS:-$((TEST_TIMEOUT > 60 ? TEST_TIMEOUT - 30 : 60))}
 status=0
-timeout --kill-after=10 "$limit" mpirun --oversubscribe --bind-to none --mca mpi_yield_when_idle 1 \
-  --mca btl_vader_backing_directory "$shared_memory" -np "$ranks" "$@" || status=$?
+launcher=("${MPIRUN:-mpirun}" -np "$ranks")
+# MPICH's launcher (Hydra) binds nothing unless asked and knows no limit of ranks per core.
+if ! "${launcher[0]}" --version 2>/dev/null | grep -q HYDRA; then
+  launcher+=(--oversubscribe --bind-to none --mca mpi_yield_when_idle 1 --mca btl_vader_backing_directory "$shared_memory")
+fi
+timeout --kill-after=10 "$limit" "${launcher[@]}" "$@" || status=$?
 if [ "$status" = 124 ]; then
   echo "run_mpi_test: $ranks ranks of $1 did not finish in $limit s" >&2
 fi

@@ -239,7 +239,7 @@ void ReadExclude(const YamlReader& reader, ExperimentSpec& spec) {
 }
 
 std::string ReadName(const YamlReader& reader) {
-  const std::string name = reader.Text();
+  std::string name = reader.Text();
   const bool plain = name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_-") == std::string::npos;
   if (!plain || name.size() > 64) {
     reader.Fail("'" + name.substr(0, 40) +

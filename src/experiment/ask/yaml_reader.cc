@@ -26,8 +26,8 @@ std::string Quote(const std::string& text) {
 
 }  // namespace
 
-YamlReader::YamlReader(YAML::Node node, YAML::Mark mark, std::string key, std::string file_name)
-    : node_(std::move(node)), mark_(mark), key_(std::move(key)), file_name_(std::move(file_name)) {}
+YamlReader::YamlReader(const YAML::Node& node, YAML::Mark mark, std::string key, std::string file_name)
+    : node_(node), mark_(mark), key_(std::move(key)), file_name_(std::move(file_name)) {}
 
 YamlReader YamlReader::Parse(const std::string& text, const std::string& file_name) {
   try {
@@ -138,7 +138,7 @@ bool YamlReader::Boolean() const {
 
 std::string YamlReader::Choice(std::span<const std::string> allowed) const {
   if (!node_.IsScalar()) Fail("one of " + Join(allowed) + " is expected; found " + Describe());
-  const std::string text = node_.Scalar();
+  std::string text = node_.Scalar();
   if (std::find(allowed.begin(), allowed.end(), text) == allowed.end()) {
     Fail("unknown value " + Quote(text) + ", allowed are " + Join(allowed) + DidYouMean(text, allowed));
   }

@@ -44,7 +44,7 @@ class YamlReader {
   std::string Choice(std::span<const std::string> allowed) const;
 
  private:
-  YamlReader(YAML::Node node, YAML::Mark mark, std::string key, std::string file_name);
+  YamlReader(const YAML::Node& node, YAML::Mark mark, std::string key, std::string file_name);
   std::string Describe() const;
 
   YAML::Node node_;

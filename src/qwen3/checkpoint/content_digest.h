@@ -11,7 +11,7 @@ namespace attention {
 
 // XXH64 with seed 0 (Collet, the xxHash specification). Not a cryptographic hash: SHA-256 of a model of 16 GB
 // takes over a minute on a core, and what is asked is whether two files are the same, not whether someone
-// made two that only seem so. On big-endian machines the numbers are others.
+// made two that only seem so.
 uint64_t ContentDigest(std::span<const std::byte> bytes);
 
 // Digests of consecutive pieces of kDigestPiece bytes of each of `parts`, one list. Of the pieces, those
