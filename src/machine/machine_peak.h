@@ -3,6 +3,7 @@
 #define SRC_MACHINE_MACHINE_PEAK_H_
 
 #include <cstddef>
+#include <cstdint>
 
 #include "src/base/data_type.h"
 #include "src/simd/isa.h"
@@ -14,6 +15,9 @@ namespace attention {
 // that latency is hidden. bf16: vdpbf16ps where the CPU has it (2 multiply-adds per lane), else the float32
 // rate. Runs for about `seconds`.
 double MeasurePeakGflops(Isa isa, DataType data_type, int threads, double seconds);
+
+// Bandwidth is measured over the footprint of a problem; from here on more bytes change nothing.
+inline constexpr int64_t kMaximumReadBytes = int64_t{256} << 20;
 
 // Streaming read rate over `bytes` of already touched memory per thread set (split among threads), GB/s
 // (1e9). Widest loads of the ISA, several independent streams. The best stretch of whole passes that take at

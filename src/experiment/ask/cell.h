@@ -31,7 +31,7 @@ struct Case {
   Variant variant;                    // defaults filled in
   std::string duplicate_of;           // a control's copy: label of the variant it is a copy of
   int64_t comm_bytes_per_rank = 0;    // payload that rank 0, whose shares are the largest, sends in one run
-  int64_t memory_bytes_per_rank = 0;  // of rank 0: inputs, output, exchange buffers, scores, weights
+  int64_t memory_bytes_per_rank = 0;  // what it adds on rank 0, see plan/memory_cost.h
 };
 
 // Everything fixed except the variant.
@@ -61,6 +61,8 @@ struct Cell {
   // and the K/V cache, once.
   double minimum_bytes = 0;
   double seconds_estimate = 0;  // rough, see PlanOptions
+  // Estimate of all that is resident at once on rank 0, see plan/memory_cost.h.
+  int64_t memory_bytes_per_rank = 0;
   std::string where;            // of the value that sets the rank count, for complaints
 };
 

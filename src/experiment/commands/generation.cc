@@ -7,6 +7,7 @@
 #include "src/experiment/measure/experiment_runner.h"
 #include "src/experiment/plan/plan.h"
 #include "src/experiment/workload/decoder_workload.h"
+#include "src/machine/cgroup_limits.h"
 #include "src/machine/machine_info.h"
 #include "src/machine/placement.h"
 #include "src/mpi/agreement.h"
@@ -72,8 +73,10 @@ GenerateResult GenerateGreedily(const Communicator& world, const GenerateRequest
   const Case& made = cell.cases.front();
   const Topology topology = DiscoverTopology(world);
   GenerateResult result;
+  const int64_t available = world.Min(AvailableMemoryBytes());
   AgreeOnErrors(world, [&] {
-    CheckPlanAgainstMachine(plan, topology, world.size(), SupportedIsas());
+    // One cell: if it does not fit, that is an error.
+    CheckPlanAgainstMachine(plan, topology, world.size(), SupportedIsas(), available);
     result.prompt = PromptOf(request, cell);
   });
   const Assignment assignment = AssignRanks(topology, cell.ranks, cell.threads, cell.placement);

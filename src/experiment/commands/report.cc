@@ -104,14 +104,11 @@ std::string PlanReport(const ExperimentSpec& spec, const Plan& plan) {
   for (const Cell* cell : cells) {
     std::vector<std::string> row = {cell->id};
     for (const Column& column : columns) row.push_back(column.value(*cell));
-    int64_t sent = 0, memory = 0;
-    for (const Case& made : cell->cases) {
-      sent = std::max(sent, made.comm_bytes_per_rank);
-      memory += made.memory_bytes_per_rank;
-    }
+    int64_t sent = 0;
+    for (const Case& made : cell->cases) sent = std::max(sent, made.comm_bytes_per_rank);
     row.push_back(Gflop(cell->flops));
     row.push_back(Mebibytes(sent));
-    row.push_back(Mebibytes(memory));
+    row.push_back(Mebibytes(cell->memory_bytes_per_rank));
     row.push_back(std::to_string(std::llround(std::ceil(cell->seconds_estimate))));
     table.AddRow(row);
   }

@@ -17,6 +17,7 @@
 #include "src/experiment/workload/decoder_workload.h"
 #include "src/experiment/workload/workload.h"
 #include "src/machine/machine_info.h"
+#include "src/machine/machine_peak.h"
 #include "src/mpi/agreement.h"
 
 namespace attention {

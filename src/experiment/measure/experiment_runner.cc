@@ -70,10 +70,10 @@ nlohmann::json DescribeMachine(const Topology& topology) {
   return record;
 }
 
+// The resident sets of a node's ranks, in bytes.
 double MemoryOnNode(const Cell& cell, size_t most_ranks) {
-  double bytes = 0;
-  for (const Case& made : cell.cases) bytes += static_cast<double>(made.memory_bytes_per_rank);
-  return bytes * static_cast<double>(std::min<size_t>(most_ranks, static_cast<size_t>(cell.ranks)));
+  return static_cast<double>(cell.memory_bytes_per_rank) *
+         static_cast<double>(std::min<size_t>(most_ranks, static_cast<size_t>(cell.ranks)));
 }
 
 class ExperimentRun {
@@ -84,7 +84,11 @@ class ExperimentRun {
 
   RunSummary Run() {
     topology_ = DiscoverTopology(world_);
-    AgreeOnErrors(world_, [&] { CheckPlanAgainstMachine(plan_, topology_, world_.size(), SupportedIsas()); });
+    // A node may have less than another: every rank says what it sees.
+    const int64_t available = world_.Min(AvailableMemoryBytes());
+    AgreeOnErrors(world_, [&] {
+      skipped_ = CheckPlanAgainstMachine(plan_, topology_, world_.size(), SupportedIsas(), available);
+    });
     steal_at_begin_ = StealSeconds();
     AgreeOnErrors(world_, [&] { OpenDirectory(); });
     ChooseTurns();
@@ -101,7 +105,9 @@ class ExperimentRun {
   void ChooseTurns();
   void RunOneTurn(size_t index);
   CellOptions OptionsOf(const Cell& cell);
+  void Skip(const Cell& cell);
   void Record(const TurnResult& result, const std::vector<TurnMember>& members);
+  void Record(const std::vector<CaseRow>& rows);
   // `activity`: "" or "doing this, ".
   void ShowProgress(const Cell& cell, const std::string& activity = "");
   void ShowLoading(const Cell& cell, int64_t layers_loaded, int64_t layers);
@@ -113,6 +119,7 @@ class ExperimentRun {
   Topology topology_;
   uint64_t order_seed_ = 0;
   bool is_checked_ = true;                       // results, in this launch
+  std::map<std::string, std::string> skipped_;   // why, by id of the cell
   std::vector<std::vector<const Cell*>> turns_;  // of this launch, in their order
   size_t cell_count_ = 0;                        // of all turns
   size_t cells_begun_ = 0;
@@ -207,6 +214,10 @@ void ExperimentRun::RunOneTurn(size_t index) {
       estimate_total_ -= cell->seconds_estimate;
       continue;
     }
+    if (skipped_.count(cell->id) > 0) {
+      Skip(*cell);
+      continue;
+    }
     members.push_back({cell, OptionsOf(*cell)});
     estimate += cell->seconds_estimate;
   }
@@ -221,6 +232,23 @@ void ExperimentRun::RunOneTurn(size_t index) {
   const bool more = index + 1 < turns_.size();
   summary_.stopped = world_.Max(int64_t{result.stopped || (asked && more)}) != 0;
   estimate_done_ += estimate;
+}
+
+// Its rows say why; the other cells go on.
+void ExperimentRun::Skip(const Cell& cell) {
+  ++cells_begun_;
+  ++summary_.cells_run;
+  estimate_total_ -= cell.seconds_estimate;
+  std::vector<CaseRow> rows;
+  for (const Case& made : cell.cases) {
+    CaseRow& row = rows.emplace_back();
+    row.cell = &cell;
+    row.made = &made;
+    row.nodes = static_cast<int>(topology_.nodes.size());
+    row.status = CaseStatus::kSkippedMemory;
+    row.message = skipped_.at(cell.id);
+  }
+  AgreeOnErrors(world_, [&] { Record(rows); });
 }
 
 CellOptions ExperimentRun::OptionsOf(const Cell& cell) {
@@ -242,14 +270,18 @@ void ExperimentRun::Record(const TurnResult& result, const std::vector<TurnMembe
     ++summary_.cells_run;
     placements_[internal::Concatenate(cell.ranks, "x", cell.threads, " ", Name(cell.placement))] =
         result.pinned[i];
-    for (const CaseRow& row : rows) {
-      summary_.any_failed = summary_.any_failed || row.status == CaseStatus::kFailed;
-    }
-    if (world_.rank() != 0) continue;
-    if (directory_ != nullptr) directory_->Append(rows);
-    summary_.rows.insert(summary_.rows.end(), rows.begin(), rows.end());
-    if (options_.on_cell) options_.on_cell(rows);
+    Record(rows);
   }
+}
+
+void ExperimentRun::Record(const std::vector<CaseRow>& rows) {
+  for (const CaseRow& row : rows) {
+    summary_.any_failed = summary_.any_failed || row.status == CaseStatus::kFailed;
+  }
+  if (world_.rank() != 0) return;
+  if (directory_ != nullptr) directory_->Append(rows);
+  summary_.rows.insert(summary_.rows.end(), rows.begin(), rows.end());
+  if (options_.on_cell) options_.on_cell(rows);
 }
 
 }  // namespace
@@ -259,15 +291,16 @@ ExitStatus RunSummary::exit_status() const {
   return any_failed ? ExitStatus::kCaseFailed : ExitStatus::kOk;
 }
 
-void CheckPlanAgainstMachine(const Plan& plan, const Topology& topology, int world_size,
-                             const std::vector<Isa>& supported) {
+std::map<std::string, std::string> CheckPlanAgainstMachine(const Plan& plan, const Topology& topology,
+                                                           int world_size, const std::vector<Isa>& supported,
+                                                           int64_t available_bytes) {
   std::vector<std::string> names;
   for (Isa isa : supported) names.emplace_back(Name(isa));
-  const int64_t available = AvailableMemoryBytes();
   size_t most_ranks = 1;
   for (const Node& node : topology.nodes) most_ranks = std::max(most_ranks, node.ranks.size());
   std::map<std::string, double> bundle_bytes;
   for (const Cell& cell : plan.cells) bundle_bytes[cell.bundle] += MemoryOnNode(cell, most_ranks);
+  std::map<std::string, std::string> skipped;
   for (const Cell& cell : plan.cells) {
     if (cell.ranks > world_size) {
       FailUsage(cell.where, ": ", cell.ranks, " ranks asked, but ", world_size,
@@ -281,13 +314,20 @@ void CheckPlanAgainstMachine(const Plan& plan, const Topology& topology, int wor
     // Cells that are measured by turns are in memory together.
     const bool is_alone = cell.bundle.empty();
     const double bytes = is_alone ? MemoryOnNode(cell, most_ranks) : bundle_bytes.at(cell.bundle);
-    if (available > 0 && bytes > 0.95 * static_cast<double>(available)) {
-      FailUsage("cell ", cell.id, " (", cell.model.name, ", seq_len ", cell.seq_len, ", batch ",
-                cell.problem.batch, ") needs about ", FormatBytes(bytes), " of memory on a node",
-                is_alone ? "" : ", with the cells that claims compare it with", ", which has ",
-                FormatBytes(static_cast<double>(available)), "; shorten seq_len or leave out +standard");
-    }
+    const auto available = static_cast<double>(available_bytes);
+    if (available_bytes <= 0 || bytes <= 0.95 * available) continue;
+    skipped[cell.id] = internal::Concatenate("needs about ", FormatBytes(bytes), " of memory on a node",
+                                             is_alone ? "" : ", with the cells that claims compare it with",
+                                             ", which has ", FormatBytes(available));
   }
+  if (skipped.size() == plan.cells.size()) {
+    const Cell& cell = plan.cells.front();
+    FailUsage("cell ", cell.id, " (", cell.model.name, ", seq_len ", cell.seq_len, ", batch ",
+              cell.problem.batch, ") ", skipped.at(cell.id),
+              skipped.size() > 1 ? ", and no other cell fits" : "",
+              "; shorten seq_len or leave out +standard");
+  }
+  return skipped;
 }
 
 RunSummary RunExperiment(const Communicator& world, const ExperimentSpec& spec, const Plan& plan,

@@ -2,7 +2,9 @@
 #ifndef SRC_EXPERIMENT_MEASURE_EXPERIMENT_RUNNER_H_
 #define SRC_EXPERIMENT_MEASURE_EXPERIMENT_RUNNER_H_
 
+#include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -44,9 +46,12 @@ struct RunSummary {
 RunSummary RunExperiment(const Communicator& world, const ExperimentSpec& spec, const Plan& plan,
                          const RunOptions& options);
 
-// What can only be checked here: ranks, ISAs (`supported` by this CPU), memory. Throws Error (bad usage).
-void CheckPlanAgainstMachine(const Plan& plan, const Topology& topology, int world_size,
-                             const std::vector<Isa>& supported);
+// What can only be checked here: ranks, ISAs (`supported` by this CPU), memory. Throws Error (bad usage) for
+// ranks and ISAs, and if no cell fits into memory. Returns why a cell is left out, by its id: it does not
+// fit.
+std::map<std::string, std::string> CheckPlanAgainstMachine(const Plan& plan, const Topology& topology,
+                                                           int world_size, const std::vector<Isa>& supported,
+                                                           int64_t available_bytes);
 
 }  // namespace attention
 

@@ -16,9 +16,6 @@ struct HardwareLimits {
   double read_gb_per_s = 0;
 };
 
-// Bandwidth is measured over the footprint of the inputs; from here on more bytes change nothing.
-inline constexpr int64_t kMaximumReadBytes = int64_t{256} << 20;
-
 // Measures for one cell, with its ISA, type, ranks and threads.
 class LimitsMeter {
  public:

@@ -434,7 +434,7 @@ TEST_F(RunnerTest, AnIsaTheCpuLacksIsRefused) {
   const ExperimentSpec spec = Spec("  variant: [sequence+online_softmax]\n  isa: [avx512]\n");
   const Topology topology{{{.host = "host", .ranks = {0}, .cpus = {0}}}, {"0"}};
   try {
-    CheckPlanAgainstMachine(MakePlan(spec, {Isa::kScalar}), topology, 1, {Isa::kScalar, Isa::kSse4});
+    CheckPlanAgainstMachine(MakePlan(spec, {Isa::kScalar}), topology, 1, {Isa::kScalar, Isa::kSse4}, 0);
     ADD_FAILURE() << "it was let through";
   } catch (const Error& error) {
     EXPECT_EQ(error.status(), ExitStatus::kBadUsage);
@@ -450,6 +450,25 @@ TEST_F(RunnerTest, TooMuchMemoryIsRefusedBeforeAnythingRuns) {
   } catch (const Error& error) {
     EXPECT_EQ(error.status(), ExitStatus::kBadUsage);
     EXPECT_THAT(error.what(), HasSubstr("of memory on a node"));
+    EXPECT_THAT(error.what(), HasSubstr("shorten seq_len"));
+  }
+}
+
+// What does not fit is left out, with both numbers in its rows; the rest goes on.
+TEST_F(RunnerTest, ACellThatDoesNotFitIsSkipped) {
+  const ExperimentSpec spec = Spec(
+      "  variant: [headwise+standard, headwise+online_softmax]\n  seq_len: [16777216, 8]\n", "rounds: 1");
+  const RunSummary summary = Run(spec, Options());
+  EXPECT_EQ(summary.exit_status(), ExitStatus::kOk);
+  EXPECT_EQ(summary.cells_run, 2);
+  if (world_.rank() != 0) return;
+  ASSERT_EQ(summary.rows.size(), 4u);
+  for (const CaseRow& row : summary.rows) {
+    const bool fits = row.cell->seq_len == 8;
+    EXPECT_EQ(row.status, fits ? CaseStatus::kOk : CaseStatus::kSkippedMemory);
+    EXPECT_EQ(row.rounds, fits ? 1 : 0);
+    if (fits) continue;
+    EXPECT_THAT(row.message, testing::ContainsRegex("needs about .* of memory on a node, which has"));
   }
 }
 

@@ -35,23 +35,6 @@ Bytes TotalBytes(const AttentionProblem& p) {
   return bytes;
 }
 
-// Of rank 0, whose shares are the largest.
-AttentionPlan PlanOfCase(const Cell& cell, const Variant& variant) {
-  ExecutionOptions options;
-  options.isa = cell.isa;
-  options.threads = cell.threads;
-  return AttentionPlan::Make(cell.problem, variant, cell.contract, options, cell.ranks, 0);
-}
-
-int64_t MemoryBytesPerRank(const AttentionPlan& plan) {
-  int64_t bytes = TensorBytes(plan) + ExchangeBufferBytes(plan);
-  if (RowOf(plan.variant.algorithm).stores_all_scores) {
-    bytes += CheckedProduct(CheckedProduct(MostQueryTokens(plan), plan.problem.kv_tokens, "scores"),
-                            sizeof(float), "score bytes");
-  }
-  return bytes;
-}
-
 // Matrices of the decoder scopes beside attention itself.
 struct DecoderCost {
   double layers = 1;            // how often attention runs
@@ -78,6 +61,13 @@ DecoderCost CostOfDecoder(const Cell& cell) {
 constexpr double kReferenceCoreGflops = 10;
 
 }  // namespace
+
+AttentionPlan PlanOfCase(const Cell& cell, const Variant& variant) {
+  ExecutionOptions options;
+  options.isa = cell.isa;
+  options.threads = cell.threads;
+  return AttentionPlan::Make(cell.problem, variant, cell.contract, options, cell.ranks, 0);
+}
 
 double VisiblePairs(const AttentionProblem& problem) {
   return problem.mask.VisiblePairs(problem.kv_tokens - problem.query_tokens, problem.query_tokens,
@@ -123,12 +113,7 @@ void EstimateCosts(Cell& cell, const MeasureOptions& measure) {
                          std::max(measure.seconds_per_cell, round_seconds * (measure.min_rounds + 1)));
   }
   for (Case& made : cell.cases) {
-    const AttentionPlan plan = PlanOfCase(cell, made.variant);
-    made.comm_bytes_per_rank = BytesSent(plan);
-    made.memory_bytes_per_rank =
-        MemoryBytesPerRank(plan) + static_cast<int64_t>(made.variant.strategy == ParallelStrategy::kHeadwise
-                                                            ? weight_bytes / cell.ranks
-                                                            : weight_bytes);
+    made.comm_bytes_per_rank = BytesSent(PlanOfCase(cell, made.variant));
     seconds += run_seconds;  // checked before
   }
   const double set_up = cell.minimum_bytes / sizeof(float) * 20e-9 * cell.cases.size() + 0.05;

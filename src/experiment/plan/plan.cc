@@ -11,6 +11,7 @@
 #include "src/experiment/ask/axes.h"
 #include "src/experiment/ask/yaml_reader.h"
 #include "src/experiment/plan/case_cost.h"
+#include "src/experiment/plan/memory_cost.h"
 #include "src/qwen3/decoder/decoder_step.h"
 
 namespace attention {
@@ -232,6 +233,7 @@ void AddCopies(const ExperimentSpec& spec, Plan& plan) {
     copy.id = cell.id + "/" + copy.label;
     cell.cases.push_back(copy);
     EstimateCosts(cell, spec.measure);
+    EstimateMemory(cell, spec);
   }
   if (number == 0) FailUsage("control.duplicate: no cell of several ranks holds '", label, "'");
 }
@@ -292,6 +294,7 @@ Plan MakePlan(const ExperimentSpec& spec, const PlanOptions& options) {
     AddCases(cell, point, spec, excludes);
     if (cell.cases.empty()) return;
     EstimateCosts(cell, spec.measure);
+    EstimateMemory(cell, spec);
     plan.max_ranks = std::max(plan.max_ranks, cell.ranks);
     plan.cells.push_back(std::move(cell));
   });

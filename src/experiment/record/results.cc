@@ -179,6 +179,8 @@ std::string_view Name(CaseStatus status) {
       return "failed";
     case CaseStatus::kTimeLimited:
       return "time_limited";
+    case CaseStatus::kSkippedMemory:
+      return "skipped_memory";
   }
   return "?";
 }

@@ -21,8 +21,9 @@ inline constexpr double kNotMeasured = std::numeric_limits<double>::quiet_NaN();
 
 enum class CaseStatus {
   kOk,
-  kFailed,       // wrong result, non-finite values, above the hardware's peak, or it could not run
-  kTimeLimited,  // max_seconds_per_cell came before all rounds
+  kFailed,         // wrong result, non-finite values, above the hardware's peak, or it could not run
+  kTimeLimited,    // max_seconds_per_cell came before all rounds
+  kSkippedMemory,  // its cell needs more memory than there is; nothing was run
 };
 std::string_view Name(CaseStatus status);
 
