@@ -63,7 +63,7 @@ struct Cell {
   double seconds_estimate = 0;  // rough, see PlanOptions
   // Estimate of all that is resident at once on rank 0, see plan/memory_cost.h.
   int64_t memory_bytes_per_rank = 0;
-  std::string where;            // of the value that sets the rank count, for complaints
+  std::string where;  // of the value that sets the rank count, for complaints
 };
 
 }  // namespace attention
