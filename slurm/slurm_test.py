@@ -279,7 +279,7 @@ class Interrupted(InterruptedTestCase):
         job = self.submit(self.experiment(experiment_text(Pace.INTERRUPTIBLE)), *on_node0)[0]
         self.assertNotEqual(self.assert_ends(job, "FAILED").exit_status, 0)
         self.assertTrue(any("No space left on device" in line for line in self.log_of(job)), self.log_of(job))
-        self.assertRegex(self.log_of(job)[-1], r"launch 0 ended with status 1; the reason is in the lines above")
+        self.assertRegex(self.log_of(job)[-1], r"stopped in launch 0; what was measured is kept")
         self.on_cluster("mount", "-o", "remount,size=1m", str(part))
         job, analysis = self.submit(self.directory / "experiment.yaml", *on_node0)
         self.assert_ends(job, "COMPLETED")

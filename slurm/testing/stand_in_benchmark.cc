@@ -28,6 +28,18 @@ constexpr int kLaunchIdStep = 1000;
 constexpr char kManifest[] =
     R"({"schema_version": 2, "experiment": "slurm_test", "title": "", "expect": [], "config_sha256": "0", )"
     R"("git_revision": "0", "launches": [)";
+constexpr char kManifestEnd[] = "]}\n";
+
+// With an entry more for this attempt, as the benchmark's own manifest has.
+void AddLaunch(const std::string& path, int launch_id, int status) {
+  std::stringstream text;
+  text << std::ifstream(path).rdbuf();
+  std::string entries = text.str().substr(std::string(kManifest).size());
+  entries.resize(entries.size() - std::string(kManifestEnd).size());
+  if (!entries.empty()) entries += ", ";
+  std::ofstream(path) << kManifest << entries << "{\"launch\": " << launch_id
+                      << ", \"exit_status\": " << status << "}" << kManifestEnd;
+}
 
 volatile std::sig_atomic_t finish_round = 0;
 volatile std::sig_atomic_t stop_now = 0;
@@ -100,7 +112,8 @@ std::string CaseLine(const attention::Cell& cell, int rounds, int nodes, double 
   return ToCsv(row, launch) + "\n";
 }
 
-int Run(const std::map<std::string, std::string>& options, int rank, int ranks) {
+// `launch_id`: of this attempt.
+int Run(const std::map<std::string, std::string>& options, int rank, int ranks, int& launch_id) {
   const std::string experiment = options.at("--experiment");
   const bool resume = options.count("--resume") != 0;
   const std::string directory = options.at(resume ? "--resume" : "--output");
@@ -117,11 +130,12 @@ int Run(const std::map<std::string, std::string>& options, int rank, int ranks) 
   const int leader = local == 0 ? 1 : 0;
   MPI_Allreduce(&leader, &nodes, 1, MPI_INT, MPI_SUM, MPI_COMM_WORLD);
   while (begun.launches.count(launch) != 0) launch += kLaunchIdStep;
+  launch_id = launch;
   if (rank == 0 && !std::filesystem::exists(directory + "/manifest.json")) {
     std::filesystem::create_directories(directory);
     Append(samples, attention::SampleHeader() + "\n");
     Append(cases, attention::CaseHeader() + "\n");
-    Append(directory + "/manifest.json", std::string(kManifest) + "]}\n");
+    Append(directory + "/manifest.json", std::string(kManifest) + kManifestEnd);
   }
   const int cells = std::stoi(Setting(experiment, "cells", "4"));
   const int rounds = std::stoi(Setting(experiment, "rounds", "5"));
@@ -160,10 +174,11 @@ int main(int argc, char** argv) {
   MPI_Comm_size(MPI_COMM_WORLD, &ranks);
   std::signal(SIGUSR1, [](int) { finish_round = 1; });
   std::signal(SIGTERM, [](int) { stop_now = 1; });
-  const int status = Run(options, rank, ranks);
+  int launch_id = 0;
+  const int status = Run(options, rank, ranks, launch_id);
   if (rank == 0) {
     const std::string directory = options.count("--resume") != 0 ? options["--resume"] : options["--output"];
-    std::ofstream(directory + "/manifest.json") << kManifest << "{\"exit_status\": " << status << "}]}\n";
+    AddLaunch(directory + "/manifest.json", launch_id, status);
   }
   MPI_Finalize();
   return status;
