@@ -21,7 +21,7 @@ case $call in *query*) echo //a:full_test ;; *info*) echo /nowhere ;; esac
 _STAND_INS = (
     "bin/bazel", "tools/setup", "tools/check_mpich", "tools/fuzz", "tools/lint/run", "tools/lint/tidy", "tools/mutations/run",
 )  # fmt: skip
-_QUICK = ["lint", "tests", "clang-build", "fuzz"]
+_QUICK = ["lint", "tests", "clang-build"]
 _FULL = ["lint", "tests", "fuzz", "full-tests", "mutations", "tidy", "mpich", "clang", "asan"]
 
 
@@ -108,7 +108,7 @@ class CheckTest(unittest.TestCase):
 
     def test_refusals(self) -> None:
         self.assert_refused("no step 'nonsense' here; there are: lint tests fuzz", "--full", "--from", "nonsense")
-        self.assert_refused("no step 'asan' here; there are: lint tests clang-build fuzz", "--from", "asan")
+        self.assert_refused("no step 'asan' here; there are: lint tests clang-build", "--from", "asan")
         self.assert_refused("--from needs a step", "--full", "--from")
         self.assert_refused("unknown argument '--fulll'", "--fulll")
 
