@@ -25,9 +25,10 @@ limit=${MPI_TEST_SECONDS:-$((TEST_TIMEOUT > 60 ? TEST_TIMEOUT - 30 : 60))}
 status=0
 launcher=("${MPIRUN:-mpirun}" -np "$ranks")
 # MPICH's launcher (Hydra) binds nothing unless asked and knows no limit of ranks per core.
-if ! "${launcher[0]}" --version 2>/dev/null | grep -q HYDRA; then
-  launcher+=(--oversubscribe --bind-to none --mca mpi_yield_when_idle 1 --mca btl_vader_backing_directory "$shared_memory")
-fi
+case $("${launcher[0]}" --version 2>/dev/null || true) in
+  *HYDRA*) ;;
+  *) launcher+=(--oversubscribe --bind-to none --mca mpi_yield_when_idle 1 --mca btl_vader_backing_directory "$shared_memory") ;;
+esac
 timeout --kill-after=10 "$limit" "${launcher[@]}" "$@" || status=$?
 if [ "$status" = 124 ]; then
   echo "run_mpi_test: $ranks ranks of $1 did not finish in $limit s" >&2

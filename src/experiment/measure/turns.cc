@@ -36,7 +36,8 @@ class TurnRun {
       rounds = std::max(rounds, Begin(seats_[begun]));
     }
     for (int round = 0; round < rounds && !result_.stopped; ++round) RunRound(round, rounds);
-    for (size_t i = 0; i < begun; ++i) {
+    // A turn that was stopped is not recorded, so nothing of it is checked once more.
+    for (size_t i = 0; i < begun && !result_.stopped; ++i) {
       Seat& seat = seats_[i];
       Step(seat, [&] { seat.result = seat.measurement->Finish(); });
       result_.cells.push_back(std::move(seat.result));

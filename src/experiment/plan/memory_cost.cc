@@ -152,6 +152,9 @@ class DecoderMemory {
     step.problem.data_type = DataType::kFloat32;
     step.contract = Contract::kNative;
     Variant variant = asked;
+    // As LayerWorkload::FillCache does: the mask decides on outputs, which a filled cache has none of, and
+    // packed sequences need not end before the last token.
+    if (phase != cell_.phase) step.problem.mask = Mask::Causal();
     if (phase != cell_.phase && variant.strategy == ParallelStrategy::kSequence) {
       variant.exchange = Exchange::kAllgather;  // see LayerWorkload::FillCache
     }

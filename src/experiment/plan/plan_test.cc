@@ -139,6 +139,16 @@ TEST(PlanTest, DecodeSendsStatesOrOutputs) {
   }
 }
 
+// Packed sequences do not end before the last token, where the prefill that fills a decode's cache does.
+TEST(PlanTest, MasksOfADecodeAreOfItsWholeLength) {
+  const Plan plan = PlanOf(
+      "  scope: [block, layer]\n  phase: [decode]\n  variant: [sequence+online_softmax, "
+      "headwise+online_softmax]\n"
+      "  seq_len: [64]\n  mask: [\"documents:30+34\", \"window:8\"]\n  ranks: [1, 2]\n");
+  EXPECT_EQ(plan.cells.size(), 8u);
+  for (const Cell& cell : plan.cells) EXPECT_GT(cell.memory_bytes_per_rank, 0);
+}
+
 TEST(PlanTest, StandardHoldsItsScores) {
   const Plan plan = PlanOf("  variant: [headwise+online_softmax, headwise+standard]\n  seq_len: [4096]\n");
   const std::vector<Case>& cases = plan.cells.front().cases;
