@@ -20,9 +20,10 @@ case $call in *query*) echo //a:full_test ;; *info*) echo /nowhere ;; esac
 """
 _STAND_INS = (
     "bin/bazel", "tools/setup", "tools/check_mpich", "tools/fuzz", "tools/lint/run", "tools/lint/tidy", "tools/mutations/run",
+    "tools/check_tsan", "tools/coverage",
 )  # fmt: skip
 _QUICK = ["lint", "tests", "clang-build"]
-_FULL = ["lint", "tests", "fuzz", "full-tests", "mutations", "tidy", "mpich", "clang", "asan"]
+_FULL = ["lint", "tests", "fuzz", "full-tests", "mutations", "tidy", "mpich", "clang", "asan", "tsan", "coverage"]
 
 
 class CheckTest(unittest.TestCase):
@@ -96,6 +97,20 @@ class CheckTest(unittest.TestCase):
         self.assertEqual(self.check("--full", failing="symlink_prefix")[1][-3], "failed: clang")
         self.assertEqual(self.check("--full", failing="--config=asan")[1][-3], "failed: asan")
         self.assertEqual(self.check(failing="symlink_prefix")[1][-3], "failed: clang-build")
+
+    def test_full_keeps_what_each_step_said(self) -> None:
+        log = self.top / "bazel-testlogs/src/experiment/testing/crash_test_full/test.log"
+        log.parent.mkdir(parents=True)
+        log.write_text("500 aimed faults over 58 calls x 4 kinds\nnoise\n0 problems\n", encoding="utf-8")
+        self.check("--full", failing="lint/run")
+        kept = {path.stem: path.read_text(encoding="utf-8") for path in (self.top / "results/reliability/last").iterdir()}
+        self.assertEqual(sorted(kept), sorted(_FULL))
+        self.assertRegex(kept["lint"], r"^revision \S+\nbegun [-0-9]+T[:0-9]+Z\n== lint: .*\n== FAILED: lint, after \d+ s\n$")
+        self.assertRegex(kept["asan"], r"\n== asan passed in \d+ s\n$")
+        self.assertIn("crash_test_full: 500 aimed faults over 58 calls x 4 kinds\ncrash_test_full: 0 problems\n", kept["full-tests"])
+        shutil.rmtree(self.top / "results")
+        self.check()
+        self.assertFalse((self.top / "results").exists())
 
     def test_incomplete_set_up_runs_nothing(self) -> None:
         status, _, calls = self.check(failing="tools/setup")

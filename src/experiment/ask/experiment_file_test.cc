@@ -131,6 +131,8 @@ struct BadFile {
 const BadFile kBadFiles[] = {
     {WithLine("---\nname: y\n"), "x.yaml:6:1: a second document begins here, which nobody reads; ..."},
     {WithLine("...\nname: y\n"), "x.yaml:6:1: a second document begins here, which nobody reads; ..."},
+    {WithLine("---\n---\nname: y\n"), "x.yaml:6:1: a second document begins here, which nobody reads; ..."},
+    {"  name: x\n,\n", "x.yaml:2:1: a second document begins here, which nobody reads; ..."},
     {WithLine("measure: {seed: 9223372036854775808}\n"),
      "x.yaml:5:17: measure.seed: 9223372036854775808 is out of range, ..."},
     {WithGrid("  variant: [{name: \"1.0\", strategy: headwise, algorithm: standard}]\n"),

@@ -1,9 +1,13 @@
 #include "src/experiment/ask/yaml_reader.h"
 
+#include <yaml-cpp/anchor.h>
+#include <yaml-cpp/eventhandler.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <set>
+#include <sstream>
 #include <utility>
 
 #include "src/base/error.h"
@@ -24,6 +28,43 @@ std::string Quote(const std::string& text) {
   return "'" + shown + (text.size() > 40 ? "...'" : "'");
 }
 
+// Refuses what stands behind the first document, at its first value. YAML::LoadAll would do, but it never
+// ends on some texts that are not YAML: "  a: 1\n,\n" is to yaml-cpp 0.7 a document, and then one more
+// without a character of its own, for ever.
+class OneDocument : public YAML::EventHandler {
+ public:
+  explicit OneDocument(const std::string& file_name) : file_name_(file_name) {}
+
+  void OnDocumentStart(const YAML::Mark&) override { ++documents_; }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark& mark, YAML::anchor_t) override { OnValue(mark); }
+  void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override { OnValue(mark); }
+  void OnScalar(const YAML::Mark& mark, const std::string&, YAML::anchor_t, const std::string&) override {
+    OnValue(mark);
+  }
+  void OnSequenceStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t,
+                       YAML::EmitterStyle::value) override {
+    OnValue(mark);
+  }
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t,
+                  YAML::EmitterStyle::value) override {
+    OnValue(mark);
+  }
+  void OnMapEnd() override {}
+
+ private:
+  void OnValue(const YAML::Mark& mark) const {
+    if (documents_ < 2) return;
+    FailUsage(Position(file_name_, mark),
+              ": a second document begins here, which nobody reads; a file holds one, without a line '---' "
+              "or '...' behind it");
+  }
+
+  const std::string& file_name_;
+  int documents_ = 0;
+};
+
 }  // namespace
 
 YamlReader::YamlReader(const YAML::Node& node, YAML::Mark mark, std::string key, std::string file_name)
@@ -31,14 +72,12 @@ YamlReader::YamlReader(const YAML::Node& node, YAML::Mark mark, std::string key,
 
 YamlReader YamlReader::Parse(const std::string& text, const std::string& file_name) {
   try {
-    const std::vector<YAML::Node> documents = YAML::LoadAll(text);
-    if (documents.size() > 1) {
-      FailUsage(
-          Position(file_name, documents[1].Mark()),
-          ": a second document begins here, which nobody reads; a file holds one, without a line '---' or "
-          "'...' behind it");
+    std::istringstream input(text);
+    YAML::Parser parser(input);
+    OneDocument one_document(file_name);
+    while (parser.HandleNextDocument(one_document)) {
     }
-    const YAML::Node node = documents.empty() ? YAML::Node() : documents.front();
+    const YAML::Node node = YAML::Load(text);
     return YamlReader(node, node.IsNull() ? YAML::Mark::null_mark() : node.Mark(), "", file_name);
   } catch (const YAML::Exception& error) {
     FailUsage(Position(file_name, error.mark), ": not valid YAML: ", error.msg);
