@@ -14,7 +14,8 @@ from analysis.judge.decisions import PairResult, decide_pooled
 from analysis.judge.register_entry import Outcome, RegisterWord
 from analysis.judge.regimes import CellResult, RegimeResult, factor_label
 from analysis.judge.verdicts import ClaimResult, RunVerdict
-from analysis.judge.words import AGAINST, DECIDED, IN_FAVOUR, ClaimWord, Word, combine_regimes
+from analysis.judge.words import AGAINST, DECIDED, IN_FAVOUR, ClaimWord, Word, combine_pairs, combine_regimes
+from analysis.read.read_run import CELL_FACTORS
 
 Worst = Callable[[Sequence[float]], float]
 # What a reader is told first of where a claim holds.
@@ -103,23 +104,37 @@ def gather(
 ) -> None:
     """Adds what a run says of these regimes of its claims."""
     figures: list[Figure] = []
+    parts: list[Part] = []
     steps = sum(len(result.claim.pairs) for result, _ in chosen)
     schedule = Schedule(verdict.looks, steps, REGIMES_ERROR)
     for result, regimes in chosen:
         for regime in regimes:
-            evidence.parts += _parts(regime, evidence.exact, worst, link)
+            parts += _parts(regime, evidence.exact, worst, link)
             evidence.cells += Counter(cell.word for cell in regime.cells)
         for pair in range(len(result.claim.pairs)):
             members = [cell.pairs[pair] for regime in regimes for cell in regime.cells if pair in cell.pairs]
             voting = [member for member in members if member.word is not Word.NO_VOTE]
             figure = pooled_figure(voting, result.claim, schedule, verdict.margin)
             figures += [figure] if figure else []
+    evidence.parts += _merged(parts)
     if figures:
         evidence.figures.append(_worst_figure(figures, worst))
     evidence.launches.append(verdict.launches)
     failed = verdict.controls.failed
     if failed and not evidence.exact:
         evidence.broken = f"the A/A control fails: {len(failed)} of {verdict.controls.count} pairs of equal code differ"
+
+
+def _merged(parts: Sequence[Part]) -> list[Part]:
+    """One part for each place: where several claims speak of one, all of them have to hold there."""
+    places: dict[tuple[tuple[str, str], ...], list[Part]] = {}
+    for part in parts:
+        key = tuple(sorted((name, value) for name, value in part.factors.items() if name in (*CELL_FACTORS, "variant", "link")))
+        places.setdefault(key, []).append(part)
+    return [
+        Part(same[0].factors, combine_pairs([part.word for part in same]), tuple(ratio for part in same for ratio in part.ratios))
+        for same in places.values()
+    ]
 
 
 def _worst_figure(figures: Sequence[Figure], worst: Worst) -> Figure:
