@@ -80,8 +80,15 @@ def _experiment(raw: Mapping[str, Any], top: Path, needed: bool) -> tuple[str, t
     _require(isinstance(runs, list) and bool(runs), "'runs' must be a list of names such as network/10gbit")
     for run in runs:
         of = str(run).partition("/")[0]
-        _require(of in there, f"run '{run}' is of the experiment '{of}', which has no file in experiments/; there are: {', '.join(there)}")
+        names = ", ".join(there)
+        _require(of in there, f"run '{run}' is of the experiment '{of}', which has no file in experiments/; there are: {names}")
     return name, tuple(str(run) for run in runs)
+
+
+def _require_claim(file: Path, claim: str) -> None:
+    expect = read_yaml(file).get("expect", [])
+    names = [str(each.get("claim")) for each in expect]
+    _require(claim in names, f"experiments/{file.name} has no claim '{claim}'; there are: {', '.join(names) or 'none'}")
 
 
 def _entry(raw: Any, rows: Mapping[str, PublishedRow], top: Path) -> Entry:
@@ -103,9 +110,7 @@ def _entry(raw: Any, rows: Mapping[str, PublishedRow], top: Path) -> Entry:
         rule={key: value for key, value in rule.items() if key != "kind"},
     )
     if entry.kind == "experiment_claim":
-        expected = [str(claim.get("claim")) for claim in read_yaml(top / "experiments" / f"{experiment}.yaml").get("expect", [])]
-        claim = str(entry.rule["claim"])
-        _require(claim in expected, f"experiments/{experiment}.yaml has no claim '{claim}'; there are: {', '.join(expected) or 'none'}")
+        _require_claim(top / "experiments" / f"{experiment}.yaml", str(entry.rule["claim"]))
     kind.check(entry)
     return entry
 

@@ -115,7 +115,8 @@ def _growth(factors: Mapping[str, str], short: PairResult, long: PairResult) -> 
     if short.values is None or long.values is None:
         raise UnusableInput("a case of it was not measured")
     before, after = (dict(zip(one.units, one.values())) for one in (short.values, long.values))
-    return Series(factors, {unit: after[unit] - before[unit] for unit in sorted(set(before) & set(after))}, long.values.rounds(len(after)))
+    logs = {unit: after[unit] - before[unit] for unit in sorted(set(before) & set(after))}
+    return Series(factors, logs, long.values.rounds(len(after)))
 
 
 # --- memory_bound ----------------------------------------------------------------------------------------------------

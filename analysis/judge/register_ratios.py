@@ -123,7 +123,8 @@ def check_claims(entry: Entry) -> None:
         claim = parse_claim(expect, number)
         counted = claim.metric in COUNT_METRICS
         if counted is not (entry.kind in ("bytes_ratio", "memory")):
-            raise UnusableInput(f"{entry.kind} cannot have the metric '{claim.metric}', which is {'counted' if counted else 'timed'}")
+            nature = "counted" if counted else "timed"
+            raise UnusableInput(f"{entry.kind} cannot have the metric '{claim.metric}', which is {nature}")
     if entry.kind == "memory" and entry.rule["of"] not in (WORKSPACE, WITH_TENSORS):
         raise UnusableInput(f"'of' must be {WORKSPACE} or {WITH_TENSORS}, not '{entry.rule['of']}'")
 

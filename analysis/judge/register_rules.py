@@ -48,12 +48,15 @@ KINDS: dict[str, Kind] = {
         register_ratios.check_claims, register_ratios.decide_memory, register_ratios.claim_text,
     ),
     "efficiency_growth": Kind(
-        ("ranks", "seq_len"), ("where",), register_limits.check_growth, register_limits.decide_growth, register_limits.limits_text
+        ("ranks", "seq_len"), ("where",),
+        register_limits.check_growth, register_limits.decide_growth, register_limits.limits_text,
     ),
     "spread_below": Kind(
         ("over", "values", "at_most"), _PLACE,
         register_ratios.check_claims, register_ratios.decide_spread, register_ratios.claim_text,
     ),
-    "memory_bound": Kind((), _PLACE, register_limits.check_memory_bound, register_limits.decide_memory_bound, register_limits.limits_text),
+    "memory_bound": Kind(
+        (), _PLACE, register_limits.check_memory_bound, register_limits.decide_memory_bound, register_limits.limits_text
+    ),
     "cannot_be_tested_here": Kind(("reason",), (), _check_nothing, _cannot, lambda entry: "none: it is not tested", False),
 }  # fmt: skip

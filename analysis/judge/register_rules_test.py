@@ -70,6 +70,10 @@ class TimesTest(RuleTest):
         self.assertRegex(found.reason, r"^512 tokens \(1\.1 there, 0\.\d+ to 0\.\d+ elsewhere\)$")
         self.assertIsNone(found.ours)
 
+    def test_places_are_in_their_order(self) -> None:
+        cells = [pair_cell(ratio, seq_len=length) for length, ratio in ((4096, 1.1), (1024, 0.9), (512, 1.1))]
+        self.assertTrue(self.outcome(PAIR, cells).reason.startswith("512 tokens; 4096 tokens ("))
+
     def test_cells_together_decide_what_they_do_not_alone(self) -> None:
         cells = [pair_cell(1.1, seq_len=512), pair_cell(1.02, seq_len=1024)]
         found = self.outcome(PAIR, cells)
@@ -194,7 +198,8 @@ class SpreadTest(RuleTest):
 
     def test_words(self) -> None:
         for times, verdict, widest in (
-            ((1.0, 1.03, 1.06), REPRODUCED, 1.06), ((1.0, 1.2, 1.02), NOT, 1.2), ((1.1, 1.0, 1.0), OPEN, 1 / 1.1),
+            ((1.0, 1.03, 1.06), REPRODUCED, 1.06), ((1.0, 1.2, 1.02), NOT, 1.2), ((1.0, 1.02, 1.2), NOT, 1.2),
+            ((1.1, 1.0, 1.0), OPEN, 1 / 1.1),
         ):  # fmt: skip
             with self.subTest(times):
                 cells = [single(time, kv_block=block) for block, time in zip((64, 128, 256), times)]
@@ -231,6 +236,10 @@ class LimitsTest(RuleTest):
                 self.assert_near(found, long / 1.5)
         self.assertIs(self.outcome(self.GROWTH, self.speedups(1.5, 1.8), launches=1).verdict, ESTIMATE)
 
+    def test_a_look_at_one_launch_decides_nothing(self) -> None:
+        found = self.outcome(self.GROWTH, self.speedups(1.5, 1.8), plan={"looks": [1, 16]})
+        self.assert_near(found, 1.2)
+
     def test_growth_in_some_cells(self) -> None:
         cells = [*self.speedups(1.5, 1.8, causal="true"), *self.speedups(1.5, 1.2, causal="false")]
         found = self.outcome(self.GROWTH, cells)
@@ -266,6 +275,8 @@ class UntestedTest(RuleTest):
         found = self.register.decide(PAIR, runs=["trial/fast", "trial/slow"])
         self.assertEqual((found.outcome.verdict, found.outcome.reason), (RegisterWord.NOT_MEASURED, "./reproduce trial"))
         self.assertEqual((found.outcome.ours, found.run_text), (None, ""))
+        # The directory of its links is there, a run of that name is not.
+        self.assertIs(self.register.decide(PAIR, runs=["trial"]).outcome.verdict, RegisterWord.NOT_MEASURED)
 
 
 if __name__ == "__main__":
