@@ -151,7 +151,7 @@ def _outcome(entry: Entry, source: RunSource) -> Outcome:
     except UnusableInput as problem:
         raise UnusableInput(f"{REGISTER}: claim '{entry.name}': {_plain(problem, entry.name)}") from None
     if entry.published.unit == RATIO_UNIT and (entry.published.value or 1) < 1 and _is_direction(entry):
-        return replace(outcome, reason=f"{outcome.reason}; the published figures do not show it either")
+        return replace(outcome, reason=f"{outcome.reason}; the published figures do not show it")
     return outcome
 
 

@@ -153,7 +153,7 @@ class ExperimentClaimTest(RuleTest):
     def test_the_published_figures_may_not_show_it_either(self) -> None:
         published = {"order": [THIRD, "table1 | fast time | here"]}  # 2 over 2.5
         found = self.outcome(self.RULE, self.cells(0.9), {"published": published}, expect=[self.CLAIM])
-        self.assertIn("the published figures do not show it either", found.reason)
+        self.assertIn("the published figures do not show it", found.reason)
         found = self.outcome(self.RULE, self.cells(0.9), {"published": QUOTIENT}, expect=[self.CLAIM])
         self.assertNotIn("published", found.reason)
 
