@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Callable
 
 from analysis import results_page
-from analysis.page import kernels, models, network, ordering
+from analysis.page import kernels, models, network, ordering, register
 from analysis.page.pages import PAGES
 from analysis.page.records import Results
 from analysis.read.csv_table import CHECK_COLUMN, check_of, csv_line
@@ -22,7 +22,7 @@ from analysis.read.csv_table import CHECK_COLUMN, check_of, csv_line
 TOP = Path(__file__).parent.parent
 
 SEQUENCE = "sequence+online_softmax"
-CHAPTERS = (ordering, kernels, network, models)
+CHAPTERS = (ordering, kernels, network, models, register)
 Change = Callable[[dict[str, str]], None]
 
 
@@ -42,6 +42,10 @@ def nothing_hidden(row: dict[str, str]) -> None:
     row["comm_exposed_s"] = row["comm_total_s"]
 
 
+def more_bytes(row: dict[str, str]) -> None:
+    row["comm_bytes_per_rank"] = str(100 * int(row["comm_bytes_per_rank"] or 0))
+
+
 def less_accurate(row: dict[str, str]) -> None:
     row["rel_l2_err"] = "0.5"
 
@@ -53,6 +57,9 @@ class ResultsPageTest(unittest.TestCase):
         self.top = Path(temporary.name)
         for path in TOP.glob("results/*/reference/**/*"):
             if path.name in ("samples.csv", "samples.csv.xz", "cases.csv", "manifest.json"):
+                self.copy(path.relative_to(TOP))
+        for pattern in ("analysis/claims.yaml", "experiments/*.yaml", "results/original/*"):
+            for path in TOP.glob(pattern):
                 self.copy(path.relative_to(TOP))
         for page, template in PAGES.items():
             self.copy(Path(page))
@@ -110,6 +117,8 @@ class ResultsPageTest(unittest.TestCase):
             (models, "qwen3_block/reference/samples.csv", {"variant": SEQUENCE}, slower, "models.block_ratios"),
             (models, "qwen3_model/reference/cases.csv", {"variant": SEQUENCE}, slower_median, "models.prefill_table"),
             (models, "decode/reference/cases.csv", {"variant": SEQUENCE}, slower_median, "models.decode_table"),
+            (register, "kernels_threads/reference/samples.csv", {"order_in_round": "0"}, slower, "register.table"),
+            (register, "network/reference/unshaped/cases.csv", {"variant": SEQUENCE}, more_bytes, "register.counts"),
         ]  # fmt: skip
         for chapter, file, wanted, change, name in changes:
             with self.subTest(name):

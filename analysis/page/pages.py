@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from analysis.page import kernels, machine, models, network, ordering
+from analysis.page import kernels, machine, models, network, ordering, register
 from analysis.page.records import Results
 from analysis.page.template import BadTemplate, placeholders, render
 
@@ -17,7 +17,7 @@ def page_values(results: Path) -> dict[str, str]:
     """Every figure that a template may name; raises UnusableInput where a run cannot be read."""
     read = Results(results)
     found: dict[str, str] = {}
-    for chapter in (machine, ordering, kernels, network, models):
+    for chapter in (machine, ordering, kernels, network, models, register):
         found |= chapter.values(read)
     return found
 
