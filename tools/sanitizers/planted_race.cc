@@ -1,5 +1,6 @@
-// A loop of one team, with a data race in it if an argument is given and without one if not: what tools/check_tsan asks first.
-// Without the OpenMP runtime's help (Archer) ThreadSanitizer sees no barrier and calls the second case a race too.
+// A loop of one team, with a data race in it if an argument is given and without one if not: what
+// tools/check_tsan asks first. Without the OpenMP runtime's help (Archer) ThreadSanitizer sees no barrier and
+// calls the second case a race too.
 int main(int count, char**) {
   const bool is_planted = count > 1;
   double sum = 0;

@@ -5,6 +5,9 @@
 #include <functional>
 #include <map>
 #include <set>
+#include <type_traits>
+#include <unordered_map>
+#include <unordered_set>
 
 #include "src/base/aligned_buffer.h"
 #include "src/base/error.h"
@@ -172,7 +175,7 @@ class ExcludeIndex {
 
  private:
   struct Entry {
-    std::map<std::string, std::set<std::string>> values;  // by axis
+    std::map<std::string, std::unordered_set<std::string>> values;  // by axis
   };
 
   // Of the axis' values that the entry names.
@@ -189,7 +192,8 @@ class ExcludeIndex {
   }
 
   std::vector<Entry> entries_;
-  std::map<std::string, std::map<std::string, std::vector<size_t>>> by_value_;  // axis, value: entries
+  // By axis and value.
+  std::map<std::string, std::unordered_map<std::string, std::vector<size_t>>> by_value_;
 };
 
 void AddCases(Cell& cell, const Point& point, const ExperimentSpec& spec, const ExcludeIndex& excludes) {
@@ -209,7 +213,7 @@ void AddCases(Cell& cell, const Point& point, const ExperimentSpec& spec, const 
 
 // A cell alone is no bundle.
 void DropSingleBundles(Plan& plan) {
-  std::map<std::string, int> sizes;
+  std::unordered_map<std::string, int> sizes;
   for (const Cell& cell : plan.cells) ++sizes[cell.bundle];
   for (Cell& cell : plan.cells) {
     if (sizes[cell.bundle] == 1) cell.bundle.clear();
@@ -276,6 +280,9 @@ size_t Plan::case_count() const {
   return count;
 }
 
+// Else a growing list of cells would copy them all.
+static_assert(std::is_nothrow_move_constructible_v<Cell>);
+
 Plan MakePlan(const ExperimentSpec& spec, const PlanOptions& options) {
   double points = 1;
   for (const Axis& axis : Axes()) points *= static_cast<double>(spec.axes.at(axis.name).size());
@@ -285,7 +292,7 @@ Plan MakePlan(const ExperimentSpec& spec, const PlanOptions& options) {
   Plan plan;
   const ExcludeIndex excludes(spec);
   const AxisSet compared = ComparedAxes(spec);
-  std::set<std::string> ids;
+  std::unordered_set<std::string> ids;
   ForEachPoint(spec, [&](const Point& point) {
     if (excludes.Excludes(point, nullptr)) return;
     Cell cell = MakeCell(point, spec, options, compared);
