@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
+import json
 import re
 import shutil
 import tempfile
@@ -14,7 +15,7 @@ from types import ModuleType
 from typing import Callable
 
 from analysis import results_page
-from analysis.page import kernels, models, network, ordering, register
+from analysis.page import kernels, models, network, ordering, register, reliability
 from analysis.page.pages import PAGES
 from analysis.page.records import Results
 from analysis.read.csv_table import CHECK_COLUMN, check_of, csv_line
@@ -61,6 +62,7 @@ class ResultsPageTest(unittest.TestCase):
         for pattern in ("analysis/claims.yaml", "experiments/*.yaml", "results/original/*"):
             for path in TOP.glob(pattern):
                 self.copy(path.relative_to(TOP))
+        self.copy(reliability.FINDINGS)
         for page, template in PAGES.items():
             self.copy(Path(page))
             self.copy(Path(template))
@@ -142,6 +144,16 @@ class ResultsPageTest(unittest.TestCase):
         self.assertEqual(self.run_command("--check"), (0, ""))
         readme = (self.top / "README.md").read_text(encoding="utf-8")
         self.assertRegex(readme, r"`headwise\+online_softmax` is faster in (4\d|50) of 50 cells")
+
+    def test_the_page_on_reliability_follows_its_record(self) -> None:
+        record = self.top / "results" / reliability.RECORD
+        record.parent.mkdir(parents=True, exist_ok=True)
+        step = {"name": "lint", "title": "words", "revision": "f" * 40, "changed": False, "begun": "2026-01-02T03:04:05Z",
+                "passed": True, "seconds": 7, "tests_passed": 0, "tests_failed": 0}  # fmt: skip
+        record.write_text(json.dumps({"schema_version": 1, "steps": [step]}), encoding="utf-8")
+        status, errors = self.run_command("--check")
+        self.assertEqual(status, 1)
+        self.assertIn("docs/reliability.md is stale", errors)
 
     def test_an_edited_page_is_stale(self) -> None:
         page = self.top / "README.md"

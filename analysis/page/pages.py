@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from analysis.page import kernels, machine, models, network, ordering, register
+from analysis.page import kernels, machine, models, network, ordering, register, reliability
 from analysis.page.records import Results
 from analysis.page.template import BadTemplate, placeholders, render
 
 # Page: template, both from the repository's top.
-PAGES = {"README.md": "docs/templates/README.md.in", "docs/results.md": "docs/templates/results.md.in"}
+PAGES = {
+    "README.md": "docs/templates/README.md.in",
+    "docs/results.md": "docs/templates/results.md.in",
+    "docs/reliability.md": "docs/templates/reliability.md.in",
+}
 COMMAND = "analysis/results_page.py"
 
 
@@ -17,7 +21,7 @@ def page_values(results: Path) -> dict[str, str]:
     """Every figure that a template may name; raises UnusableInput where a run cannot be read."""
     read = Results(results)
     found: dict[str, str] = {}
-    for chapter in (machine, ordering, kernels, network, models, register):
+    for chapter in (machine, ordering, kernels, network, models, register, reliability):
         found |= chapter.values(read)
     return found
 

@@ -55,13 +55,13 @@ def placeholders(template: str) -> set[str]:
 
 
 def render(template: str, values: Mapping[str, str], note: str) -> str:
-    """The page. `note` says where it comes from, in a comment at its top."""
+    """The page. `note` says where it comes from, in a comment at its top. A block that comes to nothing is left out."""
     _, body = _split_head(template)
     missing = sorted(placeholders(template) - set(values))
     if missing:
         raise BadTemplate(f"no value for {', '.join(missing)}")
     blocks = [_fill(block, values) for block in body.strip().split("\n\n")]
-    return f"<!-- {note} -->\n" + "\n\n".join(blocks) + "\n"
+    return f"<!-- {note} -->\n" + "\n\n".join(filter(None, blocks)) + "\n"
 
 
 def _fill(block: str, values: Mapping[str, str]) -> str:

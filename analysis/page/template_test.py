@@ -14,6 +14,10 @@ class RenderTest(unittest.TestCase):
         page = render(HEAD + "# Title\n\nIt takes {{a.time}}.\n\n{{a.table}}\n", {"a.time": "5 ms", "a.table": "| x |"}, "made")
         self.assertEqual(page, "<!-- made -->\n# Title\n\nIt takes 5 ms.\n\n| x |\n")
 
+    def test_a_block_that_comes_to_nothing_is_left_out(self) -> None:
+        page = render(HEAD + "one\n\n{{a.table}}\n\ntwo\n", {"a.table": ""}, "made")
+        self.assertEqual(page, "<!-- made -->\none\n\ntwo\n")
+
     def test_running_text_is_broken_anew_and_lists_stay_lists(self) -> None:
         long = "word " * 40
         page = render(HEAD + "- one {{a}}\n- two\n  goes on\n\nfour {{a}} five\n\nsix\nseven\n", {"a": long.strip()}, "made")

@@ -1,0 +1,65 @@
+#!/usr/bin/python3
+"""Makes the record behind docs/reliability.md of what ./check --full kept.
+
+    analysis/reliability.py [--from DIR] [--output FILE]
+
+DIR (default results/reliability/last) has a text per step; the texts of several revisions are not mixed. Afterwards
+analysis/results_page.py writes the page. Exit status: 0 written, 2 bad usage or unusable input, nothing written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+from pathlib import Path
+from typing import Sequence
+
+# Run as a script, Python finds only this directory; the modules are named from the directory above.
+sys.path.insert(0, str(Path(__file__).absolute().parent.parent))
+
+from analysis.read.check_record import SCHEMA_VERSION, StepRecord, parse_step
+from analysis.read.csv_table import UnusableInput
+
+_TOP = Path(__file__).absolute().parent.parent
+
+
+def record_of(directory: Path) -> list[StepRecord]:
+    """All steps of a directory, in the order in which they began."""
+    paths = sorted(directory.glob("*.txt"))
+    if not paths:
+        raise UnusableInput(f"{directory}: holds no step; ./check --full keeps them there")
+    steps = sorted((parse_step(path) for path in paths), key=lambda step: (step.begun, step.name))
+    revisions = {step.revision for step in steps}
+    if len(revisions) > 1:
+        named = ", ".join(f"{step.name} {step.revision[:9]}" for step in steps)
+        raise UnusableInput(f"{directory}: steps of {len(revisions)} revisions: {named}; run them all on one")
+    changed = [step.name for step in steps if step.changed]
+    if changed:
+        raise UnusableInput(f"{directory}: {', '.join(changed)}: run on a tree with changes that no revision has")
+    return steps
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs the command line; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="reliability.py", description="Makes the record behind docs/reliability.md.")
+    parser.add_argument("--from", dest="directory", type=Path, default=_TOP / "results/reliability/last", metavar="DIR")
+    parser.add_argument("--output", type=Path, default=_TOP / "results/reliability/reference/record.json", metavar="FILE")
+    options = parser.parse_args(arguments)
+    try:
+        steps = [dataclasses.asdict(step) for step in record_of(options.directory)]
+        text = json.dumps({"schema_version": SCHEMA_VERSION, "steps": steps}, indent=1) + "\n"
+        options.output.parent.mkdir(parents=True, exist_ok=True)
+        options.output.write_text(text, encoding="utf-8")
+    except UnusableInput as problem:
+        print(f"reliability: {problem}", file=sys.stderr)
+        return 2
+    except OSError as problem:
+        print(f"reliability: {problem.filename}: {problem.strerror}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
