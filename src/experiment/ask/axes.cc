@@ -79,7 +79,7 @@ void AddProblemAxes(std::vector<Axis>& axes) {
   axes.push_back({.name = "phase",
                   .choices = {"prefill", "decode"},
                   .default_value = "prefill",
-                  .help = "decode: one new token, --seq-len keys",
+                  .help = "decode: one new token, --seq-len keys, made but its own",
                   .set =
                       [](const std::string& value, const AxisContext&, Cell& cell) {
                         SetByName(value, {Phase::kPrefill, Phase::kDecode}, cell.phase);

@@ -118,7 +118,7 @@ void EstimateCosts(Cell& cell, const MeasureOptions& measure) {
   }
   const double set_up = cell.minimum_bytes / sizeof(float) * 20e-9 * cell.cases.size() + 0.05;
   const double reference = decoder.weights() > 0
-                               ? 2 * decoder.weights() * p.batch * cell.seq_len /
+                               ? 2 * decoder.weights() * p.batch * p.query_tokens /
                                      (kReferenceCoreGflops * 1e9 * cell.ranks * cell.threads)
                                : 0;
   cell.seconds_estimate = std::min(seconds, measure.max_seconds_per_cell) + set_up + reference;

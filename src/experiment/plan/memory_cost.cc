@@ -73,29 +73,21 @@ class DecoderMemory {
     const double layers = cell_.scope == Scope::kModel ? static_cast<double>(config_.layers) : 1;
     double bytes =
         layers * CacheBytes(variant.strategy) + Times(cell_.seq_len, config_.head_dim) * sizeof(float);
-    bytes += StepBytes(variant, tokens, cell_.phase);
+    bytes += StepBytes(variant, tokens);
     if (cell_.scope == Scope::kModel) {
       // Embedded ids of every token, hidden states of the rank's; logits, and once more where they are
       // checked.
       bytes += 2 * Times(batch * tokens, config_.hidden_size) * sizeof(float);
       bytes += 2 * Times(batch, config_.vocabulary_size) * sizeof(float);
-      if (cell_.phase == Phase::kDecode) bytes += PrefillBytes(variant);  // its step stays
       return bytes;
     }
-    return bytes + 2 * Times(Rows(variant, tokens, cell_.phase), config_.hidden_size) * sizeof(float);
-  }
-
-  // The prefill that a decode begins with: its step, and for a layer its hidden states.
-  double PrefillBytes(const Variant& variant) const {
-    if (cell_.phase != Phase::kDecode || cell_.seq_len < 2) return 0;
-    return StepBytes(variant, cell_.seq_len - 1, Phase::kPrefill) +
-           2 * Times(Rows(variant, cell_.seq_len - 1, Phase::kPrefill), config_.hidden_size) * sizeof(float);
+    return bytes + 2 * Times(Rows(variant, tokens), config_.hidden_size) * sizeof(float);
   }
 
   // The reference in float64: the rank's tokens, everyone's keys and values, and the rows that are asked for.
   double ReferenceBytes(int reference_rows) const {
     const int64_t batch = cell_.problem.batch;
-    const int64_t own = batch * ((cell_.seq_len + cell_.ranks - 1) / cell_.ranks);
+    const int64_t own = batch * ((cell_.problem.query_tokens + cell_.ranks - 1) / cell_.ranks);
     // Of a block or layer those that are compared, some borders among them; of a model all, in all layers but
     // one.
     constexpr int64_t kBorders = 48;
@@ -114,8 +106,8 @@ class DecoderMemory {
   }
 
  private:
-  int64_t Rows(const Variant& variant, int64_t tokens, Phase phase) const {
-    const bool dealt = variant.strategy == ParallelStrategy::kSequence && phase == Phase::kPrefill;
+  int64_t Rows(const Variant& variant, int64_t tokens) const {
+    const bool dealt = variant.strategy == ParallelStrategy::kSequence && cell_.phase == Phase::kPrefill;
     return cell_.problem.batch * (dealt ? (tokens + cell_.ranks - 1) / cell_.ranks : tokens);
   }
 
@@ -127,9 +119,10 @@ class DecoderMemory {
            sizeof(float);
   }
 
-  double StepBytes(const Variant& asked, int64_t tokens, Phase phase) const {
-    const int64_t rows = Rows(asked, tokens, phase);
-    const bool tensor_parallel = asked.strategy == ParallelStrategy::kHeadwise || phase == Phase::kDecode;
+  double StepBytes(const Variant& asked, int64_t tokens) const {
+    const int64_t rows = Rows(asked, tokens);
+    const bool tensor_parallel =
+        asked.strategy == ParallelStrategy::kHeadwise || cell_.phase == Phase::kDecode;
     const WeightShare share =
         tensor_parallel ? WeightShare::TensorParallel(config_, cell_.ranks, 0) : WeightShare::Whole(config_);
     const int64_t heads = share.heads.query.size(), kv_heads = share.heads.kv.size();
@@ -141,24 +134,14 @@ class DecoderMemory {
     double bytes = Times(rows, width) * sizeof(float);
     // What the others' parts of a sum arrive in.
     if (cell_.ranks > 1 && tensor_parallel) bytes += Times(rows, config_.hidden_size) * sizeof(float);
-    return bytes + AttentionBytes(asked, tokens, phase);
+    return bytes + AttentionBytes(asked);
   }
 
-  double AttentionBytes(const Variant& asked, int64_t tokens, Phase phase) const {
+  double AttentionBytes(const Variant& asked) const {
     Cell step = cell_;
-    step.phase = step.problem.phase = phase;
-    step.problem.query_tokens = tokens;
-    step.problem.kv_tokens = phase == Phase::kPrefill ? tokens : cell_.seq_len;
     step.problem.data_type = DataType::kFloat32;
     step.contract = Contract::kNative;
-    Variant variant = asked;
-    // As LayerWorkload::FillCache does: the mask decides on outputs, which a filled cache has none of, and
-    // packed sequences need not end before the last token.
-    if (phase != cell_.phase) step.problem.mask = Mask::Causal();
-    if (phase != cell_.phase && variant.strategy == ParallelStrategy::kSequence) {
-      variant.exchange = Exchange::kAllgather;  // see LayerWorkload::FillCache
-    }
-    const AttentionPlan plan = PlanOfCase(step, VariantInsideDecoder(variant, phase));
+    const AttentionPlan plan = PlanOfCase(step, VariantInsideDecoder(asked, cell_.phase));
     return static_cast<double>(ExchangeBufferBytes(plan)) + ScoreBytes(plan);
   }
 
@@ -179,7 +162,7 @@ double AttentionReferenceBytes(const AttentionProblem& problem, int reference_ro
 
 void EstimateMemory(Cell& cell, const ExperimentSpec& spec) {
   const bool is_decoder = cell.scope != Scope::kAttention;
-  double cases = 0, largest_inputs = 0, prefill = 0, reference = 0;
+  double cases = 0, largest_inputs = 0, reference = 0;
   std::set<ParallelStrategy> loaded;
   for (Case& made : cell.cases) {
     double own = 0;
@@ -192,7 +175,6 @@ void EstimateMemory(Cell& cell, const ExperimentSpec& spec) {
           !loaded.insert(cell.ranks == 1 ? ParallelStrategy::kHeadwise : made.variant.strategy).second;
       own = memory.WorkBytes(made.variant) + (is_shared ? 0 : weights);
       largest_inputs = std::max(largest_inputs, weights);
-      if (cell.scope != Scope::kModel) prefill = std::max(prefill, memory.PrefillBytes(made.variant));
       reference = memory.ReferenceBytes(spec.reference_rows);
     } else {
       own = AttentionCaseBytes(cell, made.variant);
@@ -205,7 +187,7 @@ void EstimateMemory(Cell& cell, const ExperimentSpec& spec) {
   double beside = std::min(largest_inputs, static_cast<double>(kMaximumReadBytes));
   if (cell.cache == CacheState::kCold) beside += 2.0 * static_cast<double>(LastLevelCacheBytes());
   const double process = kProcessBytes + (cell.ranks > 1 ? kSharedMemoryBytes : 0);
-  cell.memory_bytes_per_rank = ToBytes(process + cases + std::max(prefill, beside + reference));
+  cell.memory_bytes_per_rank = ToBytes(process + cases + beside + reference);
 }
 
 }  // namespace attention

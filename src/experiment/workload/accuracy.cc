@@ -198,6 +198,7 @@ void AccuracyReference::ComputeDecoder(const Communicator& communicator, const C
   setup.tokens = cell.seq_len;
   setup.mask = cell.problem.mask;
   setup.threads = cell.threads;
+  setup.cached = CachedTokensOf(cell, setup.config);
   const DecoderReference reference(communicator, setup);
   if (cell.scope == Scope::kModel) {
     std::vector<int64_t> ids;
@@ -224,9 +225,8 @@ void AccuracyReference::ComputeDecoder(const Communicator& communicator, const C
     for (int64_t sampled : rows) wanted.insert(first + sampled);
   }
   const std::vector<int64_t> positions(wanted.begin(), wanted.end());
-  const std::vector<double> result = cell.scope == Scope::kBlock
-                                         ? reference.Block("model.layers.0.", hidden, positions)
-                                         : reference.Layer("model.layers.0.", hidden, positions);
+  const std::vector<double> result = cell.scope == Scope::kBlock ? reference.Block(0, hidden, positions)
+                                                                 : reference.Layer(0, hidden, positions);
   std::vector<int64_t> own_positions;
   std::ranges::copy_if(positions, std::back_inserter(own_positions),
                        [&](int64_t position) { return position >= own.begin && position < own.end; });

@@ -52,7 +52,10 @@ class LayerWorkload : public Workload {
       input_ = HiddenRows(step_.tokens());
       output_.resize(input_.size());
     });
-    if (cell.phase == Phase::kDecode) FillCache(communicator, made, backend);
+    if (const std::optional<SyntheticCache> cached = CachedTokensOf(cell, config_)) {
+      AgreeOnErrors(communicator,
+                    [&] { cached->Fill(0, share_.heads.kv, step_.cached_tokens(), cell.threads, *cache_); });
+    }
     comm_bytes_ = BytesSent(communicator, [&] { Run(); });
   }
 
@@ -98,23 +101,6 @@ class LayerWorkload : public Workload {
     return rows;
   }
 
-  // Keys and values of all tokens but the last, dealt as decoding wants them. Whatever the mask: it decides
-  // on outputs, which are dropped, and packed sequences may not end before the last token.
-  void FillCache(Communicator& communicator, const Case& made, BackendFactory backend) {
-    if (cell_.seq_len == 1) return;
-    Variant variant = made.variant;
-    if (variant.strategy == ParallelStrategy::kSequence) variant.exchange = Exchange::kAllgather;
-    DecoderStep prefill(
-        communicator, config_, variant, Execution(cell_, backend), rotary_,
-        {cell_.problem.batch, cell_.seq_len - 1, cell_.seq_len - 1, Phase::kPrefill, Mask::Causal()});
-    std::vector<float> rows = HiddenRows(prefill.tokens()), out(rows.size());
-    // A block sees its input as it is, a layer normalises it first.
-    const LayerWeights weights = storage_->view();
-    if (cell_.scope == Scope::kLayer)
-      prefill.Norm(rows.data(), weights.input_norm, prefill.rows(), rows.data());
-    prefill.Attention(weights.attention, rows.data(), *cache_, Store::kOverwrite, out.data());
-  }
-
   const Cell& cell_;
   Qwen3Config config_;
   WeightShare share_;
@@ -135,16 +121,15 @@ class ModelWorkload : public Workload {
         model_(communicator, weights.Model(communicator, made.variant.strategy),
                {made.variant, Execution(cell, backend), cell.problem.batch, cell.seq_len}),
         output_shard_{0, 1, {{0, cell.seq_len - 1, 1}}} {
-    const int64_t prompt = cell.phase == Phase::kDecode ? cell.seq_len - 1 : cell.seq_len;
+    const bool decodes = cell.phase == Phase::kDecode;
     for (int64_t b = 0; b < cell.problem.batch; ++b) {
-      for (int64_t t = 0; t < cell.seq_len; ++t) {
-        const int64_t id = SeededTokenId(cell.seed, b * cell.seq_len + t, model_.config().vocabulary_size);
-        (t < prompt ? prompt_ : decoded_).push_back(id);
+      for (int64_t t = decodes ? cell.seq_len - 1 : 0; t < cell.seq_len; ++t) {
+        ids_.push_back(SeededTokenId(cell.seed, b * cell.seq_len + t, model_.config().vocabulary_size));
       }
     }
-    if (cell.phase == Phase::kDecode) {
-      model_.Prefill(prompt_);
-      model_.Decode(decoded_);
+    if (decodes) {
+      AgreeOnErrors(communicator, [&] { model_.FillCache(*CachedTokensOf(cell, model_.config())); });
+      model_.Decode(ids_);
     }
     comm_bytes_ = BytesSent(communicator, [&] { Run(); });
   }
@@ -152,9 +137,9 @@ class ModelWorkload : public Workload {
   void Run() override {
     if (cell_.phase == Phase::kDecode) {
       model_.Rewind();
-      model_.Decode(decoded_);
+      model_.Decode(ids_);
     } else {
-      model_.Prefill(prompt_);
+      model_.Prefill(ids_);
     }
     next_ = model_.GreedyNextTokens();
   }
@@ -175,7 +160,7 @@ class ModelWorkload : public Workload {
   const Cell& cell_;
   Qwen3Model model_;
   TensorShard output_shard_;
-  std::vector<int64_t> prompt_, decoded_, next_;
+  std::vector<int64_t> ids_, next_;
   std::vector<float> logits_;
   int64_t comm_bytes_ = 0;
 };
@@ -197,6 +182,11 @@ std::shared_ptr<const ModelStorage> CellWeights::Model(const Communicator& commu
   if (model == nullptr)
     model = ModelStorage::Load(communicator, config_, *source_, {strategy, type_, threads_, progress_});
   return model;
+}
+
+std::optional<SyntheticCache> CachedTokensOf(const Cell& cell, const Qwen3Config& config) {
+  if (cell.phase != Phase::kDecode || cell.seq_len < 2) return std::nullopt;
+  return SyntheticCache{cell.seed, cell.problem.batch, cell.seq_len - 1, config.kv_heads, config.head_dim};
 }
 
 std::unique_ptr<Workload> MakeDecoderWorkload(Communicator& communicator, const Cell& cell, const Case& made,

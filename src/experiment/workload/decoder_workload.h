@@ -5,10 +5,12 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 
 #include "src/experiment/workload/workload.h"
 #include "src/qwen3/decoder/decoder_reference.h"
 #include "src/qwen3/decoder/model_storage.h"
+#include "src/qwen3/decoder/synthetic_cache.h"
 
 namespace attention {
 
@@ -33,11 +35,16 @@ class CellWeights {
   std::map<ParallelStrategy, std::shared_ptr<const ModelStorage>> models_;
 };
 
+// What a decode of the cell finds in its cache; none for a prefill, or if there is nothing before the token.
+std::optional<SyntheticCache> CachedTokensOf(const Cell& cell, const Qwen3Config& config);
+
 // Collective over `communicator`, which, as `weights`, must outlive the result. Throws the same Error on
 // every rank. dtype of the cell is that of the weights; activations and K/V cache are float32.
-//   block, layer  prefill: all rows of seeded hidden states. decode: the last one, the others being in the
-//                 cache, put there once by a prefill.
-//   model         prefill: seeded token ids to the first generated token. decode: one more token, greedy.
+//   block, layer  prefill: all rows of seeded hidden states. decode: the last one, after a cache of made keys
+//                 and values (synthetic_cache.h).
+//   model         prefill: seeded token ids to the first generated token. decode: one more token, greedy,
+//   after
+//                 such a cache.
 std::unique_ptr<Workload> MakeDecoderWorkload(Communicator& communicator, const Cell& cell, const Case& made,
                                               BackendFactory backend, CellWeights& weights);
 

@@ -97,6 +97,8 @@ double Dot(const double* a, const double* b, int64_t n) {
   return sum;
 }
 
+std::string LayerPrefix(int64_t layer) { return "model.layers." + std::to_string(layer) + "."; }
+
 int64_t Padded(int64_t n) { return (n + kLanes - 1) / kLanes * kLanes; }
 
 void ReadWeights(const TensorSource::Reader& read, int64_t begin, DataType type, std::span<float> scratch,
@@ -110,9 +112,19 @@ void ReadWeights(const TensorSource::Reader& read, int64_t begin, DataType type,
 }  // namespace
 
 DecoderReference::DecoderReference(const Communicator& communicator, const ReferenceSetup& setup)
-    : communicator_(&communicator),
-      setup_(setup),
-      own_(BalancedRange(setup.tokens, communicator.size(), communicator.rank())) {}
+    : communicator_(&communicator), setup_(setup), own_(TokensOf(communicator.rank())) {
+  if (!setup_.cached) return;
+  const SyntheticCache& cached = *setup_.cached;
+  Require(cached.tokens < setup_.tokens && cached.batch == setup_.batch &&
+              cached.kv_heads == setup_.config.kv_heads && cached.head_dim == setup_.config.head_dim,
+          "reference: the cache is not of this batch and shape");
+}
+
+IndexRange DecoderReference::TokensOf(int rank) const {
+  const int64_t first = cached_tokens();
+  const IndexRange range = BalancedRange(setup_.tokens - first, communicator_->size(), rank);
+  return {first + range.begin, first + range.end};
+}
 
 std::vector<double> DecoderReference::MultiplyPart(const std::string& name, const std::vector<double>& rows,
                                                    int64_t columns, int64_t outputs,
@@ -191,14 +203,35 @@ void DecoderReference::NormAndRotate(const std::string& name, std::vector<double
   }
 }
 
-std::vector<double> DecoderReference::GatherAll(const std::vector<double>& own, int64_t width) const {
-  const int64_t own_rows = own_.size();
+void DecoderReference::FillCached(SyntheticCache::Part part, int64_t layer, std::vector<double>& all) const {
+  const SyntheticCache& cached = *setup_.cached;
+  const size_t head_dim = static_cast<size_t>(cached.head_dim);
+#pragma omp parallel num_threads(setup_.threads)
+  {
+    std::vector<float> row(head_dim);
+#pragma omp for collapse(3)
+    for (int64_t b = 0; b < cached.batch; ++b) {
+      for (int64_t token = 0; token < cached.tokens; ++token) {
+        for (int64_t head = 0; head < cached.kv_heads; ++head) {
+          cached.FillRow(part, {layer, b, head, token}, row);
+          const int64_t place = (b * setup_.tokens + token) * cached.kv_heads + head;
+          std::ranges::copy(row, &all[static_cast<size_t>(place) * head_dim]);
+        }
+      }
+    }
+  }
+}
+
+std::vector<double> DecoderReference::GatherAll(SyntheticCache::Part part, int64_t layer,
+                                                const std::vector<double>& own) const {
+  const int64_t own_rows = own_.size(), width = setup_.config.key_width();
   std::vector<double> all(static_cast<size_t>(setup_.batch * setup_.tokens * width));
+  if (setup_.cached) FillCached(part, layer, all);
   for (int64_t b = 0; b < setup_.batch; ++b) {
     double* entry = &all[b * setup_.tokens * width];
     if (own_rows > 0) std::copy_n(&own[b * own_rows * width], own_rows * width, entry + own_.begin * width);
     for (int root = 0; root < communicator_->size(); ++root) {
-      const IndexRange range = BalancedRange(setup_.tokens, communicator_->size(), root);
+      const IndexRange range = TokensOf(root);
       const int64_t count = range.size() * width;
       Require(count < (int64_t{1} << 31), "reference: ", count,
               " values of one rank are too many for a broadcast");
@@ -236,17 +269,18 @@ std::vector<double> DecoderReference::SelectRows(const std::vector<double>& hidd
   return rows;
 }
 
-std::vector<double> DecoderReference::Block(const std::string& prefix, const std::vector<double>& hidden,
+std::vector<double> DecoderReference::Block(int64_t layer, const std::vector<double>& hidden,
                                             std::span<const int64_t> wanted) const {
   const Qwen3Config& config = setup_.config;
   const int64_t width = config.hidden_size, head_dim = config.head_dim,
                 group = config.query_heads / config.kv_heads;
-  const std::string attention = prefix + "self_attn.";
+  const std::string attention = LayerPrefix(layer) + "self_attn.";
   std::vector<double> keys = Multiply(attention + "k_proj.weight", hidden, width, config.key_width());
   NormAndRotate(attention + "k_norm.weight", keys, config.kv_heads, AllOwn());
-  keys = GatherAll(keys, config.key_width());
+  keys = GatherAll(SyntheticCache::Part::kKeys, layer, keys);
   const std::vector<double> values =
-      GatherAll(Multiply(attention + "v_proj.weight", hidden, width, config.key_width()), config.key_width());
+      GatherAll(SyntheticCache::Part::kValues, layer,
+                Multiply(attention + "v_proj.weight", hidden, width, config.key_width()));
   const std::vector<int64_t> own = OwnOf(wanted);
   std::vector<double> queries =
       Multiply(attention + "q_proj.weight", SelectRows(hidden, own), width, config.query_width());
@@ -277,15 +311,16 @@ std::vector<double> DecoderReference::Block(const std::string& prefix, const std
   return Multiply(attention + "o_proj.weight", mixed, config.query_width(), width);
 }
 
-std::vector<double> DecoderReference::Layer(const std::string& prefix, const std::vector<double>& hidden,
+std::vector<double> DecoderReference::Layer(int64_t layer, const std::vector<double>& hidden,
                                             std::span<const int64_t> wanted) const {
   const Qwen3Config& config = setup_.config;
   const int64_t width = config.hidden_size, intermediate = config.intermediate_size;
+  const std::string prefix = LayerPrefix(layer);
   std::vector<double> result = SelectRows(hidden, OwnOf(wanted));
   const auto add = [&](const std::vector<double>& part) {
     for (size_t i = 0; i < result.size(); ++i) result[i] += part[i];
   };
-  add(Block(prefix, Norm(prefix + "input_layernorm.weight", hidden, width), wanted));
+  add(Block(layer, Norm(prefix + "input_layernorm.weight", hidden, width), wanted));
   const std::vector<double> normed = Norm(prefix + "post_attention_layernorm.weight", result, width);
   std::vector<double> gate = Multiply(prefix + "mlp.gate_proj.weight", normed, width, intermediate);
   const std::vector<double> up = Multiply(prefix + "mlp.up_proj.weight", normed, width, intermediate);
@@ -309,13 +344,13 @@ std::vector<double> DecoderReference::LastTokenLogits(std::span<const int64_t> i
   const std::vector<int64_t> last = {setup_.tokens - 1}, all = AllOwn();
   for (int64_t layer = 0; layer < config.layers; ++layer) {
     const bool is_last = layer + 1 == config.layers;
-    hidden = Layer("model.layers." + std::to_string(layer) + ".", hidden, is_last ? last : all);
+    hidden = Layer(layer, hidden, is_last ? last : all);
   }
   // Now [batch, 1 or 0 rows, hidden]; the owner of the last token tells the others.
   hidden.resize(static_cast<size_t>(setup_.batch * width));
   int owner = 0;
   for (int r = 0; r < communicator_->size(); ++r) {
-    if (BalancedRange(setup_.tokens, communicator_->size(), r).size() > 0) owner = r;
+    if (TokensOf(r).size() > 0) owner = r;
   }
   MPI_Bcast(hidden.data(), static_cast<int>(hidden.size()), MPI_DOUBLE, owner, communicator_->handle());
   const std::string head = config.tied_embeddings ? "model.embed_tokens.weight" : "lm_head.weight";

@@ -6,6 +6,7 @@
 #define SRC_QWEN3_DECODER_DECODER_REFERENCE_H_
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -16,6 +17,7 @@
 #include "src/parallel/partition/partition.h"
 #include "src/qwen3/checkpoint/config.h"
 #include "src/qwen3/checkpoint/tensor_source.h"
+#include "src/qwen3/decoder/synthetic_cache.h"
 
 namespace attention {
 
@@ -27,21 +29,25 @@ struct ReferenceSetup {
   int64_t tokens = 0;
   Mask mask = Mask::Causal();
   int threads = 1;
+  // The first of the tokens, if their keys and values are made instead of computed: only the others' hidden
+  // states are then asked for and worked on.
+  std::optional<SyntheticCache> cached;
 };
 
 class DecoderReference {
  public:
   DecoderReference(const Communicator& communicator, const ReferenceSetup& setup);
 
-  // This rank's tokens (contiguous share); its hidden states are [batch, own tokens, hidden].
+  // This rank's tokens, a contiguous share of those that are not cached; its hidden states are [batch, own
+  // tokens, hidden].
   IndexRange own_tokens() const { return own_; }
 
-  // Collective. Attention block of `hidden` for the tokens `wanted` of each batch entry (ascending global
-  // positions; those of other ranks are left out): [batch, own wanted, hidden].
-  std::vector<double> Block(const std::string& prefix, const std::vector<double>& hidden,
+  // Collective. Attention block of layer `layer` on `hidden` for the tokens `wanted` of each batch entry
+  // (ascending global positions; those of other ranks are left out): [batch, own wanted, hidden].
+  std::vector<double> Block(int64_t layer, const std::vector<double>& hidden,
                             std::span<const int64_t> wanted) const;
   // Collective. The same for a whole decoder layer.
-  std::vector<double> Layer(const std::string& prefix, const std::vector<double>& hidden,
+  std::vector<double> Layer(int64_t layer, const std::vector<double>& hidden,
                             std::span<const int64_t> wanted) const;
   // Collective. Logits of the last token, [batch, vocabulary], on every rank; ids [batch, tokens].
   std::vector<double> LastTokenLogits(std::span<const int64_t> ids) const;
@@ -55,8 +61,14 @@ class DecoderReference {
   std::vector<double> Norm(const std::string& name, const std::vector<double>& rows, int64_t width) const;
   void NormAndRotate(const std::string& name, std::vector<double>& heads, int64_t head_count,
                      std::span<const int64_t> positions) const;
-  // Own rows of every batch entry [batch, own, width] -> all rows [batch, tokens, width].
-  std::vector<double> GatherAll(const std::vector<double>& own, int64_t width) const;
+  // Keys or values of a layer: own rows of every batch entry [batch, own, width] -> all rows [batch, tokens,
+  // width], the cached ones first.
+  std::vector<double> GatherAll(SyntheticCache::Part part, int64_t layer,
+                                const std::vector<double>& own) const;
+  void FillCached(SyntheticCache::Part part, int64_t layer, std::vector<double>& all) const;
+  int64_t cached_tokens() const { return setup_.cached ? setup_.cached->tokens : 0; }
+  // The share of a rank.
+  IndexRange TokensOf(int rank) const;
   std::vector<double> SelectRows(const std::vector<double>& hidden, std::span<const int64_t> positions) const;
   std::vector<int64_t> OwnOf(std::span<const int64_t> positions) const;
   std::vector<int64_t> AllOwn() const;

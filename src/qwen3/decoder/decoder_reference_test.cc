@@ -70,9 +70,8 @@ TEST(DecoderReferenceTest, BlocksAndLayers) {
           expected.insert(expected.end(), output.begin() + row, output.begin() + row + shape[2]);
       }
     }
-    ExpectClose(gate != nullptr ? reference.Layer("model.layers.0.", x, wanted)
-                                : reference.Block("model.layers.0.", x, wanted),
-                expected, name);
+    ExpectClose(gate != nullptr ? reference.Layer(0, x, wanted) : reference.Block(0, x, wanted), expected,
+                name);
   }
 }
 

@@ -110,6 +110,7 @@ DecoderStep::DecoderStep(Communicator& communicator, const Qwen3Config& config, 
 }
 
 void DecoderStep::SetKvTokens(int64_t kv_tokens) {
+  Require(sees_all() || kv_tokens == shape_.kv_tokens, "a cache that grows over ranks has mask causal");
   attention_->SetKvTokens(kv_tokens);
   shape_.kv_tokens = kv_tokens;
   PlaceTokens();
@@ -117,12 +118,25 @@ void DecoderStep::SetKvTokens(int64_t kv_tokens) {
 
 void DecoderStep::PlaceTokens() {
   tokens_ = attention_->query_shard().segments;
-  // Cached keys are all visible to a decoded token, so their order does not matter, only how many each rank
-  // has: the balanced share of n + 1 tokens gives one more than that of n to exactly one rank, n % P.
+  // Where cached keys are all visible to a decoded token their order does not matter, only how many each rank
+  // has: the balanced share of n + 1 tokens gives one more than that of n to exactly one rank, n % P. Else
+  // the token comes last, where the shares say that it is.
   const int64_t cached = attention_->key_value_shard().local_tokens();
-  const bool is_here = (shape_.kv_tokens - 1) % communicator_->size() == communicator_->rank();
+  const int64_t last = shape_.kv_tokens - 1;
+  const IndexRange share = BalancedRange(shape_.kv_tokens, communicator_->size(), communicator_->rank());
+  const bool is_here = sees_all() ? last % communicator_->size() == communicator_->rank()
+                                  : share.begin <= last && last < share.end;
   append_count_ = slices_weights_ ? (is_here ? 1 : 0) : local_tokens_;
   append_begin_ = cached - append_count_;
+}
+
+IndexRange DecoderStep::cached_tokens() const {
+  const int64_t cached = shape_.kv_tokens - shape_.query_tokens;
+  if (!slices_weights_) return {0, cached};
+  const int size = communicator_->size(), rank = communicator_->rank();
+  if (sees_all()) return BalancedRange(cached, size, rank);
+  const IndexRange share = BalancedRange(shape_.kv_tokens, size, rank);
+  return {share.begin, std::min(share.end, cached)};
 }
 
 size_t DecoderStep::workspace_bytes() const {

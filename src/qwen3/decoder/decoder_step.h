@@ -18,6 +18,7 @@
 #include "src/base/aligned_buffer.h"
 #include "src/mpi/communicator.h"
 #include "src/parallel/contracts/distributed_attention.h"
+#include "src/parallel/partition/partition.h"
 #include "src/qwen3/checkpoint/config.h"
 #include "src/qwen3/decoder/key_value_cache.h"
 #include "src/qwen3/decoder/rank_collectives.h"
@@ -62,6 +63,8 @@ class DecoderStep {
   // The tokens whose hidden states this rank works on; rows are [batch, local tokens, hidden].
   const TokenSegments& tokens() const { return tokens_; }
   int64_t rows() const { return rows_; }
+  // Decode: which tokens are in this rank's cache before the step, if it was not filled by a prefill.
+  IndexRange cached_tokens() const;
 
   // Collective. output (=, or += for a residual) attention block of x; both [rows, hidden], not overlapping.
   // Appends the keys and values of the step to the cache.
@@ -85,6 +88,9 @@ class DecoderStep {
   };
 
   void PlaceTokens();
+  // Of a decode, whether the mask lets its token see all that is cached: then it does not matter where a
+  // cached token lies.
+  bool sees_all() const { return shape_.mask == Mask::Causal() || shape_.mask == Mask::Full(); }
   void Project(const AttentionWeights& weights, const float* x);
   void NormAndRotate(const AttentionWeights& weights, KeyValueCache& cache);
   void StoreKeysAndValues(const AttentionWeights& weights, KeyValueCache& cache, int64_t row);

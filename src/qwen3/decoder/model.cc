@@ -97,6 +97,22 @@ void Qwen3Model::Prefill(std::span<const int64_t> ids) {
   tokens_ = tokens;
 }
 
+void Qwen3Model::FillCache(const SyntheticCache& cached) {
+  Require(cached.tokens > 0 && cached.tokens < options_.max_tokens && cached.batch == options_.batch,
+          "model: a cache of ", cached.tokens, " tokens and batch ", cached.batch, "; room for ",
+          options_.max_tokens, " and ", options_.batch);
+  const IndexRange heads =
+      StoredWeights(config_, options_.variant.strategy, communicator_->size(), communicator_->rank())
+          .heads.kv;
+  decode_->decoder.SetKvTokens(cached.tokens + 1);
+  for (size_t layer = 0; layer < caches_.size(); ++layer) {
+    cached.Fill(static_cast<int64_t>(layer), heads, decode_->decoder.cached_tokens(),
+                options_.execution.threads, caches_[layer]);
+  }
+  last_ = nullptr;
+  tokens_ = cached.tokens;
+}
+
 void Qwen3Model::Decode(std::span<const int64_t> ids) {
   Require(static_cast<int64_t>(ids.size()) == options_.batch && tokens_ > 0 && tokens_ < options_.max_tokens,
           "decode: ", ids.size(), " ids for batch ", options_.batch, " after ", tokens_, " of at most ",

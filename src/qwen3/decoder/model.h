@@ -14,6 +14,7 @@
 #include "src/qwen3/decoder/key_value_cache.h"
 #include "src/qwen3/decoder/model_storage.h"
 #include "src/qwen3/decoder/rank_collectives.h"
+#include "src/qwen3/decoder/synthetic_cache.h"
 #include "src/qwen3/linear/linear.h"
 #include "src/qwen3/linear/rotary.h"
 
@@ -40,6 +41,8 @@ class Qwen3Model {
 
   // Collective; ids are the same on every rank. Starts anew with the prompt [batch, tokens].
   void Prefill(std::span<const int64_t> ids);
+  // Instead of a prompt: made keys and values, as many as `cached` has tokens.
+  void FillCache(const SyntheticCache& cached);
   // Collective. Appends one token per sequence, [batch].
   void Decode(std::span<const int64_t> ids);
   // Forgets the last decoded token, so that its decoding can be repeated.

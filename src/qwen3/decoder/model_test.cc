@@ -17,6 +17,7 @@
 #include "src/parallel/partition/partition.h"
 #include "src/qwen3/checkpoint/safetensors.h"
 #include "src/qwen3/checkpoint/tensor_source.h"
+#include "src/qwen3/decoder/decoder_reference.h"
 
 namespace attention {
 namespace {
@@ -109,6 +110,46 @@ TEST(ModelTest, PrefillThenDecodeMatchesTheGoldenLogits) {
           }
         }
         EXPECT_EQ(model.tokens(), golden.prompt + 13);
+      }
+    }
+  }
+}
+
+TEST(ModelTest, DecodeAfterAMadeCacheMatchesFloat64) {
+  Communicator world(MPI_COMM_WORLD);
+  for (const Golden& golden : Goldens()) {
+    const auto source = MakeCheckpointSource(golden.checkpoint);
+    for (int64_t cached : {1, 4, 7, 20}) {
+      const int64_t batch = cached == 7 ? 3 : 1;
+      ReferenceSetup setup;
+      setup.config = golden.config;
+      setup.source = source.get();
+      setup.weight_type = golden.weight_type;
+      setup.batch = batch;
+      setup.tokens = cached + 1;
+      setup.cached = SyntheticCache{7, batch, cached, golden.config.kv_heads, golden.config.head_dim};
+      std::vector<int64_t> ids, last;
+      for (int64_t row = 0; row < batch * setup.tokens; ++row) {
+        ids.push_back(golden.ids[static_cast<size_t>(row) % golden.ids.size()]);
+        if (row % setup.tokens == cached) last.push_back(ids.back());
+      }
+      const std::vector<double> expected = DecoderReference(world, setup).LastTokenLogits(ids);
+      for (const Variant& variant : Variants()) {
+        Qwen3Model model = Make(world, golden, variant, BestIsa(), batch);
+        model.FillCache(*setup.cached);
+        EXPECT_EQ(model.tokens(), cached);
+        for (int repeat = 0; repeat < 2; ++repeat) {
+          model.Decode(last);
+          const std::vector<float> logits = model.LastTokenLogits();
+          ASSERT_EQ(logits.size(), expected.size());
+          double error = 0, norm = 0;
+          for (size_t i = 0; i < logits.size(); ++i) {
+            error += (logits[i] - expected[i]) * (logits[i] - expected[i]);
+            norm += expected[i] * expected[i];
+          }
+          EXPECT_LT(std::sqrt(error / norm), kTolerance) << Name(variant) << " after " << cached;
+          model.Rewind();
+        }
       }
     }
   }

@@ -1,0 +1,65 @@
+// Cells of decoders, prefill and decode, every mask, measured as users' are: right on every number of ranks.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <mpi.h>
+
+#include <string>
+
+#include "src/experiment/ask/experiment_file.h"
+#include "src/experiment/measure/experiment_runner.h"
+#include "src/kernels/attention_kernel.h"
+
+namespace attention {
+namespace {
+
+class DecoderCellsTest : public testing::Test {
+ protected:
+  DecoderCellsTest() : world_(MPI_COMM_WORLD) {}
+
+  void ExpectRight(const std::string& grid) {
+    std::string ranks = "1";
+    for (int count = 2; count <= world_.size(); ++count) ranks += ", " + std::to_string(count);
+    const ExperimentSpec spec =
+        ParseExperiment("name: x\n" + grid +
+                            "  model: [qwen3-0.6b]\n"
+                            "  variant: [sequence+online_softmax, headwise+online_softmax]\n"
+                            "  ranks: [" +
+                            ranks +
+                            "]\n"
+                            "measure: {rounds: 1, warmup: 0, parts: false}\n"
+                            "accuracy: {reference_rows: 4}\n",
+                        "x.yaml");
+    RunOptions options;
+    options.cell.backend = MakeAttentionKernel;
+    options.cell.peak_seconds = 1e-4;
+    options.cell.stop = [] { return StopRequest::kNone; };
+    const Plan plan = MakePlan(spec, {BestIsa()});
+    const RunSummary summary = RunExperiment(world_, spec, plan, options);
+    EXPECT_EQ(summary.exit_status(), ExitStatus::kOk);
+    if (world_.rank() != 0) return;
+    EXPECT_EQ(summary.rows.size(), plan.case_count());
+    for (const CaseRow& row : summary.rows) {
+      EXPECT_EQ(row.status, CaseStatus::kOk) << row.made->id << ": " << row.message;
+    }
+  }
+
+  Communicator world_;
+};
+
+TEST_F(DecoderCellsTest, Prefill) {
+  ExpectRight("scope: block\ngrid:\n  seq_len: [1, 37]\n  mask: [causal, full, \"window:3\"]\n");
+}
+
+// A window hides most of what is cached, so it matters on which rank a token lies.
+TEST_F(DecoderCellsTest, DecodeOfABlock) {
+  ExpectRight(
+      "scope: block\nphase: decode\ngrid:\n  batch: [2]\n  seq_len: [1, 2, 9, 37]\n"
+      "  mask: [causal, \"window:3\"]\n");
+}
+
+TEST_F(DecoderCellsTest, DecodeOfALayer) {
+  ExpectRight("scope: layer\nphase: decode\ngrid:\n  seq_len: [1, 37]\n  mask: [causal, \"window:3\"]\n");
+}
+
+}  // namespace
+}  // namespace attention
