@@ -76,10 +76,19 @@ class WriteTest(CommandTest):
 
     def test_a_place_that_cannot_be_written(self) -> None:
         self.write(FASTER)
-        (self.run_dir / "verdict.txt.new").mkdir()
+        (self.run_dir / "verdict.txt").mkdir()
         status, _, err = self.verify("--write")
         self.assertEqual((status, err.count("\n")), (2, 1))
-        self.assertIn("verdict.txt: cannot be written", err)
+        self.assertIn("verdict.txt: cannot be removed", err)
+
+
+    def test_output_that_cannot_be_written(self) -> None:
+        self.write(FASTER)
+        with open("/dev/full", "wb") as full:
+            command = [sys.executable, str(Path(verify_ordering.__file__)), str(self.run_dir)]
+            done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        self.assertEqual((done.returncode, done.stderr.count("\n")), (2, 1), done.stderr)
+        self.assertIn("standard output: cannot be written: No space left on device", done.stderr)
 
 
 class ExitStatusTest(CommandTest):
