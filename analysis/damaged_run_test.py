@@ -123,6 +123,7 @@ class DamagedRunTest(unittest.TestCase):
 
     @few(30)
     @given(damages(["one_launch", "looks"]))
+    @example(Damage("looks", (SetJson(MANIFEST, ("expect", 1, "ratio", "min"), "9" * 400),)))
     def test_paper_table(self, damage: Damage) -> None:
         self.check(damage, paper_table.main, (0, 2), "RUN", "OUT")
 

@@ -27,6 +27,12 @@ def _finite(text: str) -> float:
     return number
 
 
+def _in_64_bits(text: str) -> int:
+    if len(text) > 20 or not -(2**63) <= int(text) < 2**64:
+        raise ValueError(f"{text[:20]} is too large a number")
+    return int(text)
+
+
 def _why_unusable(value: object, levels: int = MOST_LEVELS) -> str | None:
     """What the JSON library reads, but whoever prints or writes it again cannot."""
     if isinstance(value, str):
@@ -42,12 +48,12 @@ def _why_unusable(value: object, levels: int = MOST_LEVELS) -> str | None:
 def read_json_object(path: Path) -> dict[str, Any]:
     """The object in a file; raises UnusableInput for what is no JSON, is nested without end, or is no object."""
     try:
-        found = json.loads(read_text(path), parse_constant=_refuse_constant, parse_float=_finite)
+        found = json.loads(read_text(path), parse_constant=_refuse_constant, parse_float=_finite, parse_int=_in_64_bits)
     except json.JSONDecodeError as problem:
         raise UnusableInput(f"{path} line {problem.lineno}, column {problem.colno}: {problem.msg}") from None
     except RecursionError:
         raise UnusableInput(f"{path}: nested too deep") from None
-    except ValueError as problem:  # a constant that is none, a number of thousands of digits
+    except ValueError as problem:  # a constant that is none, a number too large
         raise UnusableInput(f"{path}: {problem}") from None
     why = _why_unusable(found)
     if why is not None:
