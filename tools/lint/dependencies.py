@@ -19,7 +19,7 @@ sys.path.insert(0, str(TOP))
 from tools.lint.cpp_uses import cpp_uses
 from tools.lint.packages import PACKAGES, PROVIDES, Provided, read_provided
 from tools.lint.python_uses import python_uses, starlark_uses
-from tools.lint.shell_uses import shell_uses
+from tools.lint.shell_uses import script_uses
 from tools.lint.uses import Use
 
 
@@ -30,13 +30,14 @@ def shebang_uses(first_line: str) -> Iterator[Use]:
         yield Use(1, "program", words[-1] if words[0] == "env" else words[0])
 
 
-def file_uses(path: str, text: str, own_modules: set[str]) -> list[Use]:
-    """Of one file, by its name or its first line."""
+def file_uses(path: str, files: dict[str, str], own_modules: set[str]) -> list[Use]:
+    """Of one of the files, by its name or its first line."""
+    text = files[path]
     first_line = text.split("\n", 1)[0]
     name = pathlib.PurePath(path).name
     uses = list(shebang_uses(first_line))
     if re.match(r"#!.*(bash|/sh)\b", first_line):
-        uses += shell_uses(text)
+        uses += script_uses(text, files)
     elif name.endswith(".py") or re.match(r"#!.*python", first_line):
         uses += [Use(1, "program", "python3"), *python_uses(text, own_modules)]
     elif name in ("BUILD", "WORKSPACE") or name.endswith(".bzl"):
@@ -51,9 +52,9 @@ def find_complaints(files: dict[str, str], provided: Provided) -> list[str]:
     own_modules = {pathlib.PurePath(path).stem for path in files if path.endswith(".py")}
     own_modules |= {pathlib.PurePath(path).parts[0] for path in files if path.endswith(".py") and "/" in path}
     complaints: list[str] = []
-    for path, text in sorted(files.items()):
+    for path in sorted(files):
         try:
-            uses = set(file_uses(path, text, own_modules))
+            uses = set(file_uses(path, files, own_modules))
         except SyntaxError as error:
             complaints.append(f"{path}:{error.lineno}: cannot be parsed: {error.msg}")
             continue

@@ -7,7 +7,7 @@ import unittest
 
 from tools.lint import dependencies
 from tools.lint.packages import read_provided
-from tools.lint.shell_uses import shell_uses
+from tools.lint.shell_uses import script_uses, shell_uses
 
 _HERE = pathlib.Path("tools")  # of the runfiles
 _PACKAGES = (_HERE / "packages.txt").read_text(encoding="utf-8")
@@ -38,6 +38,14 @@ class ShellTest(unittest.TestCase):
         self.assertEqual(commands("f() { echo; }\nf\n# git\n'a b'\nx=(tar y)\n((n > 1))\n$program z\n./own w\n"), set())
         self.assertEqual(commands("cat <<'TEXT'\ngit (\n'\nTEXT\nawk '{ print }\nls' <<<\"$x\"\n"), {"cat", "awk"})
         self.assertEqual(commands('grep -q "^a$" b || echo "no $"\nhead c\n'), {"grep", "head"})
+
+    def test_functions_of_a_file_that_is_sourced(self) -> None:
+        library = "launch() { git x; }\nreport() { :; }\n"
+        for line in (". tools/own.sh", 'source "$top/tools/own.sh"', ". tools/own.sh || exit 2"):
+            uses = script_uses(f"{line}\nlaunch\ntail x\n", {"tools/own.sh": library})
+            self.assertEqual({use.name for use in uses if not use.doubtful}, {"tail"}, line)
+        uses = script_uses(". tools/other.sh\nlaunch\n", {"tools/own.sh": library})
+        self.assertEqual({use.name for use in uses if not use.doubtful}, {"launch"})
 
     def test_lines(self) -> None:
         uses = shell_uses("x=1\n\nif true; then\n  git x \\\n    | tail\nfi\n")

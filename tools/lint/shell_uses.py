@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Mapping
 
 from tools.lint.uses import Use
 
@@ -14,6 +15,7 @@ _BUILTINS = set(
     "readonly return set shift shopt source suspend test times trap true type typeset ulimit umask unalias unset wait".split()
 )
 _STARTING_BUILTINS = {"command", "exec"}
+_SOURCING_BUILTINS = {".", "source"}
 # Programs that start the command which follows their options.
 _STARTING_PROGRAMS = {"env", "nice", "nohup", "timeout", "xargs", "setsid", "sudo"}
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\[[^\]]*\])?\+?=")
@@ -29,6 +31,7 @@ class ShellReader:
         self.first_line = first_line
         self.uses: list[Use] = []
         self.functions: set[str] = set()
+        self.sourced: list[str] = []  # files, as the script names them; $ stands for what it expands
         self.heredocs: list[str] = []
 
     def line(self) -> int:
@@ -126,6 +129,9 @@ class ShellReader:
     def simple(self, word: str, line: int, expecting: bool, head: str) -> tuple[bool, str]:
         """A word of a simple command. Whether the next one may begin a command, and the command so far."""
         if not expecting:
+            if head in _SOURCING_BUILTINS:
+                self.sourced.append(word)
+                return False, ""
             self.uses.append(Use(line, "program", word, doubtful=True))
             return False, head
         if word in _STARTING_BUILTINS:
@@ -140,6 +146,8 @@ class ShellReader:
             self.uses.append(Use(line, "program", word, doubtful))
         elif (path := re.fullmatch(r"/(?:usr/)?s?bin/([\w.+-]+)", word)) is not None:
             self.uses.append(Use(line, "program", path[1], doubtful))
+        if word in _SOURCING_BUILTINS:
+            return False, word
         starting = word in _STARTING_PROGRAMS
         return starting, word if starting else ""
 
@@ -291,3 +299,15 @@ class ShellReader:
 def shell_uses(text: str, first_line: int = 1) -> list[Use]:
     """Of a script."""
     return ShellReader(text, first_line).read()
+
+
+def script_uses(text: str, files: Mapping[str, str]) -> list[Use]:
+    """Of a script among the files of the repository: the functions of those that it sources are its own."""
+    reader = ShellReader(text)
+    uses = reader.read()
+    functions: set[str] = set()
+    for name in reader.sourced:
+        library = ShellReader(files.get(name.removeprefix("$/"), ""))
+        library.read()
+        functions |= library.functions
+    return [use for use in uses if use.name not in functions]
