@@ -42,6 +42,7 @@ class ReproduceTest(unittest.TestCase):
         for directory in ("bin", "tools", "experiments", "bazel-bin/src"):
             (self.top / directory).mkdir(parents=True)
         shutil.copy(_ROOT / "reproduce", self.top)
+        shutil.copy(_ROOT / "tools/launches.sh", self.top / "tools")
         for stand_in in ("bin/bazel", "tools/setup"):
             (self.top / stand_in).write_text("#!/bin/sh\n")
             (self.top / stand_in).chmod(0o755)
