@@ -13,52 +13,73 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Sequence
+from typing import Mapping, Sequence
 
 # Run as a script, Python finds only this directory; the modules are named from the directory above.
 sys.path.insert(0, str(Path(__file__).absolute().parent.parent))
 
 from analysis.read.csv_table import UnusableInput
-from analysis.read.json_file import read_json_object
+from analysis.read.json_file import JsonObject, read_json_object
+from analysis.show.text_table import print_quietly
 
 VERDICT_VERSION = 2
 Cell = tuple[tuple[str, str], ...]  # factors by name
 
 
-def read_verdict(directory: Path) -> dict[str, Any]:
-    """verdict.json of a run directory."""
+@dataclass(frozen=True)
+class ClaimWords:
+    """What a verdict says of one claim."""
+
+    word: str
+    cells: Mapping[Cell, str]  # words by cell
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is compared of a verdict.json."""
+
+    experiment: str
+    claims: Mapping[str, ClaimWords]  # by name
+
+
+def read_verdict(directory: Path, ignored: Sequence[str]) -> Verdict:
+    """verdict.json of a run directory, its cells without the ignored factors."""
     path = directory / "verdict.json"
     if not path.exists():
         raise UnusableInput(f"{path}: No such file; analysis/verify_ordering.py --write {directory} makes it")
-    report = read_json_object(path)
-    if not isinstance(report.get("claims"), list):
+    report = JsonObject(path, "", read_json_object(path))
+    if not isinstance(report.values.get("claims"), list):
         raise UnusableInput(f"{path}: not the verdict on a run")
-    if report.get("schema_version") != VERDICT_VERSION:
+    if report.values.get("schema_version") != VERDICT_VERSION:
         raise UnusableInput(f"{path}: of an older analysis; analysis/verify_ordering.py --write {directory} makes it anew")
-    return report
-
-
-def cells_of(claim: dict[str, Any], ignored: Sequence[str]) -> dict[Cell, str]:
-    """Word by cell."""
-    return {
-        tuple(sorted((name, str(value)) for name, value in cell["factors"].items() if name not in ignored)): cell["word"]
-        for cell in claim["cells"]
+    claims = {
+        claim.text("name"): ClaimWords(
+            claim.text("word"), {_cell_of(cell, ignored): cell.text("word") for cell in claim.objects("cells")}
+        )
+        for claim in report.objects("claims")
     }
+    return Verdict(report.text("experiment"), claims)
 
 
-def compare(first: dict[str, Any], second: dict[str, Any], ignored: Sequence[str]) -> tuple[bool, list[str]]:
+def _cell_of(cell: JsonObject, ignored: Sequence[str]) -> Cell:
+    factors = cell.object("factors").values
+    return tuple(sorted((name, str(value)) for name, value in factors.items() if name not in ignored))
+
+
+def compare(first: Verdict, second: Verdict) -> tuple[bool, list[str]]:
     """(same claims over the same cells, lines for the user)"""
-    lines = [f"experiment {first['experiment']} and {second['experiment']}"]
-    same = first["experiment"] == second["experiment"]
-    claims = [{claim["name"]: claim for claim in report["claims"]} for report in (first, second)]
-    for name in sorted(set(claims[0]) ^ set(claims[1])):
-        lines.append(f"claim {name}: only in {'the first' if name in claims[0] else 'the second'}")
+    lines = [f"experiment {first.experiment} and {second.experiment}"]
+    same = first.experiment == second.experiment
+    for name in sorted(set(first.claims) ^ set(second.claims)):
+        lines.append(f"claim {name}: only in {'the first' if name in first.claims else 'the second'}")
         same = False
-    for name in [name for name in claims[0] if name in claims[1]]:
-        cells = [cells_of(report[name], ignored) for report in claims]
+    for name in [name for name in first.claims if name in second.claims]:
+        words = first.claims[name], second.claims[name]
+        cells = [claim.cells for claim in words]
         lines.append(
-            f"claim {name}: {claims[0][name]['word']} and {claims[1][name]['word']}; "
+            f"claim {name}: {words[0].word} and {words[1].word}; "
             f"{len(cells[0])} and {len(cells[1])} cells, {len(set(cells[0]) & set(cells[1]))} in both"
         )
         for cell in sorted(set(cells[0]) ^ set(cells[1])):
@@ -82,12 +103,12 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--ignore", default="", metavar="FACTORS", help="factors that may differ, e.g. nodes")
     options = parser.parse_args(arguments)
     try:
-        first, second = (read_verdict(directory) for directory in options.run_dirs)
+        first, second = (read_verdict(directory, options.ignore.split(",")) for directory in options.run_dirs)
     except UnusableInput as problem:
         print(f"compare_verdicts: {problem}", file=sys.stderr)
         return 2
-    same, lines = compare(first, second, options.ignore.split(","))
-    print("\n".join(lines))
+    same, lines = compare(first, second)
+    print_quietly("\n".join(lines))
     return 0 if same else 1
 
 

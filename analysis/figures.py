@@ -22,6 +22,7 @@ from analysis.judge.verdicts import judge_run
 from analysis.read.csv_table import UnusableInput
 from analysis.read.read_run import read_run
 from analysis.show.run_figures import draw_run
+from analysis.show.text_table import print_quietly
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -36,7 +37,7 @@ def main(arguments: Sequence[str]) -> int:
     except UnusableInput as problem:
         print(f"figures: {problem}", file=sys.stderr)
         return 2
-    print("\n".join(str(path) for path in written) or "nothing to draw")
+    print_quietly("\n".join(str(path) for path in written) or "nothing to draw")
     return 0
 
 

@@ -33,6 +33,7 @@ from analysis.read.run_parts import (
     tell_node_counts_apart,
     write_merged,
 )
+from analysis.show.text_table import print_quietly
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -76,10 +77,11 @@ def main(arguments: Sequence[str]) -> int:
     except UnusableInput as problem:
         print(f"merge.py: {problem}", file=sys.stderr)
         return 2
+    lines = []
     for part in parts:
         dropped = f", {part.dropped} samples of incomplete cells left out" if part.dropped else ""
-        print(f"{part.directory}: {len(part.complete)} cells, {len(part.samples.rows)} samples{dropped}")
-    print(f"{options.output}: {sum(len(part.samples.rows) for part in parts)} samples")
+        lines.append(f"{part.directory}: {len(part.complete)} cells, {len(part.samples.rows)} samples{dropped}")
+    print_quietly("\n".join([*lines, f"{options.output}: {sum(len(part.samples.rows) for part in parts)} samples"]))
     return 0
 
 

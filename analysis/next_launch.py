@@ -28,6 +28,7 @@ from analysis.judge.words import DECIDED
 from analysis.read.csv_table import UnusableInput
 from analysis.read.plan import done_launches, first_missing, parse_looks
 from analysis.read.read_run import read_manifest, read_run, restrict
+from analysis.read.whole_file import write_whole
 from analysis.show.text_table import print_quietly
 
 OPEN_CELLS = "open_cells.txt"
@@ -39,17 +40,6 @@ def planned_looks(manifest: Mapping[str, Any], path: Path, limit: int | None) ->
     if limit is None:
         return looks
     return (*[look for look in looks if look < limit], limit)
-
-
-def write_open_cells(directory: Path, cells: Sequence[str]) -> None:
-    """Whole or not at all."""
-    path = directory / OPEN_CELLS
-    partial = path.with_name(path.name + ".new")
-    try:
-        partial.write_text("".join(f"{cell}\n" for cell in cells), encoding="utf-8")
-        partial.rename(path)
-    except OSError as problem:
-        raise UnusableInput(f"{path}: cannot be written: {problem.strerror}") from None
 
 
 def progress(verdict: RunVerdict, looks: Sequence[int], done: int, cells: Sequence[str]) -> str:
@@ -75,7 +65,7 @@ def next_step(directory: Path, limit: int | None) -> str:
         # Rows of a launch that is still going on, or was killed, are not part of this look.
         verdict = judge_run(restrict(read_run(directory), done))
         cells = verdict.open_cells()
-        write_open_cells(directory, cells)
+        write_whole(directory / OPEN_CELLS, "".join(f"{cell}\n" for cell in cells))
         print(progress(verdict, looks, len(done), cells), file=sys.stderr)
         if not cells:
             return "done: everything is decided"

@@ -48,7 +48,7 @@ def main(arguments: Sequence[str]) -> int:
         print(f"parallel_efficiency.py: {problem}", file=sys.stderr)
         return 2
     if not any(runs.values()):
-        print("No case on several ranks has a counterpart on one rank.")
+        print_quietly("No case on several ranks has a counterpart on one rank.")
         return 0
     print_quietly("\n".join(table(runs)))
     return 0

@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).absolute().parent.parent))
 from analysis.judge.verdicts import EXIT_UNUSABLE, exit_code, judge_run
 from analysis.read.csv_table import UnusableInput
 from analysis.read.read_run import FACTOR_COLUMNS, read_run
+from analysis.read.whole_file import remove, write_whole
 from analysis.show.json_report import report_as_json
 from analysis.show.text_table import print_quietly
 from analysis.show.verdict_tables import format_report
@@ -57,38 +58,21 @@ def _parse_regimes(text: str | None) -> list[str] | None:
     return names
 
 
-def _remove_verdicts(directory: Path) -> None:
-    """An older verdict beside newer data would be taken for theirs."""
-    for name in (TEXT_FILE, JSON_FILE):
-        try:
-            (directory / name).unlink(missing_ok=True)
-        except OSError as problem:
-            raise UnusableInput(f"{directory / name}: cannot be removed: {problem.strerror}") from None
-
-
-def _write_verdict(path: Path, text: str) -> None:
-    """Whole or not at all."""
-    partial = path.with_name(path.name + ".new")
-    try:
-        partial.write_text(text + "\n", encoding="utf-8")
-        partial.rename(path)
-    except OSError as problem:
-        raise UnusableInput(f"{path}: cannot be written: {problem.strerror}") from None
-
-
 def main(arguments: Sequence[str]) -> int:
     options = _parse_arguments(arguments)
     try:
         regimes = _parse_regimes(options.regimes)
         if options.write:
-            _remove_verdicts(options.run_dir)
+            # An older verdict beside newer data would be taken for theirs.
+            for name in (TEXT_FILE, JSON_FILE):
+                remove(options.run_dir / name)
         run = read_run(options.run_dir)
         verdict = judge_run(run, regimes)
         text = format_report(run, verdict)
         as_json = report_as_json(run, verdict) if options.json or options.write else ""
         if options.write:
-            _write_verdict(options.run_dir / TEXT_FILE, text)
-            _write_verdict(options.run_dir / JSON_FILE, as_json)
+            write_whole(options.run_dir / TEXT_FILE, text + "\n")
+            write_whole(options.run_dir / JSON_FILE, as_json + "\n")
     except UnusableInput as problem:
         print(f"verify_ordering: {problem}", file=sys.stderr)
         return EXIT_UNUSABLE

@@ -7,12 +7,12 @@ Every case is a one-off run with one round. `few` takes the first five.
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
+
+from src.mpi.testing.mpi_job import MpiScratch, launcher, root_allowed
 
 BINARY = Path("src/benchmark_qwen3").resolve()
 SLACK_MIB = 64.0
@@ -70,32 +70,27 @@ with open(os.environ["PEAKS"], "a", encoding="ascii") as file:
 """
 
 
-def environment(scratch: str) -> dict[str, str]:
-    """For mpirun in a sandbox; see tools/bazel/run_mpi_test.sh."""
-    found = os.environ | {"TMPDIR": scratch, "PEAKS": f"{scratch}/peaks", "OMPI_MCA_btl_vader_backing_directory": "/dev/shm"}
-    if not os.access("/dev/shm", os.W_OK):
-        found["OMPI_MCA_btl_vader_backing_directory"] = scratch
-    if os.getuid() == 0:
-        found |= {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
-    return found
-
-
 def compare(ranks: int, arguments: str) -> tuple[float, float]:
     """MiB that were estimated, and the most that a rank had."""
     command = [str(BINARY), *arguments.split(), "--rounds", "1", "--warmup", "0"]
     if "--threads" not in arguments:
         command += ["--threads", "1"]
-    launch = ["mpirun", "--oversubscribe", "--bind-to", "none", "--mca", "mpi_yield_when_idle", "1", "-np", str(ranks)]
-    with tempfile.TemporaryDirectory(dir="/tmp", prefix="mem.") as scratch:
-        variables = environment(scratch)
+    launch = launcher(ranks)
+    with MpiScratch("mem.") as scratch:
+        peaks_file = scratch.directory / "peaks"
+        variables = scratch.environment | root_allowed() | {"PEAKS": str(peaks_file)}
         planned = subprocess.run(
-            [*launch, *command, "--dry-run"], env=variables, capture_output=True, text=True, check=True, cwd=scratch
+            [*launch, *command, "--dry-run"], env=variables, capture_output=True, text=True, check=True, cwd=scratch.directory
         ).stdout
         rows = [line.split() for line in planned.splitlines() if re.match(r" *[0-9a-f]{10} ", line)]
         subprocess.run(
-            [*launch, sys.executable, "-c", PROBE, *command], env=variables, capture_output=True, check=False, cwd=scratch
+            [*launch, sys.executable, "-c", PROBE, *command],
+            env=variables,
+            capture_output=True,
+            check=False,
+            cwd=scratch.directory,
         )
-        peaks = [line.split() for line in Path(variables["PEAKS"]).read_text(encoding="ascii").splitlines()]
+        peaks = [line.split() for line in peaks_file.read_text(encoding="ascii").splitlines()]
     if len(peaks) != ranks or any(status != "0" for _, status in peaks):
         raise AssertionError(f"{ranks} x {arguments}: the run failed: {peaks}")
     return float(rows[0][-2]), max(int(peak) for peak, _ in peaks) / 1024

@@ -7,12 +7,12 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import unittest
 from pathlib import Path
 
 import numpy as np
 
+from src.mpi.testing.mpi_job import MpiScratch, launcher, root_allowed
 from tools.golden import safetensors_io
 
 BINARY = Path("src/benchmark_qwen3").resolve()
@@ -31,26 +31,18 @@ class WeightsCommandTest(unittest.TestCase):
     """Every test has a directory of its own, with a copy of the golden checkpoint to spoil."""
 
     def setUp(self) -> None:
-        scratch = tempfile.TemporaryDirectory(dir="/tmp", prefix="wct.")  # Open MPI's sockets want short paths
-        self.addCleanup(scratch.cleanup)
-        self.directory = Path(scratch.name)
+        scratch = MpiScratch("wct.")
+        self.addCleanup(scratch.close)
+        self.directory = scratch.directory
+        self.environment = scratch.environment | root_allowed()
         self.model = self.directory / "model"
         shutil.copytree(TESTDATA / "model_untied", self.model)
         for path in self.model.iterdir():
             path.chmod(0o644)
-        # Of its own, because the sandbox's process ids are not unique (see tools/bazel/run_mpi_test.sh).
-        memory = tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else scratch.name)
-        self.addCleanup(memory.cleanup)
-        self.environment = dict(
-            os.environ, TMPDIR=scratch.name, OMPI_MCA_btl_vader_backing_directory=memory.name
-        )
-        if os.getuid() == 0:
-            self.environment.update(OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
 
     def start(self, ranks: int, *arguments: str) -> subprocess.CompletedProcess[str]:
         """The binary under mpirun; a hang is an exception."""
-        command = ["mpirun", "--oversubscribe", "--bind-to", "none", "--mca", "mpi_yield_when_idle", "1"]
-        command += ["-np", str(ranks), str(BINARY), *arguments]
+        command = [*launcher(ranks), str(BINARY), *arguments]
         return subprocess.run(
             command, cwd=self.directory, env=self.environment, capture_output=True, text=True, timeout=60, check=False
         )

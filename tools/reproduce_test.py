@@ -9,10 +9,11 @@ import pathlib
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
 import unittest
 from typing import Callable
+
+from src.mpi.testing.mpi_job import MpiScratch
 
 _ROOT = pathlib.Path.cwd()  # of the runfiles
 _EXPERIMENT = """\
@@ -34,24 +35,21 @@ expect:
 
 class ReproduceTest(unittest.TestCase):
     def setUp(self) -> None:
-        # Open MPI's sockets want short paths; its shared memory a place of its own (tools/bazel/run_mpi_test.sh).
-        self.top = pathlib.Path(tempfile.mkdtemp(prefix="rep", dir="/tmp"))
-        self.addCleanup(shutil.rmtree, self.top, ignore_errors=True)
-        shared_memory = tempfile.mkdtemp(prefix="rep", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else self.top)
-        self.addCleanup(shutil.rmtree, shared_memory, ignore_errors=True)
+        scratch = MpiScratch("rep")
+        self.addCleanup(scratch.close)
+        self.top = scratch.directory
         for directory in ("bin", "tools", "experiments", "bazel-bin/src"):
             (self.top / directory).mkdir(parents=True)
         shutil.copy(_ROOT / "reproduce", self.top)
+        shutil.copy(_ROOT / "tools/launches.sh", self.top / "tools")
         for stand_in in ("bin/bazel", "tools/setup"):
             (self.top / stand_in).write_text("#!/bin/sh\n")
             (self.top / stand_in).chmod(0o755)
         (self.top / "analysis").symlink_to(_ROOT / "analysis")
         (self.top / "bazel-bin/src/benchmark_qwen3").symlink_to(_ROOT / "src/benchmark_qwen3")
         (self.top / "experiments/tiny.yaml").write_text(_EXPERIMENT)
-        self.environment = os.environ | {
+        self.environment = scratch.environment | {
             "PATH": f"{self.top}/bin:{os.environ.get('PATH', '/usr/bin:/bin')}",
-            "TMPDIR": str(self.top),
-            "OMPI_MCA_btl_vader_backing_directory": shared_memory,
             # Two ranks on one core must not starve each other.
             "OMPI_MCA_mpi_yield_when_idle": "1",
         }

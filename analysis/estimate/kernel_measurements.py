@@ -24,6 +24,7 @@ that does not overlap, and the target: less means that something else is lost.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -102,7 +103,7 @@ def mean_limit_ratio(pairs: Sequence[tuple[LaunchRounds, LaunchRounds]]) -> floa
 def read_measurements(runs: Iterable[Run]) -> dict[Setting, list[LaunchRounds]]:
     """All cases of the 16/8 heads on one rank with tiles chosen by the kernel; others are left out.
 
-    Raises UnusableInput if a case failed, shared its cores, or was measured twice in one launch.
+    Raises UnusableInput if a case failed, shared its cores, is of an unknown type, or was measured twice in one launch.
     """
     found: dict[Setting, list[LaunchRounds]] = {}
     for run in runs:
@@ -114,7 +115,7 @@ def read_measurements(runs: Iterable[Run]) -> dict[Setting, list[LaunchRounds]]:
             if case.oversubscribed:
                 raise UnusableInput(f"{run.directory}: case {case.case} had more threads than cores")
             launch = f"{run.experiment}/{run.directory.name}/{case.launch}"
-            setting = _setting_of(case)
+            setting = _setting_of(case, run.directory)
             rounds = found.setdefault(setting, [])
             if any(other.launch == launch for other in rounds):
                 raise UnusableInput(f"{run.directory}: launch {case.launch} measured {setting} twice")
@@ -131,8 +132,11 @@ def _is_wanted(case: Case) -> bool:
     return all(case.factors[name] == value for name, value in wanted.items()) and "[" not in case.variant
 
 
-def _setting_of(case: Case) -> Setting:
+def _setting_of(case: Case, directory: Path) -> Setting:
     factors = case.factors
+    if factors["dtype"] not in BYTES_OF:
+        known = ", ".join(BYTES_OF)
+        raise UnusableInput(f"{directory}: case {case.case} is of dtype '{factors['dtype']}', whose size is unknown; known are {known}")
     return Setting(
         phase=factors["phase"],
         algorithm=factors["algorithm"],

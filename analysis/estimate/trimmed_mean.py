@@ -92,10 +92,12 @@ def outlying(values: Sequence[float] | FloatArray) -> int:
 
     Of normal values one in 370 lies there. The estimate above trims them; the number is reported so that a reader sees it.
     """
+    if len(values) < 3:
+        return 0
     series = np.asarray(values, dtype=np.float64)
     deviations = np.abs(series - np.median(series))
     spread = 1.4826 * float(np.median(deviations))
-    return int(np.sum(deviations > 3 * spread)) if spread > 0 and len(series) > 2 else 0
+    return int(np.sum(deviations > 3 * spread)) if spread > 0 else 0
 
 
 def spread_of(values: Sequence[float]) -> float:

@@ -10,23 +10,22 @@ import hashlib
 import io
 import lzma
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Mapping, Sequence
 
+from analysis.read.unusable_input import UnusableInput as UnusableInput
+from analysis.read.whole_file import read_whole
+
 # The last column of both files from schema version 3 on.
 CHECK_COLUMN = "check"
+# What fits into the 64 bits of the one who writes it.
+_WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}")
+# Of what is measured nothing comes near these; within them products and quotients of a few stay numbers.
+_SMALLEST, _LARGEST = 1e-60, 1e60
 WORDS_FOR_TRUE = ("1", "true")
 WORDS_FOR_FALSE = ("0", "false")
-
-
-class UnusableInput(Exception):
-    """Bad usage or a run directory that cannot be analysed; the message is one line for the user."""
-
-    def __init__(self, message: str) -> None:
-        # A quoted field may hold line breaks, and a broken one half the file.
-        line = " ".join(message.split())
-        super().__init__(line if len(line) <= 500 else line[:497] + "...")
 
 
 @dataclass(frozen=True)
@@ -48,10 +47,10 @@ class Row:
 
     def integer(self, column: str, minimum: int | None = None) -> int:
         value = self.text(column)
-        try:
-            number = int(value)
-        except ValueError:
-            raise self.error(column, f"'{value}' is not a whole number") from None
+        # int() also takes digits of other scripts and underscores, and no limit.
+        if _WHOLE_NUMBER.fullmatch(value) is None:
+            raise self.error(column, f"'{value}' is not a whole number")
+        number = int(value)
         if minimum is not None and number < minimum:
             raise self.error(column, f"{number} is below {minimum}")
         return number
@@ -67,6 +66,8 @@ class Row:
             raise self.error(column, f"'{value}' is not a number") from None
         if not math.isfinite(number):
             raise self.error(column, f"'{value}' is not finite")
+        if number != 0 and not _SMALLEST <= abs(number) <= _LARGEST:
+            raise self.error(column, f"{value} is not a number that anything here can be")
         if number < 0 and not negative:
             raise self.error(column, f"{value} is negative")
         return number
@@ -92,9 +93,9 @@ def _stored_bytes(path: Path) -> bytes:
     """The bytes of a file, or of the compressed one (path.xz) that stands in its place."""
     packed = path.with_name(path.name + ".xz")
     if path.exists() or not packed.exists():
-        return path.read_bytes()
+        return read_whole(path)
     try:
-        return lzma.decompress(packed.read_bytes())
+        return lzma.decompress(read_whole(packed))
     except (lzma.LZMAError, EOFError):
         raise UnusableInput(f"{packed}: cannot be read: not an xz file, or damaged") from None
 

@@ -15,8 +15,8 @@ class JsonFileTest(unittest.TestCase):
         self.path = Path(temporary.name) / "manifest.json"
 
     def test_an_object(self) -> None:
-        self.path.write_text('{"a": [1, 2.5, "x"]}')
-        self.assertEqual(read_json_object(self.path), {"a": [1, 2.5, "x"]})
+        self.path.write_text('{"a": [1, 2.5, "x", 18446744073709551615]}')
+        self.assertEqual(read_json_object(self.path), {"a": [1, 2.5, "x", 18446744073709551615]})
 
     def test_everything_else_is_one_line_with_the_path(self) -> None:
         for text in (
@@ -29,6 +29,12 @@ class JsonFileTest(unittest.TestCase):
             '{"a": ' + "9" * 5000 + "}",
             '{"a": ' + "[" * 100000 + "]" * 100000 + "}",
             '{"a": ' * 50000 + "1" + "}" * 50000,
+            '{"a": 1e999}',
+            '{"a": 18446744073709551616}',
+            '{"a": -9223372036854775809}',
+            '{"a": ' + "[" * 200 + "]" * 200 + "}",
+            r'{"a": ["\ud800"]}',
+            r'{"\udfff": 1}',
             '{"a": 1}\0',
             '{"a": 1} {"b": 2}',
         ):

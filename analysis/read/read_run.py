@@ -47,6 +47,8 @@ FACTOR_COLUMNS = (
 )  # fmt: skip
 # These follow from the variant; the other factors are the same for all cases of a cell.
 VARIANT_FACTORS = ("variant", "strategy", "exchange", "sharding", "algorithm", "backend", "q_block", "kv_block")
+# Numbers from 1; the others are words, whatever they look like.
+WHOLE_FACTORS = ("batch", "heads", "kv_heads", "head_dim", "seq_len", "ranks", "threads", "nodes")
 CELL_FACTORS = tuple(name for name in FACTOR_COLUMNS if name not in VARIANT_FACTORS)
 
 RESULT_COLUMNS = (
@@ -157,7 +159,7 @@ def _read_case(row: Row) -> Case:
     factors["mask"] = row.values.get("mask", "").strip() or ("causal" if factors["causal"] == "true" else "full")
     for name in ("variant", "strategy", "algorithm", "contract", "isa"):
         row.text(name)
-    for name in ("batch", "ranks", "threads", "seq_len"):
+    for name in WHOLE_FACTORS:
         row.integer(name, minimum=1)
     rate, median = row.number("gflops"), row.number("time_median_s")
     case = Case(

@@ -8,7 +8,6 @@ no use to the analysis, and a cell begun in one directory may have been complete
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Sequence
@@ -16,6 +15,7 @@ from typing import Any, Sequence
 from analysis.read.csv_table import CHECK_COLUMN, UnusableInput, check_of, csv_line, read_table
 from analysis.read.json_file import read_json_object
 from analysis.read.read_run import LAUNCH_ID_STEP
+from analysis.read.whole_file import make_directory, remove, write_whole
 
 _REVISION_KEYS = ("git_revision", "git_dirty", "compiler", "flags")
 _HARDWARE_KEYS = ("cpu", "caches", "isa", "mpi")
@@ -164,18 +164,6 @@ def merged_manifest(parts: Sequence[Part]) -> dict[str, Any]:
     return manifest
 
 
-def _write(path: Path, text: str) -> None:
-    partial = path.with_name(path.name + ".new")
-    try:
-        with open(partial, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.rename(path)
-    except OSError as problem:
-        raise UnusableInput(f"{path}: cannot be written: {problem.strerror}") from None
-
-
 def _csv_text(header: Row, tables: Sequence[Table]) -> str:
     """Rows may have been renamed, so each gets its check anew."""
     lines = [csv_line(header)]
@@ -189,11 +177,8 @@ def _csv_text(header: Row, tables: Sequence[Table]) -> str:
 def write_merged(parts: Sequence[Part], output: Path) -> None:
     """Writes the three files, the manifest last: a directory without one is not a run."""
     manifest = json.dumps(merged_manifest(parts), indent=2) + "\n"
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-        (output / "manifest.json").unlink(missing_ok=True)
-    except OSError as problem:
-        raise UnusableInput(f"{output}: cannot be written: {problem.strerror}") from None
-    _write(output / "samples.csv", _csv_text(parts[0].samples.header, [part.samples for part in parts]))
-    _write(output / "cases.csv", _csv_text(parts[0].cases.header, [part.cases for part in parts]))
-    _write(output / "manifest.json", manifest)
+    make_directory(output)
+    remove(output / "manifest.json")
+    write_whole(output / "samples.csv", _csv_text(parts[0].samples.header, [part.samples for part in parts]))
+    write_whole(output / "cases.csv", _csv_text(parts[0].cases.header, [part.cases for part in parts]))
+    write_whole(output / "manifest.json", manifest)

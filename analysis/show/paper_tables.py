@@ -15,6 +15,7 @@ from analysis.judge.regimes import CellResult, RegimePair, regime_label, sort_ce
 from analysis.judge.verdicts import ClaimResult, RunVerdict
 from analysis.judge.words import Word
 from analysis.read.read_run import Run
+from analysis.read.whole_file import make_directory, write_whole
 from analysis.show.verdict_phrases import bounded, format_ratio, percent
 from analysis.show.verdict_tables import letters, pair_name
 
@@ -159,7 +160,7 @@ def _largest_error(run: Run) -> float:
 
 
 def write_tables(run: Run, verdict: RunVerdict, result: ClaimResult, directory: Path) -> None:
-    directory.mkdir(parents=True, exist_ok=True)
-    (directory / "numbers.tex").write_text(numbers(run, verdict, result), encoding="utf-8")
-    (directory / "regimes.tex").write_text(regimes_table(result), encoding="utf-8")
-    (directory / "cells.tex").write_text(cells_table(result), encoding="utf-8")
+    make_directory(directory)
+    write_whole(directory / "numbers.tex", numbers(run, verdict, result))
+    write_whole(directory / "regimes.tex", regimes_table(result))
+    write_whole(directory / "cells.tex", cells_table(result))

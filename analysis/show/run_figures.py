@@ -5,8 +5,10 @@ Points carry their 95 % intervals; lines run along sequence length only, where w
 
 from __future__ import annotations
 
+import io
 import math
 import re
+import warnings
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,7 @@ from analysis.judge.regimes import choose_regimes, regime_label
 from analysis.judge.verdicts import ClaimResult, RunVerdict
 from analysis.judge.words import DECIDED, Word
 from analysis.read.read_run import Case, Run
+from analysis.read.whole_file import make_directory, write_whole
 from analysis.show.verdict_phrases import percent
 
 # Okabe and Ito's palette: told apart by colour-blind readers and in print.
@@ -180,8 +183,7 @@ def draw_ratios(result: ClaimResult, margin: float, path: Path) -> bool:
     figure.suptitle(f"{claim.name}: {result.word}. Above 1 speaks for the claim; grey: within {percent(margin)} %", fontsize=10)
     drawn = {p.word for panels in rows for series in panels.values() for points in series.values() for p in points}
     _legend(figure, colours, [word for word in _MARKERS if word in drawn])
-    figure.savefig(path, metadata=_fixed_metadata(path))
-    pyplot.close(figure)
+    _save(figure, path)
     return True
 
 
@@ -213,9 +215,15 @@ def draw_efficiency(run: Run, contract: str, path: Path) -> bool:
     limit = " to ".join(dict.fromkeys([peaks[0], peaks[-1]])) + " GFLOP/s" if peaks else "not measured"
     figure.suptitle(f"{contract}: efficiency; black line: FMA peak measured beside each case, {limit}", fontsize=10)
     _legend(figure, colours, [])
-    figure.savefig(path, metadata=_fixed_metadata(path))
-    pyplot.close(figure)
+    _save(figure, path)
     return True
+
+
+def _save(figure: Any, path: Path) -> None:
+    content = io.BytesIO()
+    figure.savefig(content, format=path.suffix[1:], metadata=_fixed_metadata(path))
+    pyplot.close(figure)
+    write_whole(path, content.getvalue())
 
 
 def _fixed_metadata(path: Path) -> dict[str, None]:
@@ -225,15 +233,27 @@ def _fixed_metadata(path: Path) -> dict[str, None]:
 
 def draw_run(run: Run, verdict: RunVerdict, directory: Path, suffix: str) -> list[Path]:
     """Draws everything; returns the files written."""
-    directory.mkdir(parents=True, exist_ok=True)
-    matplotlib.rcParams["svg.hashsalt"] = "attention"
+    make_directory(directory)
+    # Names come from the experiment file and are shown as they are: a dollar is no formula.
+    with matplotlib.rc_context({"svg.hashsalt": "attention", "text.parse_math": False}), warnings.catch_warnings():
+        # A letter that the font lacks becomes a box, which says enough.
+        warnings.filterwarnings("ignore", message="Glyph .* missing")
+        return _draw(run, verdict, directory, suffix)
+
+
+def _file_name(kind: str, name: str, suffix: str) -> str:
+    """Of letters that are safe in every path, and no longer than a file system takes."""
+    return f"{kind}_{re.sub(r'[^A-Za-z0-9-]+', '_', name)[:100]}.{suffix}"
+
+
+def _draw(run: Run, verdict: RunVerdict, directory: Path, suffix: str) -> list[Path]:
     written = []
     for result in verdict.claims:
-        path = directory / f"ratios_{re.sub(r'[^A-Za-z0-9-]+', '_', result.claim.name)}.{suffix}"
+        path = directory / _file_name("ratios", result.claim.name, suffix)
         if draw_ratios(result, verdict.margin, path):
             written.append(path)
     for contract in dict.fromkeys(case.factors["contract"] for case in run.cases):
-        path = directory / f"efficiency_{contract}.{suffix}"
+        path = directory / _file_name("efficiency", contract, suffix)
         if draw_efficiency(run, contract, path):
             written.append(path)
     return written

@@ -23,9 +23,12 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list
 
 
 def print_quietly(text: str) -> None:
-    """Prints; a reader that stops early (head, a closed pager) is no error."""
+    """Prints; a reader that stops early (head, a closed pager) is no error, and a full disk is one line and status 2."""
     try:
         print(text, flush=True)
-    except BrokenPipeError:
+    except OSError as problem:
         # Python flushes stdout once more at exit and would complain again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(problem, BrokenPipeError):
+            print(f"standard output: cannot be written: {problem.strerror}", file=sys.stderr)
+            raise SystemExit(2) from None

@@ -6,6 +6,8 @@ import pathlib
 import unittest
 
 from tools.lint import dependencies
+from tools.lint.packages import read_provided
+from tools.lint.shell_uses import script_uses, shell_uses
 
 _HERE = pathlib.Path("tools")  # of the runfiles
 _PACKAGES = (_HERE / "packages.txt").read_text(encoding="utf-8")
@@ -15,12 +17,12 @@ _PROVIDES = (_HERE / "lint/provides.txt").read_text(encoding="utf-8")
 def complaints(path: str, text: str, without: str = "") -> list[str]:
     """About one file, with a package taken out of tools/packages.txt."""
     packages = "".join(line for line in _PACKAGES.splitlines(keepends=True) if line.split()[0] != without)
-    return dependencies.find_complaints({path: text}, dependencies.read_provided(packages, _PROVIDES))
+    return dependencies.find_complaints({path: text}, read_provided(packages, _PROVIDES))
 
 
 def commands(script: str) -> set[str]:
     """Programs that a shell script surely runs."""
-    return {use.name for use in dependencies.shell_uses(script) if not use.doubtful}
+    return {use.name for use in shell_uses(script) if not use.doubtful}
 
 
 class ShellTest(unittest.TestCase):
@@ -37,8 +39,16 @@ class ShellTest(unittest.TestCase):
         self.assertEqual(commands("cat <<'TEXT'\ngit (\n'\nTEXT\nawk '{ print }\nls' <<<\"$x\"\n"), {"cat", "awk"})
         self.assertEqual(commands('grep -q "^a$" b || echo "no $"\nhead c\n'), {"grep", "head"})
 
+    def test_functions_of_a_file_that_is_sourced(self) -> None:
+        library = "launch() { git x; }\nreport() { :; }\n"
+        for line in (". tools/own.sh", 'source "$top/tools/own.sh"', ". tools/own.sh || exit 2"):
+            uses = script_uses(f"{line}\nlaunch\ntail x\n", {"tools/own.sh": library})
+            self.assertEqual({use.name for use in uses if not use.doubtful}, {"tail"}, line)
+        uses = script_uses(". tools/other.sh\nlaunch\n", {"tools/own.sh": library})
+        self.assertEqual({use.name for use in uses if not use.doubtful}, {"launch"})
+
     def test_lines(self) -> None:
-        uses = dependencies.shell_uses("x=1\n\nif true; then\n  git x \\\n    | tail\nfi\n")
+        uses = shell_uses("x=1\n\nif true; then\n  git x \\\n    | tail\nfi\n")
         self.assertEqual({(use.name, use.line) for use in uses if not use.doubtful}, {("git", 4), ("tail", 5)})
 
 
@@ -80,7 +90,7 @@ class ComplaintTest(unittest.TestCase):
 
     def test_own_and_standard_modules(self) -> None:
         files = {"tools/own.py": "", "tools/a.py": "import os.path, own\nfrom tools import own\nfrom . import x\n"}
-        self.assertEqual(dependencies.find_complaints(files, dependencies.read_provided(_PACKAGES, _PROVIDES)), [])
+        self.assertEqual(dependencies.find_complaints(files, read_provided(_PACKAGES, _PROVIDES)), [])
 
 
 if __name__ == "__main__":

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import tempfile
 import unittest
 from pathlib import Path
 
+from src.mpi.testing.mpi_job import MpiScratch
 from tools.revisions.slices import ALGORITHMS, GROUPS, ISAS, all_slices
 
 _BINARY = Path.cwd() / "src/benchmark_qwen3"  # of the runfiles
@@ -33,9 +32,9 @@ class SlicesTest(unittest.TestCase):
         self.assertEqual(len(cells), 4 * 2 * len(ISAS) * len(ALGORITHMS))
 
     def test_the_binary_takes_every_file(self) -> None:
-        with tempfile.TemporaryDirectory(prefix="rev", dir="/tmp") as directory:
-            file = Path(directory, "slice.yaml")
-            environment = os.environ | {"TMPDIR": directory, "OMPI_MCA_ess_singleton_isolated": "1"}
+        with MpiScratch("rev") as scratch:
+            file = scratch.directory / "slice.yaml"
+            environment = scratch.environment | {"OMPI_MCA_ess_singleton_isolated": "1"}
             for part in all_slices(ISAS):
                 file.write_text(part.experiment(7))
                 planned = subprocess.run(

@@ -24,6 +24,7 @@ import time
 from pathlib import Path
 
 from analysis.read.read_run import read_run
+from src.mpi.testing.mpi_job import root_allowed
 
 _EXPERIMENT = """\
 name: crash
@@ -49,7 +50,7 @@ class Harness:
         self.experiment = self.top / "crash.yaml"
         self.experiment.write_text(_EXPERIMENT)
         self.problems: list[str] = []
-        self.environment = dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
+        self.environment = os.environ | root_allowed()
 
     def command(self, mode: str, run: Path) -> list[str]:
         """A start of the benchmark, alone."""

@@ -1,0 +1,61 @@
+"""Files that are read and written whole, or not at all: UnusableInput in one line, whatever stands at the path.
+
+Only regular files are read: whoever opened a pipe or a device under the name of a file of a run would wait for ever.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+from analysis.read.unusable_input import UnusableInput
+
+
+def read_whole(path: Path) -> bytes:
+    """The bytes of a regular file; raises OSError."""
+    # O_NONBLOCK: else a pipe without a writer would already be waited for here.
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file")
+        return file.read()
+
+
+def make_directory(path: Path) -> None:
+    """With those above it, if it is not there."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as problem:
+        raise _unwritable(path, problem) from None
+
+
+def remove(path: Path) -> None:
+    """If it is there."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as problem:
+        raise UnusableInput(f"{path}: cannot be removed: {problem.strerror}") from None
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """In place of what was there, on disk when this returns; what was there stays if this cannot be written."""
+    partial = path.with_name(path.name + ".new")
+    try:
+        # What a write that was killed has left; a name of a pipe or a link must not be written through either.
+        partial.unlink(missing_ok=True)
+        with open(partial, "xb") as file:
+            file.write(content if isinstance(content, bytes) else content.encode("utf-8"))
+            file.flush()
+            os.fsync(file.fileno())
+        partial.rename(path)
+    except OSError as problem:
+        try:
+            partial.unlink(missing_ok=True)
+        except OSError:
+            pass  # it is the first problem that is to be told
+        raise _unwritable(path, problem) from None
+
+
+def _unwritable(path: Path, problem: Exception) -> UnusableInput:
+    return UnusableInput(f"{path}: cannot be written: {getattr(problem, 'strerror', None) or problem}")
