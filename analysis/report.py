@@ -26,7 +26,8 @@ PAGE = "report.html"
 
 def _parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="report.py", description="Writes one page of HTML of one or several runs.")
-    parser.add_argument("run_dirs", type=Path, nargs="+", metavar="RUN_DIR", help="a run, a directory of runs, or one of peers/compare")
+    what = "a run, a directory of runs, or one of peers/compare"
+    parser.add_argument("run_dirs", type=Path, nargs="+", metavar="RUN_DIR", help=what)
     parser.add_argument("--output", type=Path, metavar="FILE", help="default: report.html in RUN_DIR, or in what holds them all")
     parser.add_argument("--claims", type=Path, metavar="FILE", help="the claim register; default: results/claims.json")
     return parser.parse_args(arguments)

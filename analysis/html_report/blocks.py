@@ -168,13 +168,25 @@ class Words:
 
 
 @dataclass(frozen=True)
+class Answer:
+    """What is said of one claim. `shown`: so many sentences of each pair; the others are behind a line to click."""
+
+    name: str
+    word: str
+    style: str
+    summary: str
+    pairs: Sequence[tuple[str, Sequence[str]]]  # (names of the pair, sentences)
+    shown: int
+
+
+@dataclass(frozen=True)
 class RunCard:
     """A run in the headline: its question, the answers, how it was made."""
 
     kind: ClassVar[str] = "card"
     label: str
     question: str  # empty where it is the title of the page
-    answers: Sequence[tuple[str, str, str, Sequence[tuple[str, Sequence[str]]]]]  # (name, word, style, pairs with sentences)
+    answers: Sequence[Answer]
     facts: Sequence[tuple[str, str]]
     notes: Sequence[str]
 

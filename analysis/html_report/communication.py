@@ -80,8 +80,10 @@ def _of_run(loaded: LoadedRun, palette: Palette) -> list[Block]:
         groups.setdefault(label(pair[0], facets), []).append(pair)
     x = values_axis([float(factors["seq_len"]) for factors, _ in cases])
     y = share_axis(max((share for _, case in cases if (share := _share(case)) is not None), default=0.0), least=5.0)
-    panels = [_panel(title, sorted(group, key=lambda pair: int(pair[0]["seq_len"])), x, y, palette) for title, group in groups.items()]
-    drawing = Panels(loaded.label, "tokens", "% of the time", palette.legend(case.variant for _, case in cases), panels)
+    cases.sort(key=lambda pair: int(pair[0]["seq_len"]))
+    panels = [_panel(title, group, x, y, palette) for title, group in groups.items()]
+    legend = palette.legend(case.variant for _, case in cases)
+    drawing = Panels(loaded.label, "tokens", "% of the time", legend, panels)
     return [drawing, _data(cases, names, loaded.label)]
 
 
@@ -91,5 +93,5 @@ def section(inputs: Inputs, palette: Palette) -> Section:
         "to be above zero."
     )
     blocks = [block for loaded in inputs.runs for block in _of_run(loaded, palette)]
-    missing = () if blocks else ("No case sends anything between ranks. ./reproduce ordering has some; slurm/submit network has links.",)
-    return Section("communication", "Exposed communication", intro, tuple(blocks), missing)
+    missing = "No case sends anything between ranks. ./reproduce ordering has some; slurm/submit network has links."
+    return Section("communication", "Exposed communication", intro, tuple(blocks), () if blocks else (missing,))

@@ -38,7 +38,7 @@ def value_label(factor: str, value: str) -> str:
     """'2 ranks', '1 thread', '512 tokens', 'native'."""
     if factor in ("ranks", "threads", "nodes"):
         return f"{value} {factor if value != '1' else factor[:-1]}"
-    return value if factor == "run" else factor_label(factor, value).replace("token_sharded", "token-sharded")
+    return value if factor == "run" else factor_label(factor, value)
 
 
 def label(cell: Mapping[str, str], factors: Sequence[str]) -> str:

@@ -14,6 +14,7 @@ _RATIO_AXES: Sequence[tuple[float, Sequence[float]]] = (
     (1.05, (1.02, 1.05)), (1.1, (1.05, 1.1)), (1.2, (1.1, 1.2)), (1.5, (1.2, 1.5)), (2, (1.4, 2)), (4, (2, 4)), (10, (3, 10)),
     (100, (10, 100)), (1e4, (100, 1e4)),
 )  # fmt: skip
+_SHARES = (5.0, 10.0, 25.0, 50.0, 100.0, 200.0, 400.0, 1000.0)  # ends of an axis of per cent
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,5 @@ def values_axis(values: Sequence[float]) -> Axis:
 
 def share_axis(largest: float, least: float = 100.0) -> Axis:
     """Per cent from 0 to a little above `least`, or above what is larger."""
-    high = next(limit for limit in (5.0, 10.0, 25.0, 50.0, 100.0, 200.0, 400.0, 1000.0, math.inf) if limit >= max(0.99 * largest, least))
-    high = high if math.isfinite(high) else largest
+    high = next((limit for limit in _SHARES if limit >= max(0.99 * largest, least)), largest)
     return Axis(0.0, 1.06 * high, False).with_ticks([high * step / 4 for step in range(5)])

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any, Mapping, Sequence
 
 from analysis.estimate.looks import FAMILY_ERROR
-from analysis.html_report.blocks import Block, RunCard, Section, clip, said
+from analysis.html_report.blocks import Answer, Block, RunCard, Section, clip, said
 from analysis.html_report.comparisons import CLAIM_STYLES
 from analysis.html_report.inputs import Inputs, LoadedRun
-from analysis.show.findings import certainty, conditions, findings, regimes_text
+from analysis.judge.words import Word
+from analysis.show.findings import Finding, certainty, conditions, findings, regimes_text
 from analysis.show.verdict_phrases import percent
 from analysis.show.verdict_tables import format_controls
+
+_SHOWN = 3  # sentences of a pair
 
 
 def _launches(manifest: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -54,30 +57,28 @@ def _facts(loaded: LoadedRun) -> list[tuple[str, str]]:
     return facts + ([("Compiler", clip(compiler))] if compiler else [])
 
 
+def _answer(found: Finding) -> Answer:
+    """Estimates are no answers: all of them are folded."""
+    result = found.result
+    because = f"Because {result.reason}. " if result.reason else ""
+    estimates = {regime.word for regime in result.regimes} <= {Word.ESTIMATE_ONLY, Word.NO_VOTE}
+    pairs = [(clip(title), [said(text) for text in sentences]) for title, sentences in found.told]
+    return Answer(
+        clip(result.claim.name), str(result.word), CLAIM_STYLES[result.word], said(because + regimes_text(result)), pairs,
+        0 if estimates else _SHOWN,
+    )  # fmt: skip
+
+
 def _card(loaded: LoadedRun, alone: bool) -> RunCard:
     run, verdict = loaded.run, loaded.verdict
-    answers = [
-        (
-            clip(found.result.claim.name),
-            str(found.result.word),
-            CLAIM_STYLES[found.result.word],
-            [
-                ("", [_because(found.result.reason) + regimes_text(found.result)]),
-                *((clip(title), [said(text) for text in sentences]) for title, sentences in found.told),
-            ],
-        )
-        for found in findings(verdict)
-    ]
+    answers = [_answer(found) for found in findings(verdict)]
     notes = [certainty(found, verdict) for found in verdict.claims]
     notes += [" ".join(" ".join(format_controls(verdict.controls, verdict.margin)).split()), conditions(run)]
     failed = sum(1 for case in run.cases if case.status != "ok")
     cells = len({case.cell for case in run.cases})
     notes.append(f"{cells} cells, {len(run.cases)} cases{f', {failed} of them not ok' if failed else ''}.")
-    return RunCard(loaded.label, "" if alone else clip(run.title, 400), answers, _facts(loaded), [said(note) for note in dict.fromkeys(notes)])
-
-
-def _because(reason: str) -> str:
-    return f"Because {reason}. " if reason else ""
+    question = "" if alone else clip(run.title, 400)
+    return RunCard(loaded.label, question, answers, _facts(loaded), [said(note) for note in dict.fromkeys(notes)])
 
 
 def section(inputs: Inputs) -> Section:

@@ -11,7 +11,9 @@ from analysis.html_report.palette import Palette
 from analysis.read.csv_table import Row
 from analysis.show.figure_panels import Point, efficiency_panels
 
-_COLUMNS = (Column("Panel"), Column("Variant"), Column("Tokens", True), Column("% of peak", True), Column("from", True), Column("to", True))
+_COLUMNS = (
+    Column("Panel"), Column("Variant"), Column("Tokens", True), Column("% of peak", True), Column("from", True), Column("to", True),
+)  # fmt: skip
 _TITLES = {"full": "no mask", "causal": "causal", "decode": "decode, % of read bandwidth"}
 _OURS = {"ours": "ours, online softmax", "ours_row_blocked": "ours, row-blocked"}
 
@@ -55,13 +57,14 @@ def _of_run(loaded: LoadedRun, palette: Palette) -> list[Block]:
     contracts = list(dict.fromkeys(case.factors["contract"] for case in loaded.run.cases))
     for contract in contracts:
         for title, series in efficiency_panels(loaded.run.cases, contract).items():
-            contract_said = [contract.replace("_", "-")] if len(contracts) > 1 else []
+            contract_said = [contract] if len(contracts) > 1 else []
             said = contract_said + ([title] if title and title != "all cells" else [])
             curves[", ".join(said) or "all cells"] = series
     if not curves:
         return []
     peaks = sorted({round(case.peak_gflops) for case in loaded.run.cases if case.peak_gflops})
-    limit = f"; the peak is {peaks[0]} to {peaks[-1]} GFLOP/s" if len(peaks) > 1 else f"; the peak is {peaks[0]} GFLOP/s" if peaks else ""
+    ends = " to ".join(dict.fromkeys(str(end) for end in (peaks[:1] + peaks[-1:])))
+    limit = f"; the peak is {ends} GFLOP/s" if ends else ""
     title = f"{loaded.label}{limit}"
     return [draw_shares(title, curves, palette, "% of peak"), _data("peak", loaded.label, curves)]
 
@@ -85,7 +88,8 @@ def _of_peers(peers: Peers, palette: Palette) -> list[Block]:
     curves = peer_curves(peers.rows)
     if not curves:
         return []
-    return [draw_shares("Other libraries, same work, same rounds", curves, palette, "% of limit"), _data("peers", "other libraries", curves)]
+    drawing = draw_shares("Other libraries, same work, same rounds", curves, palette, "% of limit")
+    return [drawing, _data("peers", "other libraries", curves)]
 
 
 def section(inputs: Inputs, palette: Palette) -> Section:
@@ -97,5 +101,7 @@ def section(inputs: Inputs, palette: Palette) -> Section:
     missing = [] if blocks or not inputs.runs else ["No case has a peak beside it (pct_peak in cases.csv). ./reproduce measures it."]
     peers = [block for each in inputs.peers for block in _of_peers(each, palette)]
     if not peers:
-        missing.append("No other libraries here. peers/compare measures them; analysis/report.py RUN results/peers/reference shows them.")
+        missing.append(
+            "No other libraries here. peers/compare measures them; analysis/report.py RUN results/peers/reference shows them."
+        )
     return Section("peak", "Per cent of peak, by length", intro, (*blocks, *peers), tuple(missing))

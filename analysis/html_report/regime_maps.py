@@ -13,9 +13,9 @@ _NO_LENGTH = "all"
 
 
 def _short(cell: Compared) -> str:
-    """'+7.1 %', from a factor of two on 'x2.4'; nothing where the ratio is not bounded or is no answer."""
+    """'+7.1 %', from a factor of two on 'x2.4'; of an estimate even where one launch has no interval."""
     ratio = cell.result.ratio
-    if ratio is None or not bounded(cell.ends):
+    if ratio is None or not (bounded(cell.ends) or cell.style == "estimate"):
         return ""
     if ratio >= 2 or ratio <= 0.5:
         return f"\u00d7{ratio:.2f}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Sequence
 
@@ -25,7 +26,7 @@ from analysis.html_report import (
     scaling,
     words_table,
 )
-from analysis.html_report.blocks import Section, clip
+from analysis.html_report.blocks import Section, Table, clip
 from analysis.html_report.comparisons import compare
 from analysis.html_report.inputs import Inputs
 from analysis.html_report.library import PACKAGE
@@ -100,14 +101,26 @@ def _render(title: str, question: str, sections: Sequence[Section], library: str
     )
 
 
+def _without_data(sections: Sequence[Section]) -> list[Section]:
+    """Without the tables behind the drawings: what they hold is in the files."""
+    told = "The numbers behind the drawings are in cases.csv and verdict.json; with them this page would be too large."
+    found = []
+    for section in sections:
+        blocks = [block for block in section.blocks if not (isinstance(block, Table) and block.folded and not block.filtered)]
+        missing = (*section.missing, told) if len(blocks) < len(section.blocks) else section.missing
+        found.append(replace(section, blocks=blocks, missing=missing))
+    return found
+
+
 def render_page(inputs: Inputs, page: Path, library: str | None) -> str:
-    """The page; with fewer samples, or none, where it would be larger than LARGEST_PAGE."""
+    """The page; with fewer samples, then without, then without tables of data, where it would be larger than LARGEST_PAGE."""
     names = [loaded.label for loaded in inputs.runs] or ["other libraries"]
     title = clip(", ".join(names))
     question = clip(inputs.runs[0].run.title, 400) if len(inputs.runs) == 1 else f"Report of {len(names)} runs"
     text = ""
-    for letters in (_SAMPLES, _SAMPLES // 4, 0):
-        text = _render(title, question, make_sections(inputs, page, letters), library)
+    for letters, data in ((_SAMPLES, True), (_SAMPLES // 4, True), (0, True), (0, False)):
+        sections = make_sections(inputs, page, letters)
+        text = _render(title, question, sections if data else _without_data(sections), library)
         if len(text.encode("utf-8")) < LARGEST_PAGE:
             break
     return text

@@ -110,7 +110,8 @@ def section(inputs: Inputs, palette: Palette) -> Section:
             blocks += _of_run(loaded, palette)
         except UnusableInput:
             missing.append(
-                f"{loaded.label}: bytes, bandwidth or peak are missing in cases.csv. A run measures them now: ./reproduce {loaded.run.experiment}"
+                f"{loaded.label}: bytes, bandwidth or peak are missing in cases.csv. A new run measures them: "
+                f"./reproduce {loaded.run.experiment}"
             )
     if not inputs.runs:
         missing.append("No run of an experiment was given. ./reproduce makes one.")

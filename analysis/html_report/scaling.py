@@ -55,7 +55,8 @@ def _panel(title: str, found: Sequence[Efficiency], axes: tuple[Axis, Axis], nam
 
 def _row(one: Efficiency, factors: Sequence[str]) -> list[Field]:
     ranks, kept = _ranks(one), one.efficiency
-    others = [("-" if value is None else str(value), None if value is None else value.centre) for value in (one.cores, one.quotient, one.imbalance)]
+    known = (one.cores, one.quotient, one.imbalance)
+    others = [("-" if value is None else str(value), None if value is None else value.centre) for value in known]
     return [
         Field(clip(label(one.factors, factors), 100)),
         Field(clip(one.factors["variant"])),

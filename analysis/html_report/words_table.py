@@ -22,7 +22,7 @@ def _row(loaded: LoadedRun, result: ClaimResult, regime: str, pair: int, found: 
         Field(clip(regime)),
         Field(f"{MARKS[found.word]} {said(text)}", style=STYLES[found.word]),
         Field(format_interval(found.ratio, found.interval), found.ratio),
-        Field(str(launches), launches),
+        Field(str(launches) if launches else "", launches),
     ]
 
 
@@ -42,7 +42,7 @@ def section(inputs: Inputs) -> Section:
     )
     rows = [row for loaded in inputs.runs for row in rows_of(loaded)]
     if not rows:
-        missing = "No claim of these runs has a voting regime. Claims stand under 'expect' in the experiment file; ./reproduce runs it."
+        missing = "No claim here has a voting regime. Claims stand under 'expect' in the experiment file; ./reproduce runs it."
         return Section("words", "Every claim, by regime", intro, (), (missing,))
     columns = [Column("Run"), *_COLUMNS]
     if len(inputs.runs) == 1:
