@@ -49,10 +49,8 @@ def _of_run(loaded: LoadedRun) -> list[Block]:
         group = ", ".join(part for part in (case.variant, label(case.factors, types) if types else "") if part)
         groups.setdefault(group, []).append(share)
     axis = log_axis([100.0, *(max(100 * share, 1e-3) for _, share in cases)])
-    strips = Strips(
-        loaded.label, "exact", "% of what is tolerated", axis.ticks, [_row(name, shares, axis) for name, shares in groups.items()],
-        centre=axis.at(100.0), shown=16,
-    )  # fmt: skip
+    drawn = [_row(name, shares, axis) for name, shares in groups.items()]
+    strips = Strips(loaded.label, "exact", "% of what is tolerated", axis.ticks, drawn, centre=axis.at(100.0), shown=16)
     names = varying((case.factors for case, _ in cases), leave_out=("variant",))
     rows = [
         [

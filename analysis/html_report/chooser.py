@@ -9,12 +9,18 @@ from analysis.html_report.factors import label, name_of, sort_key, value_label, 
 from analysis.html_report.inputs import Inputs, LoadedRun
 from analysis.judge.decisions import PairResult
 from analysis.read.read_run import VARIANT_FACTORS
-from analysis.show.advice import Advice, advise
+from analysis.show.advice import UNKNOWN, Advice, advise
 
 _COLUMNS = (Column("Cell"), Column("Use"), Column("Evidence"))
 _SHOWN = ("contract", "seq_len", "ranks", "mask", "model")  # asked for even where there is nothing to choose
 
 Advised = tuple[Mapping[str, str], Advice]
+
+
+def _advise(loaded: LoadedRun, pairs: Sequence[PairResult]) -> Advice:
+    """Where the control fails nothing is shown, whatever the pairs say."""
+    found = advise(pairs, loaded.verdict.margin)
+    return Advice((), f"{UNKNOWN}: {loaded.broken}.", found.evidence) if loaded.broken else found
 
 
 def advise_run(loaded: LoadedRun) -> list[Advised]:
@@ -28,7 +34,7 @@ def advise_run(loaded: LoadedRun) -> list[Advised]:
             factors = tuple((name, value) for name, value in cell.factors.items() if name not in VARIANT_FACTORS)
             for pair in cell.pairs.values():
                 cells.setdefault(factors, {}).setdefault(pair.comparison.names, pair)
-    return [(dict(key), advise(list(pairs.values()), loaded.verdict.margin)) for key, pairs in cells.items()]
+    return [(dict(key), _advise(loaded, list(pairs.values()))) for key, pairs in cells.items()]
 
 
 def _asked(advised: Sequence[Advised]) -> list[str]:
@@ -38,6 +44,8 @@ def _asked(advised: Sequence[Advised]) -> list[str]:
 
 
 def _style(advice: Advice) -> str:
+    if not advice.votes:
+        return "silent"
     return "open" if not advice.use else "equal" if len(advice.use) > 1 else "for"
 
 

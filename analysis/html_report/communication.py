@@ -80,7 +80,6 @@ def _of_run(loaded: LoadedRun, palette: Palette) -> list[Block]:
         groups.setdefault(label(pair[0], facets), []).append(pair)
     x = values_axis([float(factors["seq_len"]) for factors, _ in cases])
     y = share_axis(max((share for _, case in cases if (share := _share(case)) is not None), default=0.0), least=5.0)
-    cases.sort(key=lambda pair: int(pair[0]["seq_len"]))
     panels = [_panel(title, group, x, y, palette) for title, group in groups.items()]
     legend = palette.legend(case.variant for _, case in cases)
     drawing = Panels(loaded.label, "tokens", "% of the time", legend, panels)

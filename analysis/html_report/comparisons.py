@@ -92,6 +92,11 @@ class Comparison:
         return f"{slow} over {fast}{metric}"
 
 
+def warnings(runs: Sequence[LoadedRun]) -> tuple[str, ...]:
+    """A line per run whose words do not stand."""
+    return tuple(f"{loaded.label}: no word stands, because {loaded.broken}." for loaded in runs if loaded.broken)
+
+
 def compare(runs: Sequence[LoadedRun]) -> list[Comparison]:
     """Every pair once, however many claims and runs ask it; cells in the order of the runs."""
     found: dict[tuple[object, ...], Comparison] = {}

@@ -15,6 +15,8 @@ _RATIO_AXES: Sequence[tuple[float, Sequence[float]]] = (
     (100, (10, 100)), (1e4, (100, 1e4)),
 )  # fmt: skip
 _SHARES = (5.0, 10.0, 25.0, 50.0, 100.0, 200.0, 400.0, 1000.0)  # ends of an axis of per cent
+# Ticks of a decade, from coarse to fine.
+_STEPS: Sequence[Sequence[float]] = ((1,), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 7), [step / 10 for step in range(10, 100)])
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ def log_axis(values: Sequence[float], padding: float = 0.08) -> Axis:
     axis = Axis(low / math.exp(padding * reach), high * math.exp(padding * reach), True)
     decades = range(math.floor(math.log10(axis.low)), math.ceil(math.log10(axis.high)) + 1)
     found: list[float] = []
-    for steps in ((1,), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 7)):
+    for steps in _STEPS:
         found = [tick for decade in decades for step in steps if axis.contains(tick := step * 10.0**decade)]
         if len(found) >= 3:
             break

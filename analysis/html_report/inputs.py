@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Mapping, Sequence
 
+from analysis.html_report.blocks import clip
 from analysis.judge.verdicts import RunVerdict, judge_run
 from analysis.read.csv_table import Row, UnusableInput, read_table
 from analysis.read.json_file import read_json, read_json_object
@@ -20,6 +21,14 @@ class LoadedRun:
     label: str
     run: Run
     verdict: RunVerdict
+
+    @property
+    def broken(self) -> str:
+        """Why no word of this run stands; empty where they do."""
+        controls = self.verdict.controls
+        if not controls.failed:
+            return ""
+        return f"the A/A control fails: {len(controls.failed)} of {controls.count} pairs of equal code differ"
 
     @property
     def directory(self) -> Path:
@@ -61,8 +70,8 @@ def expand(directory: Path) -> list[Path]:
 
 def _label(directory: Path, experiment: str) -> str:
     """'ordering', 'network 1gbit', 'ordering 20261123T071608Z'."""
-    name = directory.resolve().name
-    return experiment if name in ("reference", experiment) else f"{experiment} {name}"
+    name, known = directory.resolve().name, clip(experiment, 60)
+    return known if name in ("reference", experiment) else f"{known} {clip(name, 60)}"
 
 
 def _distinct(labels: Sequence[str]) -> list[str]:

@@ -51,7 +51,7 @@ def _strips(comparison: Comparison) -> list[Block]:
     return [strips, Table(f"ratios-{comparison.pair}", f"Data: {comparison.title}", columns, rows)]
 
 
-def section(comparisons: Sequence[Comparison]) -> Section:
+def section(comparisons: Sequence[Comparison], warned: Sequence[str]) -> Section:
     margins = sorted({cell.margin for comparison in comparisons for cell in comparison.cells})
     within = " or ".join(percent(margin) for margin in margins)
     intro = (
@@ -62,4 +62,4 @@ def section(comparisons: Sequence[Comparison]) -> Section:
         missing = "These runs compare nothing. Claims stand under 'expect' in the experiment file; ./reproduce runs it."
         return Section("ratios", "Ratios with intervals", "", (), (missing,))
     blocks = [block for comparison in comparisons for block in _strips(comparison)]
-    return Section("ratios", "Ratios with intervals", intro, tuple(blocks))
+    return Section("ratios", "Ratios with intervals", intro, tuple(blocks), warned)

@@ -62,9 +62,9 @@ def make_map(comparison: Comparison) -> RegimeMaps:
     return RegimeMaps(comparison.title, explained, ", ".join(map(name_of, rows)), columns, facets)
 
 
-def section(comparisons: Sequence[Comparison]) -> Section:
+def section(comparisons: Sequence[Comparison], warned: Sequence[str]) -> Section:
     intro = "Length by ranks and run, one map per contract. Colour, hatching and sign say the same; each cell has its interval."
     if not comparisons:
         missing = "These runs compare nothing. Claims stand under 'expect' in the experiment file; ./reproduce runs it."
         return Section("map", "Where which wins", intro, (), (missing,))
-    return Section("map", "Where which wins", intro, tuple(make_map(comparison) for comparison in comparisons))
+    return Section("map", "Where which wins", intro, tuple(make_map(comparison) for comparison in comparisons), warned)

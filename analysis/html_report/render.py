@@ -27,7 +27,7 @@ from analysis.html_report import (
     words_table,
 )
 from analysis.html_report.blocks import Section, Table, clip
-from analysis.html_report.comparisons import compare
+from analysis.html_report.comparisons import compare, warnings
 from analysis.html_report.inputs import Inputs
 from analysis.html_report.library import PACKAGE
 from analysis.html_report.palette import COLOURS, Palette
@@ -41,14 +41,14 @@ _TEMPLATES = Path(__file__).parent / "templates"
 def make_sections(inputs: Inputs, page: Path, letters: int) -> list[Section]:
     """All sections in the order of the page; one without data says what makes it."""
     palette = Palette()
-    comparisons = compare(inputs.runs)
+    comparisons, warned = compare(inputs.runs), warnings(inputs.runs)
     return [
         headline.section(inputs),
         chooser.section(inputs),
         register.section(inputs),
         words_table.section(inputs),
-        regime_maps.section(comparisons),
-        ratios.section(comparisons),
+        regime_maps.section(comparisons, warned),
+        ratios.section(comparisons, warned),
         peak.section(inputs, palette),
         roofs.section(inputs, palette),
         scaling.section(inputs, palette),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Sequence
 
+from analysis.estimate.paired_statistics import Interval
 from analysis.estimate.rank_efficiency import Efficiency, efficiencies
 from analysis.html_report.blocks import Block, Column, Field, Mark, Panel, Panels, Section, Segment, Series, Table, clip
 from analysis.html_report.factors import label, varying
 from analysis.html_report.geometry import Axis, share_axis, values_axis
 from analysis.html_report.inputs import Inputs, LoadedRun
 from analysis.html_report.palette import Palette
+from analysis.show.verdict_phrases import bounded
 
 _COLUMNS = (
     Column("Case"), Column("Variant"), Column("Ranks", True), Column("Speed-up", True), Column("Efficiency", True),
@@ -21,14 +23,25 @@ def _ranks(found: Efficiency) -> int:
     return int(found.factors["ranks"])
 
 
+def _said(kept: Interval, times: float) -> str:
+    """'1.92 [1.88, 1.95]'; few rounds or launches give no bounds."""
+    if not bounded((kept.low, kept.high)):
+        return f"{times * kept.centre:.2f} [no interval]"
+    return f"{times * kept.centre:.2f} [{times * kept.low:.2f}, {times * kept.high:.2f}]"
+
+
+def _reach(kept: Interval, times: float, y: Axis) -> tuple[float | None, float | None]:
+    """Of its interval, where it has bounds."""
+    if not bounded((kept.low, kept.high)):
+        return None, None
+    return round(100 - y.at(times * kept.low), 2), round(100 - y.at(times * kept.high), 2)
+
+
 def _mark(found: Efficiency, shift: float, x: Axis, y: Axis) -> Mark:
     ranks, kept = _ranks(found), found.efficiency
-    tip = (
-        f"{clip(found.factors['variant'], 80)}, {ranks} ranks: {ranks * kept.centre:.2f} times as fast as one "
-        f"[{ranks * kept.low:.2f}, {ranks * kept.high:.2f}], efficiency {kept}"
-    )
-    ends = [None if value <= 0 else 100 - y.at(ranks * value) for value in (kept.low, kept.high)]
-    return Mark(round(x.at(ranks) + shift, 2), 100 - y.at(ranks * kept.centre), ends[0], ends[1], tip)
+    who = clip(found.factors["variant"], 80)
+    tip = f"{who}, {ranks} ranks: {_said(kept, ranks)} times as fast as one, efficiency {_said(kept, 1)}"
+    return Mark(round(x.at(ranks) + shift, 2), 100 - y.at(ranks * kept.centre), *_reach(kept, ranks, y), tip)
 
 
 def _segments(found: Sequence[Efficiency], axis: Axis, y: Axis) -> list[Segment]:
@@ -56,13 +69,13 @@ def _panel(title: str, found: Sequence[Efficiency], axes: tuple[Axis, Axis], nam
 def _row(one: Efficiency, factors: Sequence[str]) -> list[Field]:
     ranks, kept = _ranks(one), one.efficiency
     known = (one.cores, one.quotient, one.imbalance)
-    others = [("-" if value is None else str(value), None if value is None else value.centre) for value in known]
+    others = [("-" if value is None else _said(value, 1), None if value is None else value.centre) for value in known]
     return [
         Field(clip(label(one.factors, factors), 100)),
         Field(clip(one.factors["variant"])),
         Field(str(ranks), ranks),
         Field(f"{ranks * kept.centre:.2f}", ranks * kept.centre),
-        Field(str(kept), kept.centre),
+        Field(_said(kept, 1), kept.centre),
         *(Field(text, number) for text, number in others),
     ]
 
@@ -78,8 +91,8 @@ def _groups(found: Sequence[Efficiency], leave_out: Sequence[str]) -> dict[str, 
 def _over_ranks(title: str, found: Sequence[Efficiency], palette: Palette) -> Panels:
     """Speed-up, where there are several numbers of ranks."""
     ranks = [1.0, *(float(_ranks(one)) for one in found)]
-    lowest = min(_ranks(one) * max(one.efficiency.low, 0.1) for one in found)
-    highest = max(_ranks(one) * min(one.efficiency.high, 2) for one in found)
+    lowest = min(_ranks(one) * max(one.efficiency.centre, 0.1) for one in found)
+    highest = max(_ranks(one) * min(one.efficiency.centre, 2) for one in found)
     y = values_axis([min(1.0, lowest), *ranks, highest]).with_ticks([0.25, 0.5, *sorted(set(ranks))])
     x = values_axis(ranks)
     x = Axis(x.low / 1.15, x.high * 1.15, True).with_ticks(sorted(set(ranks)))
@@ -109,9 +122,9 @@ def _over_lengths(title: str, found: Sequence[Efficiency], palette: Palette) -> 
         series: dict[str, list[Mark]] = {}
         for one in group:
             name, kept = one.factors["variant"], one.efficiency
-            low, centre, high = (100 - y.at(100 * value) for value in (kept.low, kept.centre, kept.high))
-            tip = f"{clip(name, 80)}, {one.factors['seq_len']} tokens, {ranks} ranks: efficiency {kept}"
-            series.setdefault(name, []).append(Mark(x.at(float(one.factors["seq_len"])), centre, low, high, tip))
+            tip = f"{clip(name, 80)}, {one.factors['seq_len']} tokens, {ranks} ranks: efficiency {_said(kept, 1)}"
+            place = x.at(float(one.factors["seq_len"])), round(100 - y.at(100 * kept.centre), 2)
+            series.setdefault(name, []).append(Mark(*place, *_reach(kept, 100, y), tip))
         drawn = [Series(palette.number(name), clip(name), marks) for name, marks in series.items()]
         panels.append(Panel(clip(panel), x.ticks, y.ticks, [ideal, *_cores_line(group, x, y)], drawn))
     lines = [("ideal", f"ideal: {ranks} ranks, {ranks} times as fast"), ("cores", "what the cores reach together, beside the case")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from analysis.html_report.blocks import Column, Field, Section, Table, clip, said
-from analysis.html_report.comparisons import STYLES
+from analysis.html_report.comparisons import STYLES, warnings
 from analysis.html_report.inputs import Inputs, LoadedRun
 from analysis.judge.regimes import RegimePair
 from analysis.judge.verdicts import ClaimResult
@@ -47,4 +47,4 @@ def section(inputs: Inputs) -> Section:
     columns = [Column("Run"), *_COLUMNS]
     if len(inputs.runs) == 1:
         columns, rows = columns[1:], [row[1:] for row in rows]
-    return Section("words", "Every claim, by regime", intro, (Table("words", "Words", columns, rows, False, True),))
+    return Section("words", "Every claim, by regime", intro, (Table("words", "Words", columns, rows, False, True),), warnings(inputs.runs))

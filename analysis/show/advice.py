@@ -17,6 +17,7 @@ class Advice:
     use: Sequence[str]  # the fastest shown; several that are shown to be equal; none where it is not resolved
     text: str
     evidence: Sequence[str]
+    votes: bool = True  # whether any comparison has a vote
 
 
 def _beaten_by(results: Sequence[PairResult]) -> set[str]:
@@ -54,7 +55,7 @@ def advise(results: Sequence[PairResult], margin: float) -> Advice:
     if words == {Word.ESTIMATE_ONLY}:
         return Advice((), f"{UNKNOWN}: one launch gives estimates only.", evidence)
     if words == {Word.NO_VOTE}:
-        return Advice((), f"{UNKNOWN}: no comparison has a vote here.", evidence)
+        return Advice((), f"{UNKNOWN}: no comparison has a vote here.", evidence, False)
     out = [name for name in variants if name in beaten]
     ruled = f"; shown not to be the fastest: {', '.join(out)}" if out and left else ""
     return Advice((), f"{UNKNOWN}{ruled}.", evidence)

@@ -86,8 +86,8 @@
     return table.selectAll("thead th").nodes().map((head, column) => {
       const rows = Array.from(table.node().tBodies[0].rows);
       const words = Array.from(new Set(rows.map((row) => row.cells[column].textContent.trim())));
-      return { column, title: head.textContent, words: words.sort((a, b) => a.localeCompare(b, "en", { numeric: true })) };
-    }).filter((one) => one.words.length > 1 && one.words.length <= 12 && one.words.every((word) => word.length < 60));
+      return { column, title: head.textContent, number: head.classList.contains("number"), words: words.sort((a, b) => a.localeCompare(b, "en", { numeric: true })) };
+    }).filter((one) => !one.number && one.words.length > 1 && one.words.length <= 12 && one.words.every((word) => word.length < 60));
   }
 
   d3.selectAll("[data-filter-for]").each(function () {
@@ -167,7 +167,8 @@
     function build() {
       form.text("");
       // Begin where there is an answer.
-      where = (run.cells.find((one) => one.style !== "open") || run.cells[0]).where.slice();
+      where = (run.cells.find((one) => one.style === "for" || one.style === "equal") ||
+        run.cells.find((one) => one.style !== "silent") || run.cells[0]).where.slice();
       if (runs.length > 1) {
         list("run or link", runs.map((one, index) => [String(index), one.run]), String(runs.indexOf(run)), function (value) {
           run = runs[Number(value)];
@@ -200,7 +201,7 @@
         .attr("x", (t) => x(t) + "%").attr("y", "98%").text((t) => x.tickFormat(5)(t) + " ms");
       const y = d3.scalePoint().domain(d3.range(launches[index].length)).range([10, 55]).padding(.5);
       launches[index].forEach((part, launch) => {
-        svg.append("g").selectAll("circle").data(part).enter().append("circle").attr("r", 2).attr("fill", "currentColor")
+        svg.append("g").selectAll("circle").data(part).enter().append("circle").attr("r", 2.5).attr("fill", "currentColor")
           .attr("fill-opacity", .6).attr("cx", (t) => x(t) + "%").attr("cy", y(launch) + "%")
           .append("title").text((t) => t + " ms, launch " + (launch + 1));
       });
