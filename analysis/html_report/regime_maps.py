@@ -43,10 +43,7 @@ def _facet(title: str, cells: Sequence[Compared], rows: Sequence[str], axis: str
 def make_map(comparison: Comparison) -> RegimeMaps:
     cells = comparison.cells
     factors = [cell.factors for cell in cells]
-    chosen = varying(factors, leave_out=("seq_len",))
-    rows = [name for name in chosen if name != "contract"]
-    if "ranks" not in rows and len({cell.get("ranks") for cell in factors}) == 1 and not rows:
-        rows = ["ranks"]
+    rows = [name for name in varying(factors, leave_out=("seq_len",)) if name != "contract"] or ["ranks"]
     axis = "seq_len"
     columns = sorted({cell.get(axis, _NO_LENGTH) for cell in factors}, key=lambda value: sort_key({axis: value}, [axis]))
     contracts = list(dict.fromkeys(cell.get("contract", "") for cell in factors))
@@ -59,6 +56,9 @@ def make_map(comparison: Comparison) -> RegimeMaps:
         explained = f"The ratio of {slow} over {fast}. + inside the claimed bounds, \u2212 outside."
     else:
         explained = f"+ {fast} is faster, as claimed. \u2212 {slow} is faster. The number: by how much {slow} takes longer."
+    ranks = {cell["ranks"] for cell in factors if "ranks" in cell}
+    if "ranks" not in rows and len(ranks) == 1:
+        explained += f" All on {value_label('ranks', ranks.pop())}."
     return RegimeMaps(comparison.title, explained, ", ".join(map(name_of, rows)), columns, facets)
 
 
