@@ -71,8 +71,9 @@ def main(arguments: Sequence[str]) -> int:
         print(f"report: {problem}", file=sys.stderr)
         return 2
     notes = [] if library is not None else [f"not interactive: {PACKAGE} is not installed"]
-    notes += [f"{len(text.encode()) / 1e6:.1f} MB, larger than meant"] if len(text.encode()) >= LARGEST_PAGE else []
-    print(f"Report: {_shown(page)}{f' ({chr(59).join(notes)})' if notes else ''}")
+    size = len(text.encode("utf-8"))
+    notes += [f"{size / 1e6:.1f} MB, larger than meant"] if size >= LARGEST_PAGE else []
+    print(f"Report: {_shown(page)}" + (f" ({'; '.join(notes)})" if notes else ""))
     return 0
 
 

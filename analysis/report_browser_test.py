@@ -128,7 +128,8 @@ class BrowserTest(unittest.TestCase):
           return [...document.querySelectorAll('.plot svg')].filter(s => s.getClientRects().length).map(s => {
             const box = s.getBoundingClientRect();
             const marks = [...s.querySelectorAll('.mark use')].map(m => m.getBoundingClientRect());
-            const away = marks.filter(m => m.width && (m.right < box.left || m.left > box.right || m.bottom < box.top - 9 || m.top > box.bottom + 9));
+            const away = marks.filter(m => m.width && (m.right < box.left || m.left > box.right ||
+                                                       m.bottom < box.top - 9 || m.top > box.bottom + 9));
             return [box.width > 100 && box.height > 100, away.length];
           })""")  # fmt: skip
         self.assertGreater(len(outside), 6)
@@ -223,10 +224,18 @@ class BrowserTest(unittest.TestCase):
     def test_dark_and_light(self) -> None:
         """Text and words stand out from what is behind them, in both."""
         contrast = """
-          const light = c => { const [r, g, b] = c.match(/[\\d.]+/g).map(v => v / 255).map(v => v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4);
+          const linear = v => v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4;
+          const light = c => {
+            const [r, g, b] = c.match(/[\\d.]+/g).map(v => linear(v / 255));
             return .2126 * r + .7152 * g + .0722 * b; };
-          const behind = e => { for (; e; e = e.parentElement) { const c = getComputedStyle(e).backgroundColor; if (!c.endsWith(', 0)')) return c; } return 'rgb(255,255,255)'; };
-          return [...document.querySelectorAll('h1, p, li, td, th, dd, dt, summary, a, .word, .swatch, .count')].filter(e => e.getClientRects().length).map(e => {
+          const behind = e => {
+            for (; e; e = e.parentElement) {
+              const c = getComputedStyle(e).backgroundColor;
+              if (!c.endsWith(', 0)')) return c;
+            }
+            return 'rgb(255,255,255)'; };
+          const texts = document.querySelectorAll('h1, p, li, td, th, dd, dt, summary, a, .word, .swatch, .count');
+          return [...texts].filter(e => e.getClientRects().length).map(e => {
             const [one, other] = [light(getComputedStyle(e).color), light(behind(e))].sort((a, b) => b - a);
             return [(one + .05) / (other + .05), e.outerHTML.slice(0, 90)]; }).sort((a, b) => a[0] - b[0])[0];"""
         backgrounds = []

@@ -140,7 +140,8 @@ class ContentTest(ReportTestCase):
         cells = self.page().having("class", "cell")
         self.assertEqual(len(cells), 2 * (2 * 2 * 2))
         self.assertTrue(all(found["class"] == "cell for" for found in cells))
-        self.assertTrue(all(re.search(r"faster by .* %\. Ratio 1\.\d+ \[.*\]; 8 launches", found["title"]) for found in cells), cells[0])
+        tip = re.compile(r"faster by .* %\. Ratio 1\.\d+ \[.*\]; 8 launches")
+        self.assertTrue(all(tip.search(found["title"]) for found in cells), cells[0])
 
     def test_what_is_not_resolved_is_hatched_and_hollow(self) -> None:
         self.write(ratio=1.02, launch_effect=0.05)

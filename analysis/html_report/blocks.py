@@ -35,6 +35,7 @@ class Field:
 class Column:
     title: str
     numeric: bool = False
+    wide: bool = False  # holds sentences
 
 
 @dataclass(frozen=True)

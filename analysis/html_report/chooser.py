@@ -11,7 +11,7 @@ from analysis.judge.decisions import PairResult
 from analysis.read.read_run import VARIANT_FACTORS
 from analysis.show.advice import UNKNOWN, Advice, advise
 
-_COLUMNS = (Column("Cell"), Column("Use"), Column("Evidence"))
+_COLUMNS = (Column("Cell"), Column("Use", wide=True), Column("Evidence", wide=True))
 _SHOWN = ("contract", "seq_len", "ranks", "mask", "model")  # asked for even where there is nothing to choose
 
 Advised = tuple[Mapping[str, str], Advice]

@@ -37,7 +37,8 @@ def _mark(factors: Mapping[str, str], case: Measured, x: Axis, y: Axis) -> Mark:
     """Hollow, and on the axis, where it is not resolved."""
     share = _share(case)
     said = NOT_RESOLVED if share is None else f"{share:.1f} % of {1e3 * case.median:.3g} ms"
-    tip = f"{clip(case.variant, 80)}, {factors['seq_len']} tokens: {said}; {case.sent_bytes / 1e6:.2f} MB sent by the busiest rank"
+    sent = f"{case.sent_bytes / 1e6:.2f} MB sent by the busiest rank"
+    tip = f"{clip(case.variant, 80)}, {factors['seq_len']} tokens: {said}; {sent}"
     return Mark(x.at(float(factors["seq_len"])), 100 - y.at(share or 0.0), None, None, tip, hollow=share is None)
 
 

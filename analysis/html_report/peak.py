@@ -12,7 +12,8 @@ from analysis.read.csv_table import Row
 from analysis.show.figure_panels import Point, efficiency_panels
 
 _COLUMNS = (
-    Column("Panel"), Column("Variant"), Column("Tokens", True), Column("% of peak", True), Column("from", True), Column("to", True),
+    Column("Panel"), Column("Variant"), Column("Tokens", True), Column("% of peak", True), Column("from", True),
+    Column("to", True),
 )  # fmt: skip
 _TITLES = {"full": "no mask", "causal": "causal", "decode": "decode, % of read bandwidth"}
 _OURS = {"ours": "ours, online softmax", "ours_row_blocked": "ours, row-blocked"}
@@ -98,7 +99,9 @@ def section(inputs: Inputs, palette: Palette) -> Section:
         "set and type. Points are the launch in the middle; bars reach from the lowest to the highest launch and its interval."
     )
     blocks = [block for loaded in inputs.runs for block in _of_run(loaded, palette)]
-    missing = [] if blocks or not inputs.runs else ["No case has a peak beside it (pct_peak in cases.csv). ./reproduce measures it."]
+    missing = []
+    if inputs.runs and not blocks:
+        missing.append("No case has a peak beside it (pct_peak in cases.csv). ./reproduce measures it.")
     peers = [block for each in inputs.peers for block in _of_peers(each, palette)]
     if not peers:
         missing.append(

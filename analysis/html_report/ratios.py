@@ -14,8 +14,10 @@ from analysis.show.verdict_phrases import bounded, percent
 def _row(cell: Compared, factors: Sequence[str], axis: Axis) -> StripRow:
     name, ratio, ends = clip(label(cell.factors, factors), 100), cell.result.ratio, cell.ends
     text = f"{cell.numbers} {cell.mark}"
-    if ratio is None or ends is None or not bounded(ends):
+    if ratio is None:
         return StripRow(name, text, cell.tip, cell.style, cell.mark)
+    if ends is None or not bounded(ends):
+        return StripRow(name, text, cell.tip, cell.style, cell.mark, axis.at(ratio))
     low, high = ends
     return StripRow(
         name, text, cell.tip, cell.style, cell.mark, axis.at(ratio), axis.at(low), axis.at(high),
@@ -26,8 +28,8 @@ def _row(cell: Compared, factors: Sequence[str], axis: Axis) -> StripRow:
 def _strips(comparison: Comparison) -> list[Block]:
     chosen = varying(cell.factors for cell in comparison.cells)
     ordered = sorted(comparison.cells, key=lambda cell: (not cell.decided, sort_key(cell.factors, chosen)))
-    drawn = [cell for cell in ordered if cell.result.ratio is not None and bounded(cell.ends)]
-    axis = ratio_axis([cell.result.ratio or 1.0 for cell in drawn], [end for cell in drawn for end in cell.ends or ()])
+    ratios = [cell.result.ratio for cell in ordered if cell.result.ratio]
+    axis = ratio_axis(ratios, [end for cell in ordered if bounded(cell.ends) for end in cell.ends or ()])
     margin = ordered[0].margin
     fast, slow = comparison.sides
     claim = comparison.claim
@@ -56,7 +58,7 @@ def section(comparisons: Sequence[Comparison], warned: Sequence[str]) -> Section
     within = " or ".join(percent(margin) for margin in margins)
     intro = (
         f"Above 1 the claim's faster side is faster; the band is what counts as equal (within {within} %), or the claimed "
-        "bounds. Filled: decided. Hollow: not. An arrow: the interval goes on. Decided cells come first."
+        "bounds. Filled: decided. Hollow: not. An arrow: the interval goes on. No line: none is known. Decided cells come first."
     )
     if not comparisons:
         missing = "These runs compare nothing. Claims stand under 'expect' in the experiment file; ./reproduce runs it."

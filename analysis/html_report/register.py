@@ -9,8 +9,8 @@ from analysis.html_report.inputs import Inputs
 from analysis.show.verdict_phrases import format_ratio
 
 _COLUMNS = (
-    Column("Claim"), Column("Published", True), Column("Ours", True), Column("Verdict"), Column("Decided by"), Column("Run"),
-    Column("Source"),
+    Column("Claim", wide=True), Column("Published", True), Column("Ours", True), Column("Verdict", wide=True),
+    Column("Decided by", wide=True), Column("Run"), Column("Source"),
 )  # fmt: skip
 _LONG = 600  # of a statement or a rule
 

@@ -83,8 +83,19 @@ class SectionsTest(unittest.TestCase):
             self.assertEqual((row.style, row.mark, row.low_cut, row.high_cut), ("for", "+", False, False))
             self.assertRegex(row.text, r"^1\.2[45]\d \[1\.2\d\d, 1\.2\d\d\] \+$")
 
+    def test_an_estimate_without_an_interval_is_a_point(self) -> None:
+        claim = {**ORDER_CLAIM, "order": [SEQUENCE, HEADWISE]}
+        synthetic_run.write_run(self.top / "run", [Cell({SEQUENCE: 1.0, HEADWISE: 7.0})], [claim], launches=1, rounds=3)
+        strips = ratios.section(compare(read_inputs([self.top / "run"], None).runs), ()).blocks[0]
+        assert isinstance(strips, Strips)
+        (row,) = strips.rows
+        assert row.x is not None
+        self.assertTrue(50 < row.x < 100 and row.low is None and row.high is None)
+        self.assertIn("[no interval] ~", row.text)
+
     def test_decided_cells_come_first(self) -> None:
-        cells = [Cell({SEQUENCE: 1.0, HEADWISE: ratio}, {"seq_len": length}) for length, ratio in ((512, 1.02), (1024, 1.02), (2048, 1.3))]
+        planted = ((512, 1.02), (1024, 1.02), (2048, 1.3))
+        cells = [Cell({SEQUENCE: 1.0, HEADWISE: ratio}, {"seq_len": length}) for length, ratio in planted]
         claim = {**ORDER_CLAIM, "order": [SEQUENCE, HEADWISE]}
         synthetic_run.write_run(self.top / "run", cells, [claim], launches=6, rounds=4, launch_effect=0.02)
         strips = ratios.section(compare(read_inputs([self.top / "run"], None).runs), ()).blocks[0]

@@ -9,7 +9,9 @@ from analysis.judge.regimes import RegimePair
 from analysis.judge.verdicts import ClaimResult
 from analysis.show.verdict_phrases import MARKS, format_interval, phrase, short_names
 
-_COLUMNS = (Column("Claim"), Column("Compared"), Column("Regime"), Column("Word"), Column("Ratio", True), Column("Launches", True))
+_COLUMNS = (
+    Column("Claim"), Column("Compared"), Column("Regime"), Column("Word"), Column("Ratio", True), Column("Launches", True),
+)  # fmt: skip
 
 
 def _row(loaded: LoadedRun, result: ClaimResult, regime: str, pair: int, found: RegimePair) -> list[Field]:
@@ -47,4 +49,5 @@ def section(inputs: Inputs) -> Section:
     columns = [Column("Run"), *_COLUMNS]
     if len(inputs.runs) == 1:
         columns, rows = columns[1:], [row[1:] for row in rows]
-    return Section("words", "Every claim, by regime", intro, (Table("words", "Words", columns, rows, False, True),), warnings(inputs.runs))
+    table = Table("words", "Words", columns, rows, folded=False, filtered=True)
+    return Section("words", "Every claim, by regime", intro, (table,), warnings(inputs.runs))

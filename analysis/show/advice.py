@@ -1,4 +1,4 @@
-"""Which variant to use in a cell, from what is shown there, and the evidence. No word is stronger than the words it rests on."""
+"""Which variant to use in a cell, by what is shown there, and the evidence. No word is stronger than those it rests on."""
 
 from __future__ import annotations
 
