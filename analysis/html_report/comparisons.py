@@ -89,7 +89,15 @@ class Comparison:
     def title(self) -> str:
         fast, slow = self.sides
         metric = "" if self.claim.metric == "time_s" else f" ({self.claim.metric})"
-        return f"{slow} over {fast}{metric}"
+        return f"{slow} over {fast}{metric}{self._bounds}"
+
+    @property
+    def _bounds(self) -> str:
+        """Of a claim about a ratio."""
+        claim = self.claim
+        low = f"at least {claim.minimum:g}" if claim.minimum is not None else ""
+        high = f"at most {claim.maximum:g}" if claim.maximum is not None else ""
+        return f", claimed {' and '.join(text for text in (low, high) if text)}" if claim.is_ratio else ""
 
 
 def warnings(runs: Sequence[LoadedRun]) -> tuple[str, ...]:

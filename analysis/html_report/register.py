@@ -6,17 +6,18 @@ from typing import Any, Mapping
 
 from analysis.html_report.blocks import Column, Field, Section, Table, clip
 from analysis.html_report.inputs import Inputs
-from analysis.show.verdict_phrases import format_ratio
 
 _COLUMNS = (
-    Column("Claim", wide=True), Column("Published", True), Column("Ours", True), Column("Verdict", wide=True),
-    Column("Decided by", wide=True), Column("Run"), Column("Source"),
+    Column("Claim", wide=True), Column("Published", True), Column("Ours", True), Column("Verdict"), Column("Why", wide=True),
+    Column("Decided by", wide=True),
 )  # fmt: skip
 _LONG = 600  # of a statement or a rule
 
 
 def _style(verdict: str) -> str:
-    for beginning, style in (("reproduced", "for"), ("not reproduced", "against"), ("only", "differs"), ("cannot", "silent")):
+    for beginning, style in (
+        ("reproduced", "for"), ("not reproduced", "against"), ("only", "differs"), ("cannot", "silent"), ("estimate", "estimate"),
+    ):  # fmt: skip
         if verdict.lower().startswith(beginning):
             return style
     return "open"
@@ -25,7 +26,7 @@ def _style(verdict: str) -> str:
 def _text(entry: Mapping[str, Any], key: str, longest: int = _LONG) -> str:
     value = entry.get(key)
     if isinstance(value, float):
-        return f"{value:g}"
+        return f"{value:.3g}"
     if isinstance(value, list):
         return clip(", ".join(map(str, value)), longest)
     return "" if value is None else clip(str(value), longest)
@@ -40,23 +41,29 @@ def _ours(entry: Mapping[str, Any], unit: str) -> str:
     ours, low, high = (_number(entry, key) for key in ("ours", "low", "high"))
     if ours is None:
         return _text(entry, "ours")
-    interval = f" [{format_ratio(low)}, {format_ratio(high)}]" if low is not None and high is not None else ""
-    return f"{format_ratio(ours)}{interval}{unit}"
+    if low is None or high is None:
+        return f"{_figure(ours)} ~{unit}"
+    return f"{_figure(ours)}{unit}, counted" if low == high else f"{_figure(ours)} [{_figure(low)}, {_figure(high)}]{unit}"
+
+
+def _figure(value: float) -> str:
+    return f"{value:.3f}" if 0.1 <= abs(value) < 10 else f"{value:.4g}"
 
 
 def _row(entry: Mapping[str, Any]) -> list[Field]:
     name, verdict = _text(entry, "id", 80), _text(entry, "verdict", 200)
-    unit = f" {_text(entry, 'unit', 40)}".rstrip()
-    statement, reason = _text(entry, "statement"), _text(entry, "reason")
-    published = _text(entry, "published", 200)
+    unit = f" {_text(entry, 'unit', 40).replace('percent', '%')}".rstrip()
+    source = _text(entry, "source", 200)
+    claim = ": ".join(part for part in (name, _text(entry, "statement")) if part) + (f" ({source})" if source else "")
+    number = _number(entry, "published")
+    decided_by = [_text(entry, "rule"), _text(entry, "run", 300) or _text(entry, "experiment", 300)]
     return [
-        Field(f"{name}: {statement}" if name else statement),
-        Field(published + (unit if _number(entry, "published") is not None else ""), _number(entry, "published")),
+        Field(claim),
+        Field(_text(entry, "published", 200) + (unit if number is not None else ""), number),
         Field(_ours(entry, unit), _number(entry, "ours")),
-        Field(verdict + (f": {reason}" if reason else ""), style=_style(verdict)),
-        Field(_text(entry, "rule")),
-        Field(_text(entry, "run", 200) or _text(entry, "experiment", 200)),
-        Field(_text(entry, "source", 300)),
+        Field(verdict, style=_style(verdict)),
+        Field(_text(entry, "reason")),
+        Field("; ".join(part for part in decided_by if part)),
     ]
 
 
