@@ -10,7 +10,7 @@ from analysis import figures
 from analysis.judge.verdicts import ClaimResult, judge_run
 from analysis.judge.words import Word
 from analysis.read.read_run import Run, read_run
-from analysis.show import run_figures
+from analysis.show import figure_panels, run_figures
 from analysis.testing import synthetic_run
 from analysis.testing.synthetic_run import HEADWISE, ORDER_CLAIM, SEQUENCE, STANDARD, Cell
 
@@ -33,7 +33,7 @@ class FiguresTest(unittest.TestCase):
 
     def test_ratios(self) -> None:
         _, result = self.write()
-        panels = run_figures.ratio_panels(result, 0)
+        panels = figure_panels.ratio_panels(result, 0)
         self.assertEqual({title: sorted(series) for title, series in panels.items()},
                          {"native": ["causal", "full"], "replicated": ["causal", "full"]})  # fmt: skip
         points = panels["native"]["causal"]
@@ -44,12 +44,12 @@ class FiguresTest(unittest.TestCase):
 
     def test_open_intervals_are_not_drawn(self) -> None:
         _, result = self.write(launches=1, rounds=3)
-        self.assertEqual(run_figures.ratio_panels(result, 0), {})
+        self.assertEqual(figure_panels.ratio_panels(result, 0), {})
         self.assertFalse(run_figures.draw_ratios(result, 0.02, self.output))
 
     def test_efficiency(self) -> None:
         run, _ = self.write()
-        panels = run_figures.efficiency_panels(run.cases, "native")
+        panels = figure_panels.efficiency_panels(run.cases, "native")
         self.assertEqual(list(panels), ["causal", "full"])
         points = panels["causal"][STANDARD]  # 60 % over 1.5 s
         self.assertEqual([p.x for p in points], [512, 1024])
@@ -58,7 +58,7 @@ class FiguresTest(unittest.TestCase):
     def test_efficiency_of_one_launch_has_the_interval_of_its_time(self) -> None:
         """The synthetic interval of the time is +-1 %."""
         run, _ = self.write(launches=1)
-        for point in run_figures.efficiency_panels(run.cases, "native")["causal"][STANDARD]:
+        for point in figure_panels.efficiency_panels(run.cases, "native")["causal"][STANDARD]:
             self.assertAlmostEqual(point.low, point.y / 1.01, places=2)
             self.assertAlmostEqual(point.high, point.y / 0.99, places=2)
 

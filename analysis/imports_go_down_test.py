@@ -11,7 +11,7 @@ import unittest
 from pathlib import Path
 
 ANALYSIS = Path(__file__).parent
-ROOMS = ("read", "estimate", "judge", "show", "page")
+ROOMS = ("read", "estimate", "judge", "show", "page", "html_report")
 TESTING = "testing"
 COMMANDS = ""  # the room of the scripts at the top
 CSV_READER = "read/csv_table.py"

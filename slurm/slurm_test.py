@@ -107,6 +107,7 @@ class Uninterrupted(SlurmTestCase):
         verdict = json.loads((self.directory / "results" / "verdict.json").read_text())
         self.assertEqual(verdict["experiment"], "slurm_test")
         self.assertIn("CLAIM ordering", (self.directory / "results" / "verdict.txt").read_text())
+        self.assertIn("slurm_test", (self.directory / "results" / "report.html").read_text())
 
 
 class OneNode(SlurmTestCase):

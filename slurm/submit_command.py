@@ -243,7 +243,7 @@ def submit(output: pathlib.Path, jobs: list[Job], dry_run: bool) -> int:
                 ids.append(job_id)
                 print(f"  job {job_id}", flush=True)
                 if number == len(jobs):
-                    print(f"results: {output} (verdict.txt when job {job_id} has ended)", flush=True)
+                    print(f"results: {output} (verdict.txt and report.html when job {job_id} has ended)", flush=True)
             status = sbatch.wait()
         if status != 0 and job_id:
             print(f"slurm/submit: job {job_id} ended with status {status}; see {output}/logs", file=sys.stderr)

@@ -60,7 +60,12 @@ wait_for_child() {
 # unusable input. Fails if the analysis crashed; a Python that cannot even start exits 1, as a verdict does.
 write_verdict() { # RUN
   verdict_status=0
-  rm -f "$1"/verdict.{txt,json}
+  rm -f "$1"/{verdict.txt,verdict.json,report.html}
   "$python" analysis/verify_ordering.py --write "$1" || verdict_status=$?
   [ "$verdict_status" = 2 ] || [ -s "$1/verdict.json" ]
+}
+
+# The page of what the verdict and the samples say already: a run without it is as good, so the caller only says that it failed.
+write_report() { # RUN
+  [ "$verdict_status" = 2 ] || "$python" analysis/report.py "$1"
 }

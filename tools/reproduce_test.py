@@ -124,6 +124,21 @@ class ReproduceTest(unittest.TestCase):
         verdict = json.loads((self.output / "verdict.json").read_text())
         self.assertEqual(verdict["experiment"], "tiny")
         self.assertEqual(len(verdict["claims"][0]["cells"]), 2)
+        self.assertRegex(printed, r"\nReport: \S*out/report\.html\b")
+        self.assertIn("Does it end in a verdict?", (self.output / "report.html").read_text())
+
+    def test_without_a_report(self) -> None:
+        """Only a page is missing then: it is said, and the run's status stays what it was."""
+        python = self.top / "bin/python"
+        python.write_text('#!/bin/sh\ncase $1 in */report.py) echo "report: no paper" >&2; exit 2 ;; esac\nexec /usr/bin/python3 "$@"\n')
+        python.chmod(0o755)
+        self.environment["PYTHON"] = str(python)
+        process = self.start("--output", str(self.output))
+        printed = self.end(process)
+        self.assertEqual(process.returncode, 0, printed)
+        self.assertTrue(printed.endswith("reproduce: no report.html, for the reason above; run and verdict stand\n"), printed)
+        self.assertFalse((self.output / "report.html").exists())
+        self.assertTrue((self.output / "verdict.txt").exists())
 
     def test_to_the_verdict(self) -> None:
         process = self.start("--output", str(self.output))

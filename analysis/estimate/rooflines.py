@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Mapping
+from typing import Mapping, Sequence
 
 from analysis.read.csv_table import UnusableInput
 from analysis.read.read_run import Case, read_cases
@@ -96,7 +96,12 @@ def is_shown(case: Case) -> bool:
 
 def read_rooflines(directory: Path) -> list[Roofline]:
     """The cases of a run that are ok, in the order of the file."""
-    found = [_roofline(case, directory) for case in read_cases(directory) if is_shown(case)]
+    return rooflines_of(read_cases(directory), directory)
+
+
+def rooflines_of(cases: Sequence[Case], directory: Path) -> list[Roofline]:
+    """The same of cases that are read."""
+    found = [_roofline(case, directory) for case in cases if is_shown(case)]
     if not found:
         raise UnusableInput(f"{directory / 'cases.csv'}: no case that is ok")
     return found

@@ -12,9 +12,9 @@ from analysis.judge.regimes import factor_label
 from analysis.judge.verdicts import ClaimResult, RunVerdict
 from analysis.judge.words import IN_FAVOUR, ClaimWord, Word
 from analysis.page.records import Record, Results, count, mask, model, precise_pair, span, table
+from analysis.show.findings import counts_text
 from analysis.show.regime_map import format_entry, make_map, sentences
 from analysis.show.verdict_phrases import MARKS, percent
-from analysis.show.verdict_tables import counts_text
 
 FIRST, SECOND, WHOLE = "sequence-over-headwise", "online-over-standard", "ordering"
 _CONTRACTS = ("native", "replicated", "token_sharded")

@@ -45,8 +45,8 @@ def _why_unusable(value: object, levels: int = MOST_LEVELS) -> str | None:
     return next((why for part in parts if (why := _why_unusable(part, levels - 1)) is not None), None)
 
 
-def read_json_object(path: Path) -> dict[str, Any]:
-    """The object in a file; raises UnusableInput for what is no JSON, is nested without end, or is no object."""
+def read_json(path: Path) -> Any:
+    """What a file holds; raises UnusableInput for what is no JSON or is nested without end."""
     try:
         found = json.loads(read_text(path), parse_constant=_refuse_constant, parse_float=_finite, parse_int=_in_64_bits)
     except json.JSONDecodeError as problem:
@@ -58,6 +58,12 @@ def read_json_object(path: Path) -> dict[str, Any]:
     why = _why_unusable(found)
     if why is not None:
         raise UnusableInput(f"{path}: {why}")
+    return found
+
+
+def read_json_object(path: Path) -> dict[str, Any]:
+    """The object in a file; raises UnusableInput for what is no JSON or is no object."""
+    found = read_json(path)
     if not isinstance(found, dict):
         raise UnusableInput(f"{path}: must be a JSON object")
     return found

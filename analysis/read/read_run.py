@@ -33,6 +33,7 @@ METRICS = TIME_METRICS + DERIVED_METRICS + COUNT_METRICS
 # The runner's own summary of a case, for tables that make no claim.
 SUMMARY = (
     "time_median_s", "time_low_s", "time_high_s", "gflops", "peak_gflops", "read_gb_per_s", "minimum_bytes", "comm_exposed_s",
+    "tolerance_rel_l2", "nonfinite",
 )  # fmt: skip
 
 SAMPLE_COLUMNS = (

@@ -24,7 +24,7 @@ from analysis.read.read_run import Case, Run, read_run
 from analysis.show.text_table import markdown_table
 
 # What tells cells apart in a table; those that are the same everywhere are left out.
-_FACTORS = ("model", "phase", "contract", "causal", "batch", "seq_len", "ranks", "threads", "isa", "dtype")
+CELL_KEY = ("model", "phase", "contract", "causal", "batch", "seq_len", "ranks", "threads", "isa", "dtype")
 _MISSING = "-"
 NOT_RESOLVED = "not resolved"
 
@@ -54,15 +54,19 @@ Launches = dict[int, Case]
 
 
 def read_cells(directory: Path) -> Cells:
-    """Cells of a run by their factors. Copies of variants are controls and take no part."""
-    run = read_run(directory)
+    """Cells of a run by their factors; raises UnusableInput where there is none."""
+    return measure_cells(read_run(directory))
+
+
+def measure_cells(run: Run) -> Cells:
+    """The same of a run that is read. Copies of variants are controls and take no part."""
     cells: dict[Key, dict[str, Launches]] = {}
     for case in run.cases:
         if case.status == "ok" and not case.duplicate_of:
-            key = tuple(case.factors[name] for name in _FACTORS)
+            key = tuple(case.factors[name] for name in CELL_KEY)
             cells.setdefault(key, {}).setdefault(case.variant, {})[case.unit] = case
     if not cells:
-        raise UnusableInput(f"{directory / 'cases.csv'}: no case that is ok")
+        raise UnusableInput(f"{run.directory / 'cases.csv'}: no case that is ok")
     return {key: _measurements(run, list(variants.values())) for key, variants in cells.items()}
 
 
@@ -120,7 +124,7 @@ def winner(cell: Measurements) -> str:
 
 
 def _varying(keys: Sequence[Key]) -> list[int]:
-    return [index for index in range(len(_FACTORS)) if len({key[index] for key in keys}) > 1]
+    return [index for index in range(len(CELL_KEY)) if len({key[index] for key in keys}) > 1]
 
 
 def _sorted(keys: set[Key]) -> list[Key]:
@@ -135,7 +139,7 @@ def crossover_table(runs: dict[str, Cells]) -> list[str]:
         [*(key[index] for index in shown), *(winner(cells[key]) if key in cells else _MISSING for cells in runs.values())]
         for key in keys
     ]
-    return markdown_table([*(_FACTORS[index] for index in shown), *runs], rows)
+    return markdown_table([*(CELL_KEY[index] for index in shown), *runs], rows)
 
 
 def _case_of(cell: Measurements | None, variant: str) -> Measured | None:
@@ -160,4 +164,4 @@ def traffic_table(runs: dict[str, Cells]) -> list[str]:
             exposed = [_MISSING if case is None else _milliseconds(case.exposed) for case in found]
             rows.append([*(key[index] for index in shown), variant, f"{moving[key, variant] / 1e6:.2f}", *exposed])
     names = [f"exposed ms, {name}" for name in runs]
-    return markdown_table([*(_FACTORS[index] for index in shown), "variant", "sent MB per rank", *names], rows) if rows else []
+    return markdown_table([*(CELL_KEY[index] for index in shown), "variant", "sent MB per rank", *names], rows) if rows else []

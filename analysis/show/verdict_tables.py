@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import textwrap
-from collections import Counter
 from typing import Sequence
 
-from analysis.estimate import looks
 from analysis.judge.claims import Claim
 from analysis.judge.controls import ControlSummary
-from analysis.judge.decisions import PairResult, half_width
+from analysis.judge.decisions import PairResult
 from analysis.judge.regimes import CellResult, choose_regimes, factor_label, regime_label, sort_cells
 from analysis.judge.verdicts import ClaimResult, RunVerdict
 from analysis.judge.words import DECIDED, Word
 from analysis.read.read_run import COUNT_METRICS, Run
-from analysis.show.regime_map import claim_pairs_said, format_map, sentences
+from analysis.show.findings import answer, certainty, conditions, counts_text, findings
+from analysis.show.regime_map import format_map
 from analysis.show.text_table import format_columns
-from analysis.show.verdict_phrases import MARKS, format_interval, legend, percent, short_names
+from analysis.show.verdict_phrases import MARKS, format_interval, legend, percent
 
 WIDTH = 100
-_ORDER = tuple(MARKS)  # in which words are counted
 
 
 def wrap(text: str, indent: int = 0, hang: int | None = None) -> str:
@@ -45,16 +43,6 @@ def pair_name(claim: Claim, pair: int) -> str:
     return f"{names[slow]}/{names[fast]}"
 
 
-def counts_text(counts: Counter[Word]) -> str:
-    """'3 faster, 1 not resolved of 4 voting cells, 2 without a vote'."""
-    total = sum(count for word, count in counts.items() if word is not Word.NO_VOTE)
-    if total == 0:
-        return f"no cell votes ({counts[Word.NO_VOTE]} selected)"
-    parts = [f"{counts[word]} {word}" for word in _ORDER if counts[word] and word is not Word.NO_VOTE]
-    silent = f", {counts[Word.NO_VOTE]} without a vote" if counts[Word.NO_VOTE] else ""
-    return f"{', '.join(parts)} of {total} voting cell{'s' if total != 1 else ''}{silent}"
-
-
 def _question(claim: Claim) -> list[str]:
     names = letters(claim)
     where = "; ".join(f"{k} = {' or '.join(v)}" for k, v in claim.where.items())
@@ -71,25 +59,6 @@ def _question(claim: Claim) -> list[str]:
     if where:
         lines.append(f"Where {where}.")
     return [wrap(line, len(line) - len(line.lstrip()) + 2, 4) for line in lines]
-
-
-def _certainty(result: ClaimResult, verdict: RunVerdict) -> str:
-    pairs = [p for cell in result.voting for p in cell.pairs.values() if p.estimate is not None]
-    if not pairs:
-        return "How sure: nothing voted."
-    if result.claim.metric in COUNT_METRICS:
-        return "How sure: counted, not timed; no noise."
-    if all(pair.word is Word.ESTIMATE_ONLY for pair in pairs):
-        return "How sure: not sure. One launch: intervals of 95 % hold for that launch only, and no word can be given."
-    used = sorted({pair.launches for pair in pairs})
-    launches = f"{used[0]}" if len(used) == 1 else f"{used[0]} to {used[-1]}"
-    unresolved = sorted(half_width(p.estimate, p.level) for p in pairs if p.estimate and p.word is Word.NOT_RESOLVED)
-    width = f" The widest interval that left a comparison open is +-{percent(unresolved[-1])} %." if unresolved else ""
-    return (
-        f"How sure: {launches} launch{'es' if used[-1] > 1 else ''} behind each comparison. The chance that any word below is "
-        f"wrong is at most {percent(looks.FAMILY_ERROR)} %, over the {verdict.cells_schedule.comparisons} comparisons and "
-        f"{len(verdict.looks)} look{'s' if len(verdict.looks) > 1 else ''} of this run; intervals are that wide.{width}"
-    )
 
 
 def format_controls(controls: ControlSummary, margin: float) -> list[str]:
@@ -170,40 +139,16 @@ def _cell_columns(
     return format_columns(header, body)
 
 
-def _answer(result: ClaimResult) -> str:
-    text = f"{result.claim.name}: {str(result.word).upper()}"
-    return text + (f", because {result.reason}" if result.reason else "")
-
-
 def format_findings(verdict: RunVerdict) -> list[str]:
-    """The first lines: each claim's word and what to do about it. A pair that another claim has told is not told again."""
-    told: set[tuple[str, ...]] = set()
-    single = [result for result in verdict.claims if len(result.claim.pairs) == 1]
-    for result in single:
-        told |= claim_pairs_said(result.claim)
+    """The first lines: each claim's word and what to do about it."""
     lines = []
-    for result in verdict.claims:
-        lines.append(wrap(f"{_answer(result)}. {_regimes_text(result)}", 0, 2))
-        for pair in range(len(result.claim.pairs)):
-            where = tuple(f"{column}={','.join(values)}" for column, values in sorted(result.claim.where.items()))
-            key = (result.claim.metric, result.claim.over, *result.claim.pairs[pair], *where)
-            if result not in single and key in told:
-                continue
-            if len(result.claim.pairs) > 1:
-                fast, slow = short_names(result.claim, pair)
-                lines.append(wrap(f"{fast} and {slow}:", 2))
-            lines += [wrap(sentence, 2, 4) for sentence in sentences(result, pair, verdict.margin)]
+    for finding in findings(verdict):
+        lines.append(wrap(finding.summary, 0, 2))
+        for title, said in finding.told:
+            if title:
+                lines.append(wrap(f"{title}:", 2))
+            lines += [wrap(sentence, 2, 4) for sentence in said]
     return lines
-
-
-def _regimes_text(result: ClaimResult) -> str:
-    """'3 of 15 regimes not resolved; 41 of 50 cells decided.'"""
-    voting = [regime for regime in result.regimes if regime.word is not Word.NO_VOTE]
-    cells = f"{len(result.decided)} of {len(result.voting)} cells decided."
-    if len(voting) < 2:
-        return cells
-    counts = Counter(regime.word for regime in voting)
-    return f"Regimes: {', '.join(f'{counts[word]} {word}' for word in _ORDER if counts[word])}; {cells}"
 
 
 def _apart(result: ClaimResult) -> list[str]:
@@ -223,7 +168,7 @@ def format_claim(result: ClaimResult, verdict: RunVerdict) -> str:
     lines += [wrap(f"Answer: {str(result.word).upper()}. {counts_text(result.counts)}.", 2, 4)]
     if result.reason:
         lines.append(wrap(f"Because {result.reason}.", 2, 4))
-    lines.append(wrap(_certainty(result, verdict), 2, 4))
+    lines.append(wrap(certainty(result, verdict), 2, 4))
     lines += [wrap(text, 2, 4) for text in _apart(result)]
     for pair in range(len(claim.pairs)):
         table = format_map(result, pair, WIDTH - 4)
@@ -241,22 +186,6 @@ def format_claim(result: ClaimResult, verdict: RunVerdict) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def _conditions(run: Run) -> str:
-    """How often something took a core away from a sample, where it was recorded."""
-    kept = [sample.metrics for rows in run.samples.values() for sample in rows if sample.metrics["steal_s"] is not None]
-    if not kept:
-        return "Not recorded: what the host or other processes took from the samples."
-    stolen = sum(1 for m in kept if (m["steal_s"] or 0) > 0)
-    switched = sum(1 for m in kept if (m["involuntary_switches"] or 0) > 0)
-    skews = sorted((m["barrier_skew_s"] or 0) / m["time_s"] for m in kept if m["barrier_skew_s"] is not None and m["time_s"])
-    middle = skews[len(skews) // 2] if skews else 0.0
-    skew = f"; ranks left the barrier within {percent(max(middle, 0.001))} % of the time in the middle" if skews else ""
-    return (
-        f"Disturbed: {percent(stolen / len(kept))} % of the samples by other guests of the host (steal), "
-        f"{percent(switched / len(kept))} % by a switch to another process{skew}."
-    )
-
-
 def _header(run: Run, verdict: RunVerdict) -> list[str]:
     launches = verdict.launches
     revision = str(run.manifest.get("git_revision") or "unknown")[:12]
@@ -271,7 +200,7 @@ def _header(run: Run, verdict: RunVerdict) -> list[str]:
             f"{'es' if launches != 1 else ''}{f', {failed} of them not ok' if failed else ''}{left_out}; judged after {planned}"
             f"{seed}; revision {revision}{dirty}.", 2, 4,
         ),
-        wrap(_conditions(run), 2, 4),
+        wrap(conditions(run), 2, 4),
     ]  # fmt: skip
 
 
@@ -283,5 +212,5 @@ def format_report(run: Run, verdict: RunVerdict) -> str:
         return "\n".join([title, "This experiment makes no claim: there is nothing to judge.", "", *_header(run, verdict), *controls])
     body = [format_claim(result, verdict) + "\n" for result in verdict.claims]
     top = [title, "", *format_findings(verdict), "", *_header(run, verdict), *format_controls(verdict.controls, verdict.margin), ""]
-    last = [wrap(f"{_answer(result)}; {counts_text(result.counts)}", 2, 4) for result in verdict.claims]
+    last = [wrap(f"{answer(result)}; {counts_text(result.counts)}", 2, 4) for result in verdict.claims]
     return "\n".join([*top, *body, "VERDICTS", *last])
