@@ -34,7 +34,7 @@ class ReleaseTest(unittest.TestCase):
         self.assertEqual(dates, sorted(dates, reverse=True))
 
     def test_spack_package(self) -> None:
-        recipe = read("tools/spack/packages/attention_parallelism/package.py")
+        recipe = read("tools/spack/packages/attention-parallelism/package.py")
         self.assertEqual(re.findall(r'^    version\("(\d[^"]*)", tag="v([^"]*)"', recipe, re.MULTILINE), [(self.citation.version,) * 2])
         self.assertEqual(re.findall(r'^    license\("([^"]*)"', recipe, re.MULTILINE), [self.citation.licence])
 
