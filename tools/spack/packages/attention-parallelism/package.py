@@ -66,10 +66,9 @@ class AttentionParallelism(Package):
         """The compilers themselves: Bazel runs them with an environment of its own, without which Spack's wrappers fail."""
         env.set("CC", self.compiler.cc)
         env.set("CXX", self.compiler.cxx)
-        mpicxx = self.spec["mpi"].prefix.bin.join("mpicxx")
-        env.set("MPICXX", mpicxx)
-        # MPI's own wrappers take the compiler that built MPI, unless told.
-        env.set("OMPI_CXX", self.compiler.cxx)
+        # The build wants a program's name here, and Spack's MPI packages set a path. By default it is the mpicxx that is first on
+        # PATH, where Spack puts the spec's.
+        env.unset("MPICXX")
         for name, variable in ROOTS.items():
             if str(self.spec[name].prefix) not in SYSTEM:
                 env.set(variable, self.spec[name].prefix)
