@@ -76,7 +76,7 @@ class AttentionOrdering(rfm.RegressionTest):
         return sn.all(
             [
                 sn.assert_true(problem is None, msg=problem or ""),
-                sn.assert_in(status, (0,) if self.require_holds else JUDGED),
+                sn.assert_in(status, (0,) if self.require_holds else JUDGED, msg="the analysis ended with {0}, expected is one of {1}"),
             ]
         )
 
