@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 from analysis.page.records import Results, table
 from analysis.read.check_record import StepRecord, read_record
-from analysis.read.csv_table import UnusableInput, read_text
+from analysis.read.csv_table import read_table
 
 FINDINGS = Path("src/fuzz/findings.csv")
 
@@ -41,10 +40,8 @@ def _table_if_any(header: list[str], rows: list[list[str]]) -> str:
 
 
 def _findings(path: Path) -> list[list[str]]:
-    rows = list(csv.DictReader(read_text(path).splitlines()))
-    if not rows or set(rows[0]) != {"target", "input", "what_happened"}:
-        raise UnusableInput(f"{path}: the columns must be target, input, what_happened")
-    return [[row["target"], f"`{row['input']}`", row["what_happened"]] for row in rows]
+    rows = read_table(path, ["target", "input", "what_happened"]).rows
+    return [[row.text("target"), f"`{row.text('input')}`", row.text("what_happened")] for row in rows]
 
 
 RECORD = Path("reliability/reference/record.json")

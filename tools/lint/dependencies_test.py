@@ -60,6 +60,13 @@ class ComplaintTest(unittest.TestCase):
         self.assertEqual(len(found), 1, found)
         self.assertIn(f"tools/packages.txt does not name {package} under", found[0])
 
+    def test_modules_that_come_with_whoever_loads_the_file(self) -> None:
+        self.assertEqual(complaints("tools/reframe/attention_ordering.py", "import reframe as rfm\n"), [])
+        self.assertEqual(complaints("tools/spack/packages/a/package.py", "from spack.package import *\n"), [])
+        for path, module in (("tools/reframe/readings.py", "reframe"), ("tools/spack/packages/a/package.py", "reframe")):
+            (complaint,) = complaints(path, f"import {module}\n")
+            self.assertIn(f"module {module}: no package", complaint)
+
     def test_package_taken_out(self) -> None:
         self.assert_names("python3-pandas", "peers/summary_test.py", "import pandas as pd\n")
         self.assert_names("python3-scipy", "analysis/a.py", "def f():\n    from scipy.stats import binom\n")

@@ -21,6 +21,7 @@ class Provided:
     present: set[str] = field(default_factory=set)
     needs_of: dict[str, set[str]] = field(default_factory=dict)  # package -> needs it is listed under
     files: list[tuple[str, set[str]]] = field(default_factory=list)
+    loaders: list[tuple[str, set[str]]] = field(default_factory=list)  # files that a program loads which brings these modules
 
     def find(self, kind: str, name: str) -> str | None:
         """The package; of headers, by pattern."""
@@ -40,6 +41,8 @@ class Provided:
 
     def complaint(self, path: str, use: Use) -> str | None:
         """Why the use is not covered."""
+        if use.kind == "module" and any(fnmatch.fnmatchcase(path, files) and use.name in names for files, names in self.loaders):
+            return None
         package = self.find(use.kind, use.name)
         where = f"{path}:{use.line}: {use.kind} {use.name}"
         if package is None:
@@ -66,6 +69,8 @@ def read_provided(packages: str, provides: str) -> Provided:
             provided.present.update(words[1:])
         elif words[0] == "files":
             provided.files.append((words[1], set(words[2:])))
+        elif words[0] == "loaded":
+            provided.loaders.append((words[1], set(words[2:])))
         elif words[1] == "with":
             provided.companions.setdefault(words[0], []).extend(words[2:])
         elif words[1] in KINDS:
