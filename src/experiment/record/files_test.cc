@@ -294,22 +294,29 @@ class RecoveryTest : public RunDirectoryTest {
     directory.SaveManifest();
   }
   void ExpectWhole(const std::string& where) const {
-    std::map<std::pair<int, std::string>, int> times;
-    std::istringstream lines(Read("cases.csv"));
+    std::map<std::string, int> rounds;  // by "launch,case"
+    std::istringstream samples(Read("samples.csv"));
     std::string line;
-    std::getline(lines, line);
-    while (std::getline(lines, line)) {
+    std::getline(samples, line);
+    EXPECT_EQ(line, SampleHeader());
+    while (std::getline(samples, line)) {
+      ASSERT_TRUE(IsWholeRow(line)) << where << ": " << line;
+      const std::vector<std::string> fields = SplitCsv(line);
+      if (fields[5].front() != '-') ++rounds[fields[1] + "," + fields[3]];
+    }
+    std::map<std::pair<int, std::string>, int> times;
+    std::istringstream cases(Read("cases.csv"));
+    std::getline(cases, line);
+    while (std::getline(cases, line)) {
       ASSERT_TRUE(IsWholeRow(line)) << where << ": " << line;
       const std::vector<std::string> fields = SplitCsv(line);
       ++times[{std::stoi(fields[1]) % kLaunchIdStep, fields[3]}];
+      EXPECT_EQ(rounds[fields[1] + "," + fields[3]], 2)
+          << where << ": samples of launch " << fields[1] << " " << fields[3];
     }
     EXPECT_EQ(times.size(), 8u) << where;
     for (const auto& [key, count] : times)
       EXPECT_EQ(count, 1) << where << " launch " << key.first << key.second;
-    std::istringstream samples(Read("samples.csv"));
-    std::getline(samples, line);
-    EXPECT_EQ(line, SampleHeader());
-    while (std::getline(samples, line)) ASSERT_TRUE(IsWholeRow(line)) << where << ": " << line;
   }
   void Make() const {
     fs::remove_all(path_);
