@@ -100,9 +100,10 @@ def system_library(name, **kwargs):
 
 def _mpi_library_impl(ctx):
     name = ctx.os.environ.get("MPICXX", "mpicxx")
-    mpicxx = ctx.which(name)
-    if not mpicxx:
-        fail("%s is not on PATH; install libopenmpi-dev (./reproduce does) or load your cluster's MPI module" % name)
+    # A name for PATH, or a path.
+    mpicxx = ctx.path(name) if name.startswith("/") else ctx.which(name) if "/" not in name else None
+    if not mpicxx or not mpicxx.exists:
+        fail("MPI: there is no %s; MPICXX is a name on PATH or an absolute path. Install libopenmpi-dev (./reproduce does) or load your cluster's MPI module" % name)
     compile_flags = ctx.execute([mpicxx, "--showme:compile"])
     link_flags = ctx.execute([mpicxx, "--showme:link"])
     if compile_flags.return_code != 0 or link_flags.return_code != 0:

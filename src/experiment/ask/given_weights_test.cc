@@ -186,8 +186,8 @@ TEST(GivenWeightsTest, LogitsOfEveryTypeAndLayoutMatchFloat64) {
   for (const bool tied : {false, true}) {
     const Qwen3Config config = SmallConfig(tied);
     const ExactSource exact;
-    ReferenceSetup setup{config,         &exact, DataType::kFloat32, 1, static_cast<int64_t>(ids.size()),
-                         Mask::Causal(), 1};
+    ReferenceSetup setup{
+        config, &exact, DataType::kFloat32, 1, static_cast<int64_t>(ids.size()), Mask::Causal(), 1, {}};
     const std::vector<double> expected = DecoderReference(world, setup).LastTokenLogits(ids);
     for (const char* type : {"F32", "BF16", "F16"}) {
       for (const int shards : {1, 3}) {

@@ -33,7 +33,7 @@ std::string TestShape::Describe() const {
   return out.str();
 }
 
-TestProblem::TestProblem(TestShape shape, uint64_t seed) : shape_(shape) {
+TestProblem::TestProblem(const TestShape& shape, uint64_t seed) : shape_(shape) {
   if (shape_.mapping.first_query_head == 0 && shape_.mapping.group_size == 1) {
     shape_.mapping.group_size = shape.heads / shape.kv_heads;
   }

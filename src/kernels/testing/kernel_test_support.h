@@ -28,7 +28,7 @@ struct TestShape {
 // Inputs with standard normal entries, and room for the output (filled with NaN).
 class TestProblem {
  public:
-  explicit TestProblem(TestShape shape, uint64_t seed = 1);
+  explicit TestProblem(const TestShape& shape, uint64_t seed = 1);
 
   const TestShape& shape() const { return shape_; }
   TensorView q() { return View(q_, shape_.heads, shape_.data_type); }
