@@ -225,8 +225,8 @@ class RoCrateTest(unittest.TestCase):
 
     def test_hostile_words_stay_values(self) -> None:
         self.change_launch(cpu=HOSTILE, mpi=HOSTILE, hosts=[{"host": HOSTILE, "cpus": "0"}])
-        config = f"# {HOSTILE}\ud800"
-        digest = hashlib.sha256(config.encode("utf-8", "surrogatepass")).hexdigest()
+        config = f"# {HOSTILE}"
+        digest = hashlib.sha256(config.encode()).hexdigest()
         words = {"title": HOSTILE, "experiment": HOSTILE, "compiler": HOSTILE, "flags": HOSTILE, "git_revision": "../" + HOSTILE}
         self.change_manifest(config=config, config_sha256=digest, **words)
         with contextlib.suppress(OSError):  # not every file system takes it
@@ -235,13 +235,14 @@ class RoCrateTest(unittest.TestCase):
         for identifier in entities:
             self.assertRegex(identifier, r"\A[A-Za-z0-9#%./:_~-]+\Z")
         self.assertIn(HOSTILE, entities["./"]["description"])
-        self.assertIn(f"# {HOSTILE}?", entities["#experiment"]["text"])
+        self.assertIn(f"# {HOSTILE}", entities["#experiment"]["text"])
 
     def test_manifests_that_cannot_be_used(self) -> None:
         good = self.change_manifest()
         launch = good["launches"][0]
         broken: tuple[tuple[dict[str, Any], str], ...] = (
             ({"launches": []}, "'launches' is missing or empty"),
+            ({"title": "\ud800"}, "half a surrogate pair"),
             ({"launches": 3}, "'launches' is not a list"),
             ({"launches": [launch, 3]}, "'launches' is not a list of objects"),
             ({"launches": [launch | {"started": "yesterday"}]}, r"launches\[0\]: 'started' is not a time: 'yesterday'"),

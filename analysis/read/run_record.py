@@ -168,7 +168,7 @@ def read_run_record(directory: Path) -> RunRecord:
         part = str(launch.values.get("merged_from"))
         read.append(_launch(launch, revisions.get(part, revision), dirties.get(part, dirty)))
     config = manifest.required("config", str)
-    digest = hashlib.sha256(config.encode("utf-8", "surrogatepass")).hexdigest()
+    digest = hashlib.sha256(config.encode()).hexdigest()
     if manifest.required("config_sha256", str) != digest:
         raise manifest.wrong("config_sha256", "is not the hash of 'config': the experiment file in it was changed")
     return RunRecord(
