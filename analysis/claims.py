@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).absolute().parent.parent))
 from analysis.page.records import Results
 from analysis.page.register import decided_register
 from analysis.read.csv_table import UnusableInput
+from analysis.read.whole_file import write_whole
 from analysis.show.register_table import counts_text, figure_text, json_text
 
 JSON = Path("results/claims.json")
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str]) -> int:
             if there != text:
                 print(f"claims: {file.name} is stale; analysis/claims.py writes it", file=sys.stderr)
             return int(there != text)
-        file.write_text(text, encoding="utf-8")
+        write_whole(file, text)
     except UnusableInput as problem:
         print(f"claims: {problem}", file=sys.stderr)
         return 2

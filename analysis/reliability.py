@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).absolute().parent.parent))
 
 from analysis.read.check_record import SCHEMA_VERSION, StepRecord, parse_step
 from analysis.read.csv_table import UnusableInput
+from analysis.read.whole_file import make_directory, write_whole
 
 _TOP = Path(__file__).absolute().parent.parent
 
@@ -50,13 +51,10 @@ def main(arguments: Sequence[str]) -> int:
     try:
         steps = [dataclasses.asdict(step) for step in record_of(options.directory)]
         text = json.dumps({"schema_version": SCHEMA_VERSION, "steps": steps}, indent=1) + "\n"
-        options.output.parent.mkdir(parents=True, exist_ok=True)
-        options.output.write_text(text, encoding="utf-8")
+        make_directory(options.output.parent)
+        write_whole(options.output, text)
     except UnusableInput as problem:
         print(f"reliability: {problem}", file=sys.stderr)
-        return 2
-    except OSError as problem:
-        print(f"reliability: {problem.filename}: {problem.strerror}", file=sys.stderr)
         return 2
     return 0
 

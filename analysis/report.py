@@ -20,6 +20,7 @@ from typing import Sequence
 sys.path.insert(0, str(Path(__file__).absolute().parent.parent))
 
 from analysis.read.csv_table import UnusableInput
+from analysis.read.whole_file import write_whole
 
 PAGE = "report.html"
 
@@ -36,16 +37,6 @@ def _parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
 def default_page(directories: Sequence[Path]) -> Path:
     """Beside the verdict of a run, or above several."""
     return Path(os.path.commonpath([directory.absolute() for directory in directories])) / PAGE
-
-
-def _write(path: Path, text: str) -> None:
-    """Whole or not at all."""
-    partial = path.with_name(path.name + ".new")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        partial.rename(path)
-    except OSError as problem:
-        raise UnusableInput(f"{path}: cannot be written: {problem.strerror}") from None
 
 
 def _shown(path: Path) -> str:
@@ -66,7 +57,7 @@ def main(arguments: Sequence[str]) -> int:
         page: Path = options.output or default_page(options.run_dirs)
         library = read_library()
         text = render_page(read_inputs(options.run_dirs, options.claims), page, library)
-        _write(page, text)
+        write_whole(page, text)
     except UnusableInput as problem:
         print(f"report: {problem}", file=sys.stderr)
         return 2

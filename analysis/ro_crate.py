@@ -12,7 +12,6 @@ who ran it, which no manifest does. Exit status: 0, or 2 for bad usage or input 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 from typing import Sequence
@@ -23,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).absolute().parent.parent))
 from analysis.read.citation import read_citation
 from analysis.read.csv_table import UnusableInput
 from analysis.read.run_record import read_run_record
+from analysis.read.whole_file import write_whole
 from analysis.show.run_crate import FILE_NAME, run_crate, stored_files
 from analysis.show.text_table import print_quietly
 
@@ -31,13 +31,7 @@ def write_crate(directory: Path, agent: str | None) -> Path:
     """Replaces the description in one step; raises UnusableInput."""
     text = run_crate(read_run_record(directory), stored_files(directory), read_citation(), agent)
     path = directory / FILE_NAME
-    partial = path.with_name(f".{FILE_NAME}.{os.getpid()}")
-    try:
-        partial.write_text(text, encoding="ascii")
-        partial.replace(path)
-    except OSError as problem:
-        partial.unlink(missing_ok=True)
-        raise UnusableInput(f"{path}: cannot be written: {problem.strerror}") from None
+    write_whole(path, text)
     return path
 
 

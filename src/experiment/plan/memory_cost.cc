@@ -73,7 +73,7 @@ class DecoderMemory {
     const double layers = cell_.scope == Scope::kModel ? static_cast<double>(config_.layers) : 1;
     double bytes =
         layers * CacheBytes(variant.strategy) + Times(cell_.seq_len, config_.head_dim) * sizeof(float);
-    bytes += StepBytes(variant, tokens);
+    bytes += StepBytes(variant);
     if (cell_.scope == Scope::kModel) {
       // Embedded ids of every token, hidden states of the rank's; logits, and once more where they are
       // checked.
@@ -81,7 +81,7 @@ class DecoderMemory {
       bytes += 2 * Times(batch, config_.vocabulary_size) * sizeof(float);
       return bytes;
     }
-    return bytes + 2 * Times(Rows(variant, tokens), config_.hidden_size) * sizeof(float);
+    return bytes + 2 * Times(Rows(variant), config_.hidden_size) * sizeof(float);
   }
 
   // The reference in float64: the rank's tokens, everyone's keys and values, and the rows that are asked for.
@@ -106,7 +106,8 @@ class DecoderMemory {
   }
 
  private:
-  int64_t Rows(const Variant& variant, int64_t tokens) const {
+  int64_t Rows(const Variant& variant) const {
+    const int64_t tokens = cell_.problem.query_tokens;
     const bool dealt = variant.strategy == ParallelStrategy::kSequence && cell_.phase == Phase::kPrefill;
     return cell_.problem.batch * (dealt ? (tokens + cell_.ranks - 1) / cell_.ranks : tokens);
   }
@@ -119,8 +120,8 @@ class DecoderMemory {
            sizeof(float);
   }
 
-  double StepBytes(const Variant& asked, int64_t tokens) const {
-    const int64_t rows = Rows(asked, tokens);
+  double StepBytes(const Variant& asked) const {
+    const int64_t rows = Rows(asked);
     const bool tensor_parallel =
         asked.strategy == ParallelStrategy::kHeadwise || cell_.phase == Phase::kDecode;
     const WeightShare share =

@@ -13,7 +13,7 @@ namespace attention {
 //
 // All variants of a cell are made before the first is measured, so theirs add up; a model's weights are
 // shared by the variants of one strategy. Beside them stand what their limits are measured on and what
-// evicts caches; and for a while either the prefill that fills a decode's cache, or the float64 reference.
+// evicts caches; and the float64 reference.
 void EstimateMemory(Cell& cell, const ExperimentSpec& spec);
 
 }  // namespace attention

@@ -139,7 +139,7 @@ TEST(PlanTest, DecodeSendsStatesOrOutputs) {
   }
 }
 
-// Packed sequences do not end before the last token, where the prefill that fills a decode's cache does.
+// Of 64 tokens, 63 are cached; packed sequences and windows are about all 64, in the estimates too.
 TEST(PlanTest, MasksOfADecodeAreOfItsWholeLength) {
   const Plan plan = PlanOf(
       "  scope: [block, layer]\n  phase: [decode]\n  variant: [sequence+online_softmax, "

@@ -42,9 +42,8 @@ std::optional<SyntheticCache> CachedTokensOf(const Cell& cell, const Qwen3Config
 // every rank. dtype of the cell is that of the weights; activations and K/V cache are float32.
 //   block, layer  prefill: all rows of seeded hidden states. decode: the last one, after a cache of made keys
 //                 and values (synthetic_cache.h).
-//   model         prefill: seeded token ids to the first generated token. decode: one more token, greedy,
-//   after
-//                 such a cache.
+//   model         prefill: seeded token ids to the first generated token. decode: one more token, greedy, the
+//                 cache made likewise.
 std::unique_ptr<Workload> MakeDecoderWorkload(Communicator& communicator, const Cell& cell, const Case& made,
                                               BackendFactory backend, CellWeights& weights);
 
