@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "src/base/error.h"
+#include "src/base/testing/refusal.h"
 
 namespace attention {
 namespace {
@@ -15,15 +15,11 @@ namespace {
 using testing::EndsWith;
 using testing::HasSubstr;
 
-std::string Refusal(const std::string& path, int64_t max_bytes = 100) {
-  try {
-    ReadWholeFile(path, max_bytes);
-  } catch (const Error& error) {
-    EXPECT_EQ(error.status(), ExitStatus::kBadUsage);
-    EXPECT_EQ(std::string(error.what()).find(path + ": "), 0u) << error.what();
-    return error.what();
-  }
-  return "";
+// It begins with the path.
+std::string RefusalToRead(const std::string& path, int64_t max_bytes = 100) {
+  const std::string message = Refusal([&] { ReadWholeFile(path, max_bytes); });
+  EXPECT_TRUE(message.empty() || message.starts_with(path + ": ")) << message;
+  return message;
 }
 
 TEST(RegularFileTest, ReadsFilesUpToTheLimit) {
@@ -32,11 +28,11 @@ TEST(RegularFileTest, ReadsFilesUpToTheLimit) {
   std::ofstream(path, std::ios::binary) << text;
   EXPECT_EQ(ReadWholeFile(path, 100), text);
   EXPECT_EQ(RegularFile(path).size(), 100);
-  EXPECT_THAT(Refusal(path, 99), HasSubstr("longer than the 99 bytes"));
+  EXPECT_THAT(RefusalToRead(path, 99), HasSubstr("longer than the 99 bytes"));
   std::filesystem::resize_file(path, uintmax_t{1} << 40);  // sparse
-  EXPECT_THAT(Refusal(path), HasSubstr("longer than"));
+  EXPECT_THAT(RefusalToRead(path), HasSubstr("longer than"));
   std::filesystem::remove(path);
-  EXPECT_THAT(Refusal(path), HasSubstr("cannot be opened: No such file"));
+  EXPECT_THAT(RefusalToRead(path), HasSubstr("cannot be opened: No such file"));
   // Claims to be empty and is not.
   EXPECT_THAT(ReadWholeFile("/proc/self/status", 1 << 20), HasSubstr("Name:"));
 }
@@ -48,7 +44,7 @@ TEST(RegularFileTest, WhatBlocksOrNeverEndsIsRefusedAtOnce) {
   ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
   for (const std::string& odd :
        {path, std::string("/dev/zero"), std::string("/dev/null"), testing::TempDir()}) {
-    EXPECT_THAT(Refusal(odd), EndsWith("is not a regular file"));
+    EXPECT_THAT(RefusalToRead(odd), EndsWith("is not a regular file"));
   }
   std::filesystem::remove(path);
 }

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "src/base/error.h"
+#include "src/base/testing/refusal.h"
 #include "src/kernels/attention_kernel.h"
 #include "src/qwen3/testing/safetensors_writer.h"
 
@@ -80,22 +81,18 @@ TEST(VerifyTest, NamedVariantsOnly) {
 }
 
 // What VerifyFile says on this rank; every rank must say something.
-std::string Refusal(Communicator& world, const std::string& path) {
-  try {
-    VerifyFile(world, path, EveryIsa(1), nullptr);
-  } catch (const Error& error) {
-    EXPECT_EQ(error.status(), ExitStatus::kBadUsage);
-    return error.what();
-  }
-  return "";
+std::string RefusalOf(Communicator& world, const std::string& path) {
+  return Refusal([&] { VerifyFile(world, path, EveryIsa(1), nullptr); });
 }
 
 TEST(VerifyTest, RefusesFilesThatAreNotWhatTheyShouldBe) {
   Communicator world(MPI_COMM_WORLD);
   const ScratchDirectory scratch;  // of each rank
-  EXPECT_NE(Refusal(world, scratch.path() + "/none.safetensors").find("cannot be opened"), std::string::npos);
+  EXPECT_NE(RefusalOf(world, scratch.path() + "/none.safetensors").find("cannot be opened"),
+            std::string::npos);
   const auto with_header = [&](const std::string& header, size_t bytes) {
-    return Refusal(world, scratch.Write("a.safetensors", SafetensorsBytes(header, std::string(bytes, '\0'))));
+    return RefusalOf(world,
+                     scratch.Write("a.safetensors", SafetensorsBytes(header, std::string(bytes, '\0'))));
   };
   EXPECT_NE(with_header("{}", 0).find("metadata 'num_attention_heads' is missing"), std::string::npos);
   const std::string metadata =
@@ -253,7 +250,7 @@ TEST(VerifyTest, FilesOfEndlessSize) {
                              R"("data_offsets":[0,17179869184]}})";
   const std::string path = scratch.Write("a.safetensors", SafetensorsBytes(header, ""));
   std::filesystem::resize_file(path, 8 + header.size() + (uintmax_t{1} << 34));
-  EXPECT_NE(Refusal(world, path).find("holds 17179869184 bytes"), std::string::npos);
+  EXPECT_NE(RefusalOf(world, path).find("holds 17179869184 bytes"), std::string::npos);
 }
 
 TEST(VerifyTest, WhatAFileSaysBesides) {

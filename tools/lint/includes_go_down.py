@@ -11,6 +11,7 @@ from pathlib import Path
 
 ROOMS: list[str] = [
     "base",
+    "base/testing",
     "simd",
     "mpi",
     "machine",

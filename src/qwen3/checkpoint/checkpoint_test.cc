@@ -8,7 +8,7 @@
 #include <filesystem>
 #include <string>
 
-#include "src/base/error.h"
+#include "src/base/testing/refusal.h"
 #include "src/qwen3/testing/safetensors_writer.h"
 
 namespace attention {
@@ -17,15 +17,8 @@ namespace {
 using testing::HasSubstr;
 
 // What is said about a path; empty if it is taken.
-std::string Refusal(const std::string& path) {
-  try {
-    Checkpoint::Open(path);
-  } catch (const Error& error) {
-    EXPECT_EQ(error.status(), ExitStatus::kBadUsage);
-    EXPECT_EQ(std::string(error.what()).find('\n'), std::string::npos) << error.what();
-    return error.what();
-  }
-  return "";
+std::string RefusalToOpen(const std::string& path) {
+  return Refusal([&] { Checkpoint::Open(path); });
 }
 
 // A file of one-element tensors: "x" -> 1.
@@ -60,7 +53,7 @@ TEST(CheckpointTest, ShardsWithAnIndex) {
     EXPECT_EQ(ValueOf(checkpoint, "y"), 2.0f);
     EXPECT_EQ(checkpoint.Find("z"), nullptr);
   }
-  const auto refusal = [&](const std::string& text) { return Refusal(scratch.Write(kIndex, text)); };
+  const auto refusal = [&](const std::string& text) { return RefusalToOpen(scratch.Write(kIndex, text)); };
   EXPECT_THAT(refusal(R"({"weight_map":{"y":"one.safetensors"}})"), HasSubstr("tensor 'y' is missing"));
   EXPECT_THAT(refusal(R"({"weight_map":{"y":"three.safetensors"}})"),
               HasSubstr("three.safetensors: cannot be opened"));
@@ -85,54 +78,55 @@ TEST(CheckpointTest, TensorsThatTheIndexLacks) {
   scratch.Write("two.safetensors", Shard({{"y", 2}, {"x", 1}}));
   EXPECT_EQ(ValueOf(Checkpoint::Open(index), "bias"), 5.0f);
   scratch.Write("two.safetensors", Shard({{"y", 2}, {"x", 7}}));
-  EXPECT_THAT(Refusal(index), HasSubstr("two.safetensors: tensor 'x': is in " + scratch.path() +
-                                        "/one.safetensors too, with other content"));
+  EXPECT_THAT(RefusalToOpen(index), HasSubstr("two.safetensors: tensor 'x': is in " + scratch.path() +
+                                              "/one.safetensors too, with other content"));
 }
 
 TEST(CheckpointTest, FilesThatContradictEachOther) {
   const ScratchDirectory scratch;
   const std::string single = scratch.Write("model.safetensors", Shard({{"x", 1}}));
-  EXPECT_EQ(Refusal(scratch.path()), "");
+  EXPECT_EQ(RefusalToOpen(scratch.path()), "");
   // An index of just that file says nothing else.
   const std::string index = scratch.Write(kIndex, R"({"weight_map":{"x":"model.safetensors"}})");
-  EXPECT_EQ(Refusal(scratch.path()), "");
+  EXPECT_EQ(RefusalToOpen(scratch.path()), "");
   scratch.Write("model-00001-of-00001.safetensors", Shard({{"x", 2}}));
-  EXPECT_THAT(Refusal(scratch.path()), HasSubstr("holds model-00001-of-00001.safetensors"));
+  EXPECT_THAT(RefusalToOpen(scratch.path()), HasSubstr("holds model-00001-of-00001.safetensors"));
   scratch.Write(kIndex, R"({"weight_map":{"x":"model-00001-of-00001.safetensors"}})");
-  EXPECT_THAT(Refusal(scratch.path()), HasSubstr("holds both model.safetensors and model.safetensors.index"));
+  EXPECT_THAT(RefusalToOpen(scratch.path()),
+              HasSubstr("holds both model.safetensors and model.safetensors.index"));
   // Whoever names a file means it.
   EXPECT_EQ(ValueOf(Checkpoint::Open(single), "x"), 1.0f);
   EXPECT_EQ(ValueOf(Checkpoint::Open(index), "x"), 2.0f);
   std::filesystem::remove(single);
-  EXPECT_EQ(Refusal(scratch.path()), "");
+  EXPECT_EQ(RefusalToOpen(scratch.path()), "");
   scratch.Write("model-00002-of-00002.safetensors", Shard({{"y", 2}}));
   for (const std::string& path : {scratch.path(), index}) {
-    EXPECT_THAT(Refusal(path), HasSubstr("holds model-00002-of-00002.safetensors, which " +
-                                         std::string(kIndex) + " does not name"));
+    EXPECT_THAT(RefusalToOpen(path), HasSubstr("holds model-00002-of-00002.safetensors, which " +
+                                               std::string(kIndex) + " does not name"));
   }
   std::filesystem::remove(scratch.path() + "/model-00002-of-00002.safetensors");
   scratch.Write("adapter_model.safetensors", Shard({{"x", 2}}));
-  EXPECT_THAT(Refusal(scratch.path()), HasSubstr("adapters are not applied"));
+  EXPECT_THAT(RefusalToOpen(scratch.path()), HasSubstr("adapters are not applied"));
 }
 
 TEST(CheckpointTest, PlacesThatAreNoFiles) {
   const ScratchDirectory scratch;
-  EXPECT_THAT(Refusal(scratch.path()), HasSubstr("holds neither"));
-  EXPECT_THAT(Refusal(scratch.path() + "/none.safetensors"), HasSubstr("cannot be opened"));
-  EXPECT_THAT(Refusal("/dev/zero"), HasSubstr("is not a regular file"));
+  EXPECT_THAT(RefusalToOpen(scratch.path()), HasSubstr("holds neither"));
+  EXPECT_THAT(RefusalToOpen(scratch.path() + "/none.safetensors"), HasSubstr("cannot be opened"));
+  EXPECT_THAT(RefusalToOpen("/dev/zero"), HasSubstr("is not a regular file"));
   const std::string shard = scratch.path() + "/one.safetensors", index = scratch.path() + "/" + kIndex;
   ASSERT_EQ(mkfifo(shard.c_str(), 0600), 0);
-  EXPECT_THAT(Refusal(shard), HasSubstr("one.safetensors: is not a regular file"));
+  EXPECT_THAT(RefusalToOpen(shard), HasSubstr("one.safetensors: is not a regular file"));
   scratch.Write(kIndex, R"({"weight_map":{"x":"one.safetensors"}})");
-  EXPECT_THAT(Refusal(scratch.path()), HasSubstr("one.safetensors: is not a regular file"));
+  EXPECT_THAT(RefusalToOpen(scratch.path()), HasSubstr("one.safetensors: is not a regular file"));
   std::filesystem::remove(index);
   ASSERT_EQ(mkfifo(index.c_str(), 0600), 0);
-  EXPECT_THAT(Refusal(scratch.path()), HasSubstr("index.json: is not a regular file"));
+  EXPECT_THAT(RefusalToOpen(scratch.path()), HasSubstr("index.json: is not a regular file"));
   std::filesystem::remove(index);
   // A link that leads nowhere, or to itself, is not passed over.
   std::filesystem::create_symlink(kIndex, index);
   scratch.Write("model.safetensors", Shard({{"x", 1}}));
-  EXPECT_THAT(Refusal(scratch.path()), HasSubstr("index.json: cannot be opened"));
+  EXPECT_THAT(RefusalToOpen(scratch.path()), HasSubstr("index.json: cannot be opened"));
 }
 
 }  // namespace

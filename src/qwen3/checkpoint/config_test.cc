@@ -10,6 +10,7 @@
 #include <string>
 
 #include "src/base/error.h"
+#include "src/base/testing/refusal.h"
 #include "src/qwen3/testing/safetensors_writer.h"
 
 namespace attention {
@@ -36,17 +37,8 @@ Qwen3Config Read(const std::string& text) {
 }
 
 // Empty if it is taken.
-std::string Refusal(const std::string& text) {
-  try {
-    Read(text);
-  } catch (const Error& error) {
-    const std::string message = error.what();
-    EXPECT_EQ(error.status(), ExitStatus::kBadUsage);
-    EXPECT_EQ(message.find('\n'), std::string::npos) << message;
-    EXPECT_LT(message.size(), 1000u);
-    return message;
-  }
-  return "";
+std::string RefusalOf(const std::string& text) {
+  return Refusal([&] { Read(text); });
 }
 
 // The plain config with keys set, given as a JSON object.
@@ -93,8 +85,8 @@ TEST(ConfigTest, RopeThetaFromWhereverItStands) {
   EXPECT_EQ(Read(With(R"({"rope_scaling": {"type": "default", "factor": 1.0}})")).rope_theta, 1e6);
   EXPECT_EQ(Read(With(R"({"rope_parameters": {"rope_theta": 1000000.0}})")).rope_theta, 1e6);
   EXPECT_EQ(Read(Without("rope_theta", R"({"rope_scaling": {"rope_theta": 70}})")).rope_theta, 70);
-  EXPECT_THAT(Refusal(Without("rope_theta")), HasSubstr("'rope_theta' is missing"));
-  EXPECT_THAT(Refusal(With(R"({"rope_parameters": {"rope_type": "default", "rope_theta": 5000}})")),
+  EXPECT_THAT(RefusalOf(Without("rope_theta")), HasSubstr("'rope_theta' is missing"));
+  EXPECT_THAT(RefusalOf(With(R"({"rope_parameters": {"rope_type": "default", "rope_theta": 5000}})")),
               HasSubstr("rope_theta is 5000 in 'rope_parameters' and 1e+06 in 'rope_theta'"));
 }
 
@@ -107,7 +99,7 @@ TEST(ConfigTest, OtherRotaryEmbeddingsAreRefusedByName) {
         R"({"rope_type": "default", "original_max_position_embeddings": 16})",
         R"({"rope_type": "default", "rope_theta": "10000"})"}) {
     for (const char* key : {"rope_scaling", "rope_parameters"}) {
-      EXPECT_THAT(Refusal(With(std::string("{\"") + key + "\": " + rope + "}")),
+      EXPECT_THAT(RefusalOf(With(std::string("{\"") + key + "\": " + rope + "}")),
                   HasSubstr(std::string("'") + key + "'"))
           << rope;
     }
@@ -161,7 +153,7 @@ TEST(ConfigTest, ValuesThatAreNotComputedAreRefusedByName) {
                                R"({"head_dim": null})"};
   for (const char* changes : cases) {
     const std::string key = json::parse(changes).items().begin().key();
-    EXPECT_THAT(Refusal(With(changes)), HasSubstr("'" + key + "'")) << changes;
+    EXPECT_THAT(RefusalOf(With(changes)), HasSubstr("'" + key + "'")) << changes;
   }
 }
 
@@ -174,17 +166,17 @@ TEST(ConfigTest, WhatDoesNotMatterIsTaken) {
        R"({"layer_types": null, "architectures": null, "attention_bias": null, "a_key_of_tomorrow": null})",
        R"({"eos_token_id": [1, 2], "use_cache": false, "temperature": 0.6, "id2label": {"0": "LABEL_0"}})",
        R"({"torch_dtype": "torch.float16", "dtype": null, "output_attentions": false})"}) {
-    EXPECT_EQ(Refusal(With(changes)), "") << changes;
+    EXPECT_EQ(RefusalOf(With(changes)), "") << changes;
   }
 }
 
 TEST(ConfigTest, FilesThatAreNoConfig) {
   const std::string plain = PlainConfig().dump();
-  EXPECT_THAT(Refusal(plain + std::string("\0{}", 3)), HasSubstr("a NUL"));
-  EXPECT_THAT(Refusal(plain + "{}"), HasSubstr("not valid JSON"));
-  EXPECT_THAT(Refusal(R"({"hidden_size": 1, "hidden_size": 2})"), HasSubstr("appears twice"));
-  EXPECT_THAT(Refusal("{\"a\nb\": 1, \"a\\nb\": 1}"), HasSubstr("not valid JSON"));
-  EXPECT_THAT(Refusal("[]"), HasSubstr("JSON object"));
+  EXPECT_THAT(RefusalOf(plain + std::string("\0{}", 3)), HasSubstr("a NUL"));
+  EXPECT_THAT(RefusalOf(plain + "{}"), HasSubstr("not valid JSON"));
+  EXPECT_THAT(RefusalOf(R"({"hidden_size": 1, "hidden_size": 2})"), HasSubstr("appears twice"));
+  EXPECT_THAT(RefusalOf("{\"a\nb\": 1, \"a\\nb\": 1}"), HasSubstr("not valid JSON"));
+  EXPECT_THAT(RefusalOf("[]"), HasSubstr("JSON object"));
   const ScratchDirectory scratch;
   const std::string fifo = scratch.path() + "/config.json";
   ASSERT_EQ(mkfifo(fifo.c_str(), 0600), 0);

@@ -10,6 +10,7 @@
 
 #include "src/base/counter_random.h"
 #include "src/base/error.h"
+#include "src/base/testing/refusal.h"
 #include "src/qwen3/checkpoint/checkpoint.h"
 #include "src/qwen3/checkpoint/strict_json.h"
 #include "src/qwen3/testing/safetensors_writer.h"
@@ -23,22 +24,14 @@ std::string Bytes(const std::vector<T>& values) {
 }
 
 // What the reader says about a file; empty if it takes it.
-std::string Refusal(const std::string& path) {
-  try {
-    Checkpoint::Open(path);
-  } catch (const Error& error) {
-    EXPECT_EQ(error.status(), ExitStatus::kBadUsage);
-    EXPECT_EQ(std::string(error.what()).find('\n'), std::string::npos) << error.what();
-    EXPECT_LT(std::string(error.what()).size(), 1000u);
-    return error.what();
-  }
-  return "";
+std::string RefusalToOpen(const std::string& path) {
+  return Refusal([&] { Checkpoint::Open(path); });
 }
 
 std::string RefusalOf(const std::string& bytes) {
   const ScratchDirectory scratch;
   const std::string path = scratch.Write("lie.safetensors", bytes);
-  const std::string message = Refusal(path);
+  const std::string message = RefusalToOpen(path);
   EXPECT_TRUE(message.empty() || message.starts_with(path)) << message;
   return message.empty() ? "" : message.substr(path.size());
 }
@@ -110,8 +103,8 @@ TEST(SafetensorsTest, WrongShapeTypeOrNameNamesFileTensorAndExpectation) {
 
 TEST(SafetensorsTest, FilesThatAreNoneOrCutShort) {
   const ScratchDirectory scratch;
-  EXPECT_NE(Refusal(scratch.path() + "/none.safetensors").find("cannot be opened"), std::string::npos);
-  EXPECT_NE(Refusal(scratch.path()).find("holds neither"), std::string::npos);
+  EXPECT_NE(RefusalToOpen(scratch.path() + "/none.safetensors").find("cannot be opened"), std::string::npos);
+  EXPECT_NE(RefusalToOpen(scratch.path()).find("holds neither"), std::string::npos);
   EXPECT_NE(RefusalOf("").find("too few"), std::string::npos);
   EXPECT_NE(RefusalOf("1234567").find("too few"), std::string::npos);
   EXPECT_NE(RefusalOf("version https://git-lfs").find("header claims"), std::string::npos);

@@ -1,0 +1,37 @@
+// Which rows are compared with float64, and how closely.
+#include "src/experiment/workload/accuracy.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <set>
+#include <vector>
+
+namespace attention {
+namespace {
+
+TEST(AccuracyTest, RowsIncludeEveryBorder) {
+  const std::vector<int64_t> rows = BorderRows(130, 2, {{32, 64}});
+  const std::set<int64_t> found(rows.begin(), rows.end());
+  for (int64_t row : {0, 129, 64, 65, 31, 32, 63, 127, 128}) EXPECT_EQ(found.count(row), 1u) << row;
+  const std::vector<int64_t> first = SampleRows(rows, 130, 64, 1, 0),
+                             second = SampleRows(rows, 130, 64, 1, 1);
+  EXPECT_EQ(first.size(), 64u);
+  EXPECT_NE(first, second) << "heads look at different rows";
+  for (int64_t row : rows) EXPECT_TRUE(std::binary_search(first.begin(), first.end(), row));
+  EXPECT_EQ(SampleRows({0, 5, 99}, 3, 64, 1, 0), (std::vector<int64_t>{0, 1, 2}));
+}
+
+TEST(AccuracyTest, ToleranceIsCapped) {
+  AttentionProblem problem;
+  problem.kv_tokens = 8192;
+  EXPECT_EQ(RelativeTolerance(problem, InputDataKind::kGaussian), 5e-6);
+  EXPECT_EQ(RelativeTolerance(problem, InputDataKind::kPeaked), 5e-6);
+  problem.kv_tokens = 4 * 8192;
+  EXPECT_LE(RelativeTolerance(problem, InputDataKind::kPeaked), 1e-5);
+  problem.kv_tokens = 16;
+  EXPECT_LT(RelativeTolerance(problem, InputDataKind::kGaussian), 2.5e-6);
+}
+
+}  // namespace
+}  // namespace attention
