@@ -26,6 +26,7 @@ _EPILOG = """\
 examples:
   slurm/submit ordering --nodes 1,2 --time 04:00:00
   slurm/submit ordering --nodes 2 --launches 5 --array --profile slurm/profiles/mine.env -- --account=abc
+  slurm/submit ordering --experiment-profile cluster --nodes 1,2,4,8
   slurm/submit ordering --output results/ordering/20260101T000000Z-slurm    goes on with that one
 
 exit status: 0 submitted (with --wait: and judged), 1 sbatch refused or the analysis failed, 2 bad usage
@@ -83,8 +84,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--time", help="time limit of a job (default: the profile's, else Slurm's)")
     parser.add_argument("--launches", type=_auto_or_count, metavar="N", help="mpirun launches (default: what the file says)")
     parser.add_argument("--array", action="store_true", help="one array task per node count and launch")
+    parser.add_argument("--experiment-profile", metavar="NAME", help="a variant that the file has under 'profiles', such as cluster")
     parser.add_argument("--after", metavar="ID", help="start when this job has ended")
-    parser.add_argument("--profile", type=pathlib.Path, metavar="FILE", help="slurm/profiles/*.env")
+    parser.add_argument("--profile", type=pathlib.Path, metavar="FILE", help="the site: slurm/profiles/*.env")
     parser.add_argument("--output", type=pathlib.Path, metavar="DIR", help="(default: results/NAME/TIME-slurm)")
     parser.add_argument("--wait", action="store_true", help="return when the verdict is there")
     parser.add_argument("--dry-run", action="store_true", help="print the sbatch lines, submit nothing")
@@ -112,13 +114,13 @@ def find_experiment(name: str) -> pathlib.Path:
     raise BadRequest(f"no experiment '{name}'; there are: {there}")
 
 
-def ask_binary(binary: str, profile: pathlib.Path | None, experiment: pathlib.Path) -> Experiment:
+def ask_binary(binary: str, profile: pathlib.Path | None, experiment: list[str]) -> Experiment:
     """What the experiment needs, by the binary itself: it reads the file as the job will."""
     path = _REPOSITORY / binary
     if not os.access(path, os.X_OK):
         raise BadRequest(f"no binary {path}; build it here first (bazel build //src:benchmark_qwen3), or set ATTENTION_BINARY")
     source = f". {shlex.quote(str(profile.resolve()))} >/dev/null && " if profile else ""
-    command = f"{source}exec {shlex.quote(str(path))} --experiment {shlex.quote(str(experiment))} --print-geometry"
+    command = f"{source}exec {shlex.join([str(path), *experiment])} --print-geometry"
     environment = os.environ | ({"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"} if os.getuid() == 0 else {})
     result = subprocess.run(
         ["bash", "-c", command], capture_output=True, text=True, cwd=_REPOSITORY, env=environment, check=False
@@ -143,7 +145,10 @@ def plan(options: argparse.Namespace, extra: list[str], profile: dict[str, str])
     """The jobs and the directory that the joined results go to."""
     experiment_file = find_experiment(options.experiment)
     partition = options.partition or profile["SUBMIT_PARTITION"]
-    experiment = ask_binary(profile["ATTENTION_BINARY"] or "bazel-bin/src/benchmark_qwen3", options.profile, experiment_file)
+    arguments = ["--experiment", str(experiment_file)]
+    if options.experiment_profile:
+        arguments += ["--profile", options.experiment_profile]
+    experiment = ask_binary(profile["ATTENTION_BINARY"] or "bazel-bin/src/benchmark_qwen3", options.profile, arguments)
     machine = ask_slurm(partition)
     counts = options.nodes or [default_nodes(experiment, machine, options.ranks_per_node)]
     if len(set(counts)) != len(counts):
@@ -160,6 +165,8 @@ def plan(options: argparse.Namespace, extra: list[str], profile: dict[str, str])
     environment = {"ATTENTION_ROOT": str(_REPOSITORY)}
     if options.launches:
         environment["ATTENTION_PLAN_LAUNCHES"] = str(launches)
+    if options.experiment_profile:
+        environment["ATTENTION_EXPERIMENT_PROFILE"] = options.experiment_profile
     if options.profile:
         environment["ATTENTION_PROFILE"] = str(options.profile.resolve())
     if options.array:

@@ -107,6 +107,18 @@ class CommandLineTest(unittest.TestCase):
         self.assertEqual(len(lines), 3)
         self.assertTrue(lines[1].endswith(" ".join(f"/out/parts/task-{i}" for i in range(4))))
 
+    def test_the_profile_of_an_experiment_goes_to_the_binary_and_to_every_job(self) -> None:
+        binary = pathlib.Path(os.environ["ATTENTION_BINARY"])
+        binary.write_text(
+            "#!/bin/sh\nranks=4; case $* in *'--profile cluster'*) ranks=16 ;; esac\n"
+            "printf 'name some\\nranks %s\\nlaunches 2\\nthreads 1\\n' $ranks\n"
+        )
+        status, lines, errors = self.run_submit("--nodes", "1,2", "--output", "/out", "--experiment-profile", "cluster")
+        self.assertEqual((status, errors), (0, ""))
+        for line in lines[:2]:
+            self.assertIn("ATTENTION_EXPERIMENT_PROFILE=cluster ", line)
+            self.assertIn(" --ntasks=16 ", line)
+
     def test_profile_gives_defaults_and_options_win(self) -> None:
         profile = self.top / "site.env"
         profile.write_text("SUBMIT_PARTITION=p1\nSUBMIT_TIME=7\nSUBMIT_EXTRA='--account=a --exclusive'\n")

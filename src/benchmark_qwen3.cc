@@ -63,6 +63,7 @@ ExperimentSpec ReadSpec(const Communicator& world, const CommandLine& line) {
     if (world.rank() != 0) return;
     text = line.experiment.empty() ? ReadRunConfig(line.resume)
                                    : ReadWholeFile(line.experiment, kMaximumFileBytes);
+    if (!line.profile.empty()) text = WithProfile(text, line.profile);
   });
   text = world.Broadcast(text, 0);
   const std::string name =

@@ -96,6 +96,8 @@ refuses "does not divide --heads" --heads 4 --kv-heads 3 --head-dim 8
 refuses "--rounds: a whole number from 1" --rounds -1
 refuses "is given twice" --seq-len 4 --seq-len 5
 refuses "is for one-off runs" --experiment good.yaml --seq-len 5
+refuses "--profile is for --experiment" --profile cluster
+refuses "is no profile of this file, which has none" --experiment good.yaml --profile cluster
 refuses "allgather" --parallel-strategy sequence --exchange ring --attention-algo standard
 
 # --- what a newcomer types -----------------------------------------------------------------------------------

@@ -146,6 +146,20 @@ class ReproduceTest(unittest.TestCase):
         self.assertEqual(process.returncode, 0, printed)
         self.assert_verdict(printed)
 
+    def test_a_profile_of_the_file(self) -> None:
+        """It is measured, and has a name of its own."""
+        file = self.top / "experiments/tiny.yaml"
+        file.write_text(_EXPERIMENT + "profiles: {quick: {grid: {seq_len: [8]}, measure: {rounds: 2}, title: Quick}}\n")
+        for again in ("--output", "--resume"):
+            process = self.start("--profile", "quick", again, str(self.output))
+            printed = self.end(process)
+            self.assertEqual(process.returncode, 0, printed)
+            self.assertEqual({row["seq_len"] for row in self.rows("cases.csv")}, {"8"})
+        self.assertEqual(json.loads((self.output / "manifest.json").read_text())["experiment"], "tiny_quick")
+        process = self.start("--profile", "quikc", "--dry-run")
+        self.assertIn("'quikc' is no profile of this file, which has quick; did you mean quick?", self.end(process))
+        self.assertEqual(process.returncode, 2)
+
     def test_order_to_stop(self) -> None:
         # TERM reaches the script alone, and mpirun exits 1 when it passes it on.
         status, printed = self.interrupt(lambda process: process.terminate())

@@ -322,12 +322,14 @@ std::string CanonicalAxisValue(std::string_view name, const std::string& text) {
     case AxisKind::kInteger: {
       const bool automatic = axis.kind == AxisKind::kAutoInteger;
       if (automatic && text == "auto") return text;
-      const std::string allowed = internal::Concatenate(automatic ? "auto or " : "", "a whole number from ",
-                                                        axis.minimum, " to ", axis.maximum);
+      const auto allowed = [&] {
+        return internal::Concatenate(automatic ? "auto or " : "", "a whole number from ", axis.minimum,
+                                     " to ", axis.maximum);
+      };
       const std::optional<int64_t> value = ParseInteger(text);
-      if (!value) FailUsage(allowed, " is expected; found '", text.substr(0, 60), "'");
+      if (!value) FailUsage(allowed(), " is expected; found '", text.substr(0, 60), "'");
       if (*value < axis.minimum || *value > axis.maximum) {
-        FailUsage(text.substr(0, 60), " is out of range, allowed is ", allowed);
+        FailUsage(text.substr(0, 60), " is out of range, allowed is ", allowed());
       }
       return std::to_string(*value);
     }

@@ -15,6 +15,9 @@ namespace {
 const std::vector<std::string> kTopLevelAxes = {"model", "scope", "phase", "dtype", "batch"};
 const std::vector<std::string> kMeasureAxes = {"cache", "data"};
 const std::vector<std::string> kLimits = {"round", "launch"};
+const std::vector<std::string> kKeys = {"title",  "grid",     "exclude", "measure", "accuracy",
+                                        "expect", "launches", "weights", "margin",  "control"};
+const std::vector<std::string> kJoinedByProfiles = {"grid", "measure", "accuracy"};
 constexpr int64_t kMostLaunches = 999;
 constexpr int64_t kLargestSeed = INT64_MAX - 1;  // so that a number beyond 64 bits is out of range
 constexpr int64_t kLargestOrderSeed = (int64_t{1} << 53) - 1;  // kept in JSON
@@ -238,15 +241,73 @@ void ReadExclude(const YamlReader& reader, ExperimentSpec& spec) {
   }
 }
 
+bool IsPlainName(const std::string& name) {
+  constexpr size_t kLongest = 64;
+  return !name.empty() && name.size() <= kLongest &&
+         name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_-") == std::string::npos;
+}
+
 std::string ReadName(const YamlReader& reader) {
   std::string name = reader.Text();
-  const bool plain = name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_-") == std::string::npos;
-  if (!plain || name.size() > 64) {
+  if (!IsPlainName(name)) {
     reader.Fail("'" + name.substr(0, 40) +
                 "' is not a plain name (a-z, 0-9, _ and -, at most 64 of them): "
                 "it names the directory of the results");
   }
   return name;
+}
+
+// Everything but profiles.
+ExperimentSpec ReadSpec(const YamlReader& root) {
+  ExperimentSpec spec;
+  spec.name = ReadName(root.Get("name"));
+  const auto title = root.Find("title");
+  spec.title = title ? title->Text() : spec.name;
+  if (const auto value = root.Find("launches")) spec.looks = ReadLooks(*value);
+  if (const auto value = root.Find("margin")) spec.margin = value->Number(0.001, 0.5);
+  if (const auto value = root.Find("weights")) {
+    spec.weights_path = value->Text();
+    if (spec.weights_path.empty()) value->Fail("a path is expected");
+  }
+  for (const std::string& axis : kTopLevelAxes) {
+    if (const auto value = root.Find(axis)) AddAxis(axis, {*value}, spec);
+  }
+  ReadGrid(root.Get("grid"), spec);
+  if (const auto value = root.Find("measure")) ReadMeasure(*value, spec);
+  if (const auto accuracy = root.Find("accuracy")) {
+    const std::vector<std::string> accuracy_keys = {"reference_rows"};
+    accuracy->AllowKeys(accuracy_keys);
+    if (const auto rows = accuracy->Find("reference_rows")) spec.reference_rows = rows->Integer(1, 1 << 20);
+  }
+  FillDefaultAxes(spec);
+  if (const auto value = root.Find("exclude")) ReadExclude(*value, spec);
+  if (const auto value = root.Find("control")) spec.control = ReadControl(*value, spec);
+  if (const auto value = root.Find("expect")) spec.claims = ReadClaims(*value, spec);
+  return spec;
+}
+
+std::vector<std::string> KeysOfProfiles() {
+  std::vector<std::string> keys = kKeys;
+  keys.insert(keys.end(), kTopLevelAxes.begin(), kTopLevelAxes.end());
+  return keys;
+}
+
+std::map<std::string, YamlReader> ReadProfiles(const YamlReader& root) {
+  std::map<std::string, YamlReader> profiles;
+  const std::optional<YamlReader> all = root.Find("profiles");
+  if (!all) return profiles;
+  if (!all->is_map()) all->Fail("a map is expected, such as {cluster: {grid: {ranks: [8, 16]}}}");
+  const std::vector<std::string> names = all->Keys();
+  all->AllowKeys(names);  // none twice
+  const std::vector<std::string> keys = KeysOfProfiles();
+  for (const std::string& name : names) {
+    const YamlReader profile = all->Get(name);
+    if (!IsPlainName(name))
+      profile.Fail("'" + name.substr(0, 40) + "' is not a plain name (a-z, 0-9, _ and -)");
+    profile.AllowKeys(keys);
+    profiles.emplace(name, profile);
+  }
+  return profiles;
 }
 
 }  // namespace
@@ -273,36 +334,38 @@ std::vector<int> LooksUpTo(const std::vector<int>& looks, int launches) {
 
 ExperimentSpec ParseExperiment(const std::string& text, const std::string& file_name) {
   const YamlReader root = YamlReader::Parse(text, file_name);
-  std::vector<std::string> keys = {"name",   "title",    "grid",    "exclude", "measure", "accuracy",
-                                   "expect", "launches", "weights", "margin",  "control"};
-  keys.insert(keys.end(), kTopLevelAxes.begin(), kTopLevelAxes.end());
+  std::vector<std::string> keys = KeysOfProfiles();
+  keys.insert(keys.begin(), "name");
+  keys.insert(keys.end(), {"profiles", "profile"});
   root.AllowKeys(keys);
-  ExperimentSpec spec;
+  const std::map<std::string, YamlReader> profiles = ReadProfiles(root);
+  ExperimentSpec spec = ReadSpec(root);
+  // The others are checked, too: a mistake in one is better found here than on the machine it is for.
+  const std::optional<YamlReader> chosen = root.Find("profile");
+  for (const auto& [name, profile] : profiles) {
+    ExperimentSpec other = ReadSpec(root.Overlaid(profile, kJoinedByProfiles));
+    if (chosen && chosen->Text() == name) spec = std::move(other);
+  }
+  if (chosen) {
+    const std::string name = chosen->Text();
+    std::vector<std::string> names;
+    for (const auto& [known, profile] : profiles) names.push_back(known);
+    if (profiles.count(name) == 0) {
+      chosen->Fail("'" + name.substr(0, 40) + "' is no profile of this file, which has " +
+                   (names.empty() ? "none" : Join(names) + DidYouMean(name, names)));
+    }
+    spec.name += "_" + name;
+  }
   spec.config_text = text;
-  spec.name = ReadName(root.Get("name"));
-  const auto title = root.Find("title");
-  spec.title = title ? title->Text() : spec.name;
-  if (const auto value = root.Find("launches")) spec.looks = ReadLooks(*value);
-  if (const auto value = root.Find("margin")) spec.margin = value->Number(0.001, 0.5);
-  if (const auto value = root.Find("weights")) {
-    spec.weights_path = value->Text();
-    if (spec.weights_path.empty()) value->Fail("a path is expected");
-  }
-  for (const std::string& axis : kTopLevelAxes) {
-    if (const auto value = root.Find(axis)) AddAxis(axis, {*value}, spec);
-  }
-  ReadGrid(root.Get("grid"), spec);
-  if (const auto value = root.Find("measure")) ReadMeasure(*value, spec);
-  if (const auto accuracy = root.Find("accuracy")) {
-    const std::vector<std::string> accuracy_keys = {"reference_rows"};
-    accuracy->AllowKeys(accuracy_keys);
-    if (const auto rows = accuracy->Find("reference_rows")) spec.reference_rows = rows->Integer(1, 1 << 20);
-  }
-  FillDefaultAxes(spec);
-  if (const auto value = root.Find("exclude")) ReadExclude(*value, spec);
-  if (const auto value = root.Find("control")) spec.control = ReadControl(*value, spec);
-  if (const auto value = root.Find("expect")) spec.claims = ReadClaims(*value, spec);
   return spec;
+}
+
+std::string WithProfile(const std::string& text, const std::string& profile) {
+  if (!IsPlainName(profile)) {
+    FailUsage("'", profile.substr(0, 40),
+              "' is no name of a profile (a-z, 0-9, _ and -, at most 64 of them)");
+  }
+  return text + (text.empty() || text.back() == '\n' ? "" : "\n") + "profile: " + profile + "\n";
 }
 
 }  // namespace attention

@@ -98,6 +98,47 @@ TEST(ExperimentFileTest, SequentialPlansMarginsAndControls) {
   EXPECT_EQ(ClaimsToJson(spec.claims)[0]["regime"], (nlohmann::json{"contract", "seq_len"}));
 }
 
+TEST(ExperimentFileTest, AProfileStandsInPlaceOfWhatTheFileSays) {
+  const std::string text =
+      "name: x\nmargin: 0.03\nlaunches: 4\n"
+      "grid: {variant: [headwise+standard, sequence+standard], ranks: [2], seq_len: [512]}\n"
+      "measure: {warmup: 3, rounds: 7}\n"
+      "exclude: [{ranks: 2, variant: headwise+standard}]\n"
+      "profiles:\n"
+      "  cluster: {grid: {ranks: [8, 16], threads: [4]}, measure: {rounds: 9}, exclude: [{ranks: 16}], "
+      "launches: 2}\n"
+      "  home: {model: qwen3-8b}\n";
+  const auto values = [](const ExperimentSpec& spec, const std::string& axis) {
+    std::string found;
+    for (const AxisValue& value : spec.axes.at(axis)) found += value.text + " ";
+    return found;
+  };
+  const ExperimentSpec as_it_is = ParseExperiment(text, "x.yaml");
+  EXPECT_EQ(as_it_is.name, "x");
+  EXPECT_EQ(values(as_it_is, "ranks"), "2 ");
+  EXPECT_EQ(as_it_is.measure.rounds, 7);
+  const ExperimentSpec cluster = ParseExperiment(WithProfile(text, "cluster"), "x.yaml");
+  EXPECT_EQ(cluster.name, "x_cluster");
+  EXPECT_EQ(cluster.config_text, text + "profile: cluster\n") << "what a run keeps says what was run";
+  EXPECT_EQ(values(cluster, "ranks"), "8 16 ");
+  EXPECT_EQ(values(cluster, "threads"), "4 ");
+  EXPECT_EQ(values(cluster, "seq_len"), "512 ");
+  EXPECT_EQ(values(cluster, "variant"), "headwise+standard sequence+standard ");
+  EXPECT_EQ(cluster.measure.warmup, 3);
+  EXPECT_EQ(cluster.measure.rounds, 9);
+  EXPECT_EQ(cluster.margin, 0.03);
+  EXPECT_EQ(cluster.launches(), 2);
+  ASSERT_EQ(cluster.exclude.size(), 1u);
+  EXPECT_EQ(cluster.exclude[0].size(), 1u);
+  EXPECT_EQ(cluster.axes.at("ranks")[1].where, "x.yaml:8:31: grid.ranks") << "the place in the file";
+  const ExperimentSpec home = ParseExperiment(WithProfile(text.substr(0, text.size() - 1), "home"), "x.yaml");
+  EXPECT_EQ(values(home, "model"), "qwen3-8b ");
+  EXPECT_EQ(values(home, "ranks"), "2 ");
+  EXPECT_THROW(WithProfile(text, "a\nname: y"), Error);
+  EXPECT_THAT(Complaint(WithProfile(WithProfile(text, "home"), "home")),
+              HasSubstr("key 'profile' is given twice"));
+}
+
 TEST(ExperimentFileTest, LaunchesGivenBesideTheFile) {
   EXPECT_EQ(LooksUpTo({5}, 3), std::vector<int>{3});
   EXPECT_EQ(LooksUpTo({5}, 8), std::vector<int>{8});
@@ -164,7 +205,23 @@ const BadFile kBadFiles[] = {
     {"name: x\nname: y\ngrid: {}\n", "x.yaml:2:1: key 'name' is given twice"},
     {"name: x\ngird: {}\n",
      "x.yaml:2:1: unknown key 'gird', allowed are name, title, grid, exclude, measure, accuracy, expect, "
-     "launches, weights, margin, control, model, scope, phase, dtype, batch; did you mean grid?"},
+     "launches, weights, margin, control, model, scope, phase, dtype, batch, profiles, profile; did you "
+     "mean grid?"},
+    {WithLine("profile: cluster\n"),
+     "x.yaml:5:10: profile: 'cluster' is no profile of this file, which has none"},
+    {WithLine("profiles: {cluster: {margin: 0.1}}\nprofile: clustre\n"),
+     "x.yaml:6:10: profile: 'clustre' is no profile of this file, which has cluster; did you mean cluster?"},
+    {WithLine("profiles: {cluster: {margin: 0.6}}\n"), "x.yaml:5:30: margin: ..."},
+    {WithLine("profiles: {cluster: {name: y}}\n"),
+     "x.yaml:5:22: profiles.cluster: unknown key 'name', allowed are title, ..."},
+    {WithLine("profiles: {cluster: {grid: {ranks: [4], ranks: [8]}}}\n"),
+     "x.yaml:5:41: profiles.cluster.grid: key 'ranks' is given twice"},
+    {WithLine("profiles: {a: {margin: 0.1}, a: {margin: 0.2}}\n"),
+     "x.yaml:5:30: profiles: key 'a' is given twice"},
+    {WithLine("profiles: {A b: {margin: 0.1}}\n"),
+     "x.yaml:5:17: profiles.A b: 'A b' is not a plain name ..."},
+    {WithLine("profiles: [cluster]\n"), "x.yaml:5:11: profiles: a map is expected, such as ..."},
+    {WithLine("profiles: {cluster: {exclude: [{ranks: 8}]}}\n"), "x.yaml:5:40: exclude.ranks: ..."},
     {WithGrid("  {}\n"), "x.yaml:3:3: grid: the grid is empty; it needs at least variant: ..."},
     {WithGrid("  seq_len: [1]\n"), "x.yaml:3:3: grid: axis 'variant' is missing; ..."},
     {WithGrid("  variant: []\n"),

@@ -99,7 +99,6 @@ std::string YamlReader::Describe() const {
 
 void YamlReader::AllowKeys(std::span<const std::string> allowed) const {
   if (!node_.IsMap()) Fail("a map is expected, with the keys " + Join(allowed) + "; found " + Describe());
-  std::set<std::string> seen;
   for (const auto& entry : node_) {
     const YamlReader key(entry.first, entry.first.Mark(), key_, file_name_);
     if (!entry.first.IsScalar()) key.Fail("a key must be a word");
@@ -107,8 +106,40 @@ void YamlReader::AllowKeys(std::span<const std::string> allowed) const {
     if (std::find(allowed.begin(), allowed.end(), name) == allowed.end()) {
       key.Fail("unknown key " + Quote(name) + ", allowed are " + Join(allowed) + DidYouMean(name, allowed));
     }
-    if (!seen.insert(name).second) key.Fail("key " + Quote(name) + " is given twice");
   }
+  RefuseKeysTwice();
+}
+
+void YamlReader::RefuseKeysTwice() const {
+  std::set<std::string> seen;
+  for (const auto& entry : node_) {
+    if (entry.first.IsScalar() && !seen.insert(entry.first.Scalar()).second) {
+      const YamlReader key(entry.first, entry.first.Mark(), key_, file_name_);
+      key.Fail("key " + Quote(entry.first.Scalar()) + " is given twice");
+    }
+  }
+}
+
+YamlReader YamlReader::Overlaid(const YamlReader& over, std::span<const std::string> joined) const {
+  over.RefuseKeysTwice();
+  YAML::Node result(YAML::NodeType::Map);
+  std::set<std::string> own;
+  for (const auto& entry : node_) {
+    const std::string key = entry.first.IsScalar() ? entry.first.Scalar() : "";
+    own.insert(key);
+    const std::optional<YamlReader> other = over.Find(key);
+    const bool is_joined = other && other->is_map() && entry.second.IsMap() &&
+                           std::find(joined.begin(), joined.end(), key) != joined.end();
+    const YAML::Node value = is_joined ? Get(key).Overlaid(*other, {}).node_
+                             : other   ? other->node_
+                                       : entry.second;
+    result.force_insert(entry.first, value);
+  }
+  for (const auto& entry : over.node_) {
+    if (!entry.first.IsScalar() || own.count(entry.first.Scalar()) == 0)
+      result.force_insert(entry.first, entry.second);
+  }
+  return YamlReader(result, mark_, key_, file_name_);
 }
 
 std::vector<std::string> YamlReader::Keys() const {

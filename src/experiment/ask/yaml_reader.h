@@ -34,6 +34,9 @@ class YamlReader {
   std::vector<std::string> Keys() const;
   std::optional<YamlReader> Find(const std::string& key) const;
   YamlReader Get(const std::string& key) const;
+  // This map with what `over`, a map too, has in place of its own. Maps that both have under a key of
+  // `joined` are overlaid in turn. Every value keeps its place in the file.
+  YamlReader Overlaid(const YamlReader& over, std::span<const std::string> joined) const;
   // Elements of a list with at least one; `example` shows one in the complaint.
   std::vector<YamlReader> Items(const std::string& example) const;
 
@@ -46,6 +49,7 @@ class YamlReader {
  private:
   YamlReader(const YAML::Node& node, YAML::Mark mark, std::string key, std::string file_name);
   std::string Describe() const;
+  void RefuseKeysTwice() const;
 
   YAML::Node node_;
   YAML::Mark mark_;

@@ -41,6 +41,7 @@ std::vector<AxisOption> AxisOptions() {
 po::options_description ExperimentOptions() {
   po::options_description options("An experiment file");
   options.add_options()("experiment", po::value<std::string>(), "YAML file; see experiments/ and README")(
+      "profile", po::value<std::string>(), "with --experiment: a variant that the file has under `profiles`")(
       "output", po::value<std::string>(), "run directory, made new (default results/NAME/TIME)")(
       "resume", po::value<std::string>(), "go on with an interrupted run directory")(
       "launch", po::value<std::string>(), "which launch this is, from 0 (several go into one directory)")(
@@ -398,6 +399,12 @@ CommandLine ParseCommandLine(const std::vector<std::string>& arguments, int defa
   }
   if (given("prompt-ids")) FailUsage("--prompt-ids is for --generate");
   line.experiment = path("experiment");
+  line.profile = given("profile") ? values["profile"] : "";
+  if (given("profile") && line.profile.empty())
+    FailUsage("--profile needs the name of a profile of the file");
+  if (given("profile") && line.experiment.empty()) {
+    FailUsage("--profile is for --experiment: it chooses a profile of that file");
+  }
   line.output = path("output");
   line.resume = path("resume");
   line.launch = static_cast<int>(IntegerOption(values, "launch", 0, 999, 0));

@@ -17,6 +17,7 @@ struct CommandLine {
   enum class Mode { kRun, kDryRun, kPrintGeometry, kVerify, kGenerate, kList, kListColumns, kHelp, kVersion };
   Mode mode = Mode::kRun;
   std::string experiment;  // file; "" = one-off run, or that of the resumed directory
+  std::string profile;     // of the file; "" = what the file itself chooses
   std::string output;
   std::string resume;
   int launch = 0;
