@@ -65,7 +65,8 @@ class CrossoversTest(unittest.TestCase):
         slow = self.run_directory("1gbit", self.case("a", 0.040), self.case("b", 0.020))
         status, lines, _ = self.crossovers(fast, slow)
         self.assertEqual(status, 0)
-        self.assertEqual(lines, ["| unshaped | 1gbit |", "| --- | --- |", "| a 10 ms x1.50 (one launch) | b 20 ms x2.00 (one launch) |"])
+        self.assertRegex(lines.pop(1), r"^\| --+ \| --+ \|$")
+        self.assertEqual(lines, ["| unshaped | 1gbit |", "| a 10 ms x1.50 (one launch) | b 20 ms x2.00 (one launch) |"])
 
     def test_no_winner_where_the_interval_of_the_ratio_includes_one(self) -> None:
         run = self.run_directory("r", self.case("a", 0.010, 0.1), self.case("b", 0.010001, 0.1))

@@ -20,7 +20,6 @@ from analysis import (
     kernel_targets,
     merge,
     next_launch,
-    paper_table,
     parallel_efficiency,
     roofline,
     verify_ordering,
@@ -88,6 +87,7 @@ class DamagedRunTest(unittest.TestCase):
     @given(damages(["one_launch", "looks"]))
     @example(Damage("one_launch", (Rename("native", "../up"), Rename(SEQUENCE, "$x_{$"))))
     @example(Damage("one_launch", (Rename("ordering", "x" * 300), Rename(SEQUENCE, "\x96\U00097821"))))
+    @example(Damage("looks", (SetJson(MANIFEST, ("expect", 1, "ratio", "min"), "9" * 400),)))
     def test_figures(self, damage: Damage) -> None:
         self.check(damage, figures.main, (0, 2), "RUN", "OUT")
 
@@ -122,12 +122,6 @@ class DamagedRunTest(unittest.TestCase):
     def test_parallel_efficiency(self, damage: Damage) -> None:
         self.check(damage, parallel_efficiency.main, (0, 2), "SOUND", "RUN")
 
-    @few(30)
-    @given(damages(["one_launch", "looks"]))
-    @example(Damage("looks", (SetJson(MANIFEST, ("expect", 1, "ratio", "min"), "9" * 400),)))
-    def test_paper_table(self, damage: Damage) -> None:
-        self.check(damage, paper_table.main, (0, 2), "RUN", "OUT")
-
     def test_sound_runs_are_accepted(self) -> None:
         """Else a damaged one would be refused for nothing."""
         for name in ("one_launch", "looks", "kernels"):
@@ -142,7 +136,6 @@ class DamagedRunTest(unittest.TestCase):
                 if name != "kernels":
                     self.check(sound, figures.main, (0,), "RUN", "OUT")
                     self.check(sound, roofline.main, (0,), "RUN")
-                    self.check(sound, paper_table.main, (0,), "RUN", "OUT")
                     self.check(sound, compare_verdicts.main, (0,), "RUN", "SOUND")
         self.check(Damage("kernels", ()), kernel_targets.main, (1, 3), "RUN")
 

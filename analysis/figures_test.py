@@ -69,7 +69,8 @@ class FiguresTest(unittest.TestCase):
             with contextlib.redirect_stdout(io.StringIO()):
                 self.assertEqual(figures.main([str(self.run_dir), str(self.output)]), 0)
             contents.append({path.name: path.read_bytes() for path in self.output.iterdir()})
-        self.assertEqual(sorted(contents[0]), ["efficiency_native.svg", "efficiency_replicated.svg", "ratios_ordering.svg"])
+        self.assertEqual(sorted(contents[0]), ["efficiency_native.svg", "efficiency_replicated.svg", "ratios_ordering.svg",
+                                               "regimes_ordering.svg"])
         self.assertEqual(contents[0], contents[1])
 
     def test_refusal(self) -> None:

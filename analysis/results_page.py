@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Writes README.md and docs/results.md: their words from docs/templates/, every figure in them from results/.
+"""Writes README.md, pages of docs/, its drawing of the answer, and the paper's text: words from docs/templates/, figures from results/.
 
     analysis/results_page.py [--check]
 
@@ -16,9 +16,10 @@ from typing import Sequence
 # Run as a script, Python finds only this directory; the modules are named from the directory above.
 sys.path.insert(0, str(Path(__file__).absolute().parent.parent))
 
-from analysis.page.pages import PAGES, page_values, read_templates, rendered, stale_pages
+from analysis.page.pages import PAGES, made, read_templates, stale_pages
 from analysis.page.template import BadTemplate, typed_numbers
 from analysis.read.csv_table import UnusableInput
+from analysis.read.whole_file import write_whole
 
 
 def _refuse_typed_numbers(templates: dict[str, str]) -> None:
@@ -31,7 +32,7 @@ def main(arguments: Sequence[str]) -> int:
     """Runs the command line; returns the exit status."""
     parser = argparse.ArgumentParser(
         prog="results_page.py",
-        description="Writes README.md and docs/results.md: their words from docs/templates/, every figure from results/.",
+        description="Writes README.md, docs/ and the paper's text: their words from docs/templates/, every figure from results/.",
     )
     parser.add_argument("--check", action="store_true", help="write nothing; exit status 1 if a page is stale")
     parser.add_argument("--top", type=Path, default=Path(__file__).absolute().parent.parent, help="the repository's top")
@@ -44,8 +45,8 @@ def main(arguments: Sequence[str]) -> int:
             for page in stale:
                 print(f"results_page: {page} is stale; analysis/results_page.py writes it", file=sys.stderr)
             return 1 if stale else 0
-        for page, text in rendered(templates, page_values(options.top / "results")).items():
-            (options.top / page).write_text(text, encoding="utf-8")
+        for page, content in made(options.top, options.top / "results").items():
+            write_whole(options.top / page, content)
     except (UnusableInput, BadTemplate) as problem:
         print(f"results_page: {problem}", file=sys.stderr)
         return 2

@@ -62,7 +62,7 @@ class RooflineTest(unittest.TestCase):
         self.assertEqual(lines[3].split(), "prefill 1 v 500 256.0 compute 250 50.0 50.0 20.0 21.0".split())
         self.assertEqual(lines[4].split(), "decode 3 w 125 24.0 memory 100 80.0 2.0 80.0".split())
         self.assertIn("12.2 tokens/s on 2 ranks and 70.74 on 208 threads of 8 nodes", text)
-        self.assertIn("| --- |", roofline_table.report(rooflines.read_rooflines(self.directory), as_markdown=True))
+        self.assertIn("| ---", roofline_table.report(rooflines.read_rooflines(self.directory), as_markdown=True))
 
     def test_the_original_is_not_beside_what_it_did_not_measure(self) -> None:
         changes: tuple[dict[str, Any], ...] = ({"seq_len": 1024}, {"scope": "block"}, {"model": "qwen3-8b"})

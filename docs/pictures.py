@@ -1,8 +1,10 @@
 """Draws the pictures of the README: the rooms, and each strategy's data movement. Writes docs/*.svg.
 
 Run: /usr/bin/python3 docs/pictures.py
+With a file as argument, only what each strategy moves, there, in the format that its name says (paper/build).
 """
 
+import sys
 from pathlib import Path
 
 import matplotlib
@@ -19,9 +21,10 @@ INK = "#222222"
 RANKS = 4
 
 
-def save(figure: plt.Figure, name: str) -> None:
+def save(figure: plt.Figure, path: Path) -> None:
     # A fixed hash salt and no date: the same picture gives the same file.
-    figure.savefig(HERE / name, metadata={"Date": None}, bbox_inches="tight", facecolor="white")
+    date = "Date" if path.suffix == ".svg" else "CreationDate"
+    figure.savefig(path, metadata={date: None}, bbox_inches="tight", facecolor="white")
     plt.close(figure)
 
 
@@ -75,7 +78,7 @@ def draw_rooms() -> None:
         1.3, 2.6, "Includes only\ngo down.\n\nKernels know no MPI;\nstrategies know no\nYAML or CSV.",
         ha="center", va="center", fontsize=9, color=INK,
     )  # fmt: skip
-    save(figure, "rooms.svg")
+    save(figure, HERE / "rooms.svg")
 
 
 def grid(axes: Axes, x: float, y: float, owner: list[list[int]], label: str) -> None:
@@ -106,7 +109,7 @@ def everywhere() -> list[list[int]]:
     return [[-1] * 8 for _ in range(RANKS)]
 
 
-def draw_strategies() -> None:
+def draw_strategies(path: Path) -> None:
     lines = [
         ("headwise (allgather)", "inputs everywhere; a rank computes its heads;\noutputs are gathered", [(everywhere(), "Q K V"), (heads_of_ranks(), "computes"), (everywhere(), "output")], "sends its output heads\nto every rank"),
         ("headwise (all_to_all)", "tokens in, tokens out (Ulysses): two\nexchanges swap tokens for heads", [(tokens_of_ranks(), "Q K V"), (heads_of_ranks(), "computes"), (tokens_of_ranks(), "output")], "sends Q, K, V before\nand output after"),
@@ -138,15 +141,18 @@ def draw_strategies() -> None:
     axes.add_patch(Rectangle((3.05, 7.05), 0.16, 0.16, facecolor=REPLICATED))
     axes.text(3.26, 7.13, "all", fontsize=8.5, va="center", color=INK)
     axes.text(0.05, 6.9, "rows: heads, columns: tokens", fontsize=8, color=INK, va="center")
-    save(figure, "strategies.svg")
+    save(figure, path)
 
 
 def main() -> None:
     matplotlib.rcParams["svg.hashsalt"] = "attention"
     matplotlib.rcParams["svg.fonttype"] = "none"
     matplotlib.rcParams["font.family"] = ["DejaVu Sans", "sans-serif"]
+    if len(sys.argv) > 1:
+        draw_strategies(Path(sys.argv[1]))
+        return
     draw_rooms()
-    draw_strategies()
+    draw_strategies(HERE / "strategies.svg")
 
 
 if __name__ == "__main__":

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from analysis.page.records import LINKS, Record, Results, table
 
 RECORDS = (
     "ordering", "aa", "kernels", "kernels_long", "kernels_shapes", "kernels_threads", "kernels_bf16", "kernels_decode",
     "kernels_growth", "block_size", "network/unshaped", "network/10gbit", "network/1gbit", "network_ring/shared_memory",
     "network_ring/unshaped", "network_ring/10gbit", "network_ring/1gbit", "network_decode/unshaped",
-    "network_decode/10gbit", "network_decode/1gbit", "qwen3_block", "qwen3_model", "decode", "original_memory", "smoke",
+    "network_decode/10gbit", "network_decode/1gbit", "qwen3_block", "qwen3_model", "decode", "original_threads", "original_blocks",
+    "original_memory", "smoke",
 )  # fmt: skip
 
 
@@ -24,7 +27,9 @@ def _row(name: str, record: Record) -> list[str]:
 def values(results: Results) -> dict[str, str]:
     records = {name: results.record(name) for name in RECORDS}
     facts = [record.launch_facts() for record in records.values()]
-    caches = [cache for cache in results.record("ordering").launch_facts()["caches"] if cache["type"] != "Instruction"]
+    # Virtual machines do not always say what caches they have.
+    known: list[dict[str, Any]] = next((fact["caches"] for fact in facts if fact["caches"]), [])
+    caches = [cache for cache in known if cache["type"] != "Instruction"]
     sizes = ", ".join(f"L{cache['level']} {cache['bytes'] // 1024} KiB" for cache in caches)
     peaks = results.record("ordering").launch_facts()["one_core_peak_gflops"]
     return {

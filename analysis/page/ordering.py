@@ -13,8 +13,8 @@ from analysis.judge.verdicts import ClaimResult, RunVerdict
 from analysis.judge.words import IN_FAVOUR, ClaimWord, Word
 from analysis.page.records import Record, Results, count, mask, model, precise_pair, span, table
 from analysis.show.findings import counts_text
-from analysis.show.regime_map import format_entry, make_map, sentences
-from analysis.show.verdict_phrases import MARKS, percent
+from analysis.show.regime_map import Entry, format_entry, make_map, sentences
+from analysis.show.verdict_phrases import MARKS, percent, short_names
 
 FIRST, SECOND, WHOLE = "sequence-over-headwise", "online-over-standard", "ordering"
 _CONTRACTS = ("native", "replicated", "token_sharded")
@@ -50,6 +50,28 @@ def map_table(result: ClaimResult) -> str:
         whole = [format_entry(row.whole)] if together else []
         rows.append([row.label, *whole, *[format_entry(row.entries.get(value)) for value in shown.columns]])
     return table(header, rows)
+
+
+def _choice(entry: Entry | None, names: tuple[str, str]) -> str:
+    if entry is None:
+        return "not measured"
+    fast, slow = names
+    return {Word.FASTER: fast, Word.SLOWER: slow, Word.EQUAL: "either", Word.DIFFERS: "differs"}.get(entry.word, "?")
+
+
+def use_table(result: ClaimResult) -> str:
+    """What is shown to be fastest, by regime: one word per pair of the order."""
+    maps = [make_map(result, pair) for pair in range(len(result.claim.pairs))]
+    names = [short_names(result.claim, pair) for pair in range(len(maps))]
+    columns = maps[0].columns
+    rows = []
+    for row in maps[0].rows:
+        same = [next((other for other in each.rows if other.label == row.label), None) for each in maps]
+        rows.append([
+            f"`{row.label}`",
+            *["; ".join(_choice(one.entries.get(value) if one else None, name) for one, name in zip(same, names)) for value in columns],
+        ])  # fmt: skip
+    return table(["contract", *[factor_label(maps[0].column, value) for value in columns]], rows)
 
 
 def findings(result: ClaimResult, margin: float) -> str:
@@ -164,6 +186,7 @@ def values(results: Results) -> dict[str, str]:
         "ordering.first_findings": findings(first, verdict.margin),
         "ordering.second_findings": findings(second, verdict.margin),
         "ordering.first_against": decided_places(first),
+        "ordering.use_table": use_table(whole),
         "ordering.claims_table": claims_table(record),
         "ordering.first_map": map_table(first),
         "ordering.second_map": map_table(second),

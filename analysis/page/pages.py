@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from analysis.page import kernels, machine, models, network, ordering, register, reliability
+from analysis.page import figures, kernels, machine, models, network, ordering, original, paper, register, reliability
 from analysis.page.records import Results
 from analysis.page.template import BadTemplate, placeholders, render
 
@@ -13,15 +13,15 @@ PAGES = {
     "README.md": "docs/templates/README.md.in",
     "docs/results.md": "docs/templates/results.md.in",
     "docs/reliability.md": "docs/templates/reliability.md.in",
+    "paper/paper.md": "docs/templates/paper.md.in",
 }
 COMMAND = "analysis/results_page.py"
 
 
-def page_values(results: Path) -> dict[str, str]:
+def page_values(read: Results) -> dict[str, str]:
     """Every figure that a template may name; raises UnusableInput where a run cannot be read."""
-    read = Results(results)
     found: dict[str, str] = {}
-    for chapter in (machine, ordering, kernels, network, models, register, reliability):
+    for chapter in (machine, ordering, kernels, network, models, register, reliability, original, paper):
         found |= chapter.values(read)
     return found
 
@@ -43,7 +43,14 @@ def rendered(templates: dict[str, str], values: dict[str, str]) -> dict[str, str
     }
 
 
+def made(top: Path, results: Path) -> dict[str, bytes]:
+    """Every page and drawing, by its path from the top, as the templates and the runs say."""
+    read = Results(results)
+    pages = rendered(read_templates(top), page_values(read))
+    return {page: text.encode("utf-8") for page, text in pages.items()} | figures.drawn(read)
+
+
 def stale_pages(top: Path, results: Path) -> list[str]:
-    """Pages that are not what the templates and the runs say."""
-    wanted = rendered(read_templates(top), page_values(results))
-    return [page for page, text in wanted.items() if (top / page).read_text(encoding="utf-8") != text]
+    """Pages and drawings that are not what the templates and the runs say, or not there."""
+    wanted = made(top, results)
+    return [page for page, content in wanted.items() if not (top / page).is_file() or (top / page).read_bytes() != content]

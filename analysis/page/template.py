@@ -3,7 +3,7 @@
 A template is Markdown. Its head, up to the first line that is just `---`, is left out of the page: it says to the editor what
 the file is. `typed_numbers` finds figures that were typed into a template by hand. The rule is made to be hard to get
 around: whatever has a digit in it, in prose, is one, except the names and versions below; so is a number written as a word
-in front of a unit. Code (names of files, commands, formulas) may hold digits, but no measurement with its unit.
+in front of a unit. Code (names of files, commands, formulas) and keys of citations may hold digits, but no measurement with its unit.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import Mapping
 
 _PLACEHOLDER = re.compile(r"\{\{\s*([\w.]+)\s*\}\}")
 _FENCE = re.compile(r"^\s*```")
-_CODE = re.compile(r"`[^`]*`")
+_CODE = re.compile(r"`[^`]*`|\$[^$]*\$")  # formulas of the paper are code, too
+_CITATION = re.compile(r"@[a-z]+\d{4}\b")
 _LINK_TARGET = re.compile(r"\]\([^)]*\)")
 _LIST_MARKER = re.compile(r"^\s*\d+\. ")
 _BULLET = re.compile(r"^(- )", re.MULTILINE)
@@ -35,6 +36,7 @@ _NUMBER_WORD = (
 )
 _WORDS_WITH_UNIT = re.compile(rf"\b{_NUMBER_WORD}[ -]+{_UNIT}(?=\W|$)", re.IGNORECASE)
 _ALLOWED = re.compile(rf"(?<![\w.+-])(?:{'|'.join(NAMES)})(?![\w%]|\.\d|\s*{_UNIT}(?:\W|$))")
+_CODE_WITH_UNIT = re.compile(rf"(?:`[^`]*\d`|\$[^$]*\d\$)\s*{_UNIT}(?=\W|$)", re.IGNORECASE)
 _DIGITS_WITH_UNIT = re.compile(rf"\d\s*{_UNIT}(?=\W|$)", re.IGNORECASE)
 
 
@@ -97,7 +99,8 @@ def typed_numbers(template: str) -> list[str]:
             continue
         for code in _CODE.findall(text):
             found += [f"line {number}: {hit}" for hit in _DIGITS_WITH_UNIT.findall(code)]
-        prose = _ALLOWED.sub(" ", _LINK_TARGET.sub("]", _CODE.sub(" ", text)))
+        found += [f"line {number}: {hit}" for hit in _CODE_WITH_UNIT.findall(text)]
+        prose = _ALLOWED.sub(" ", _LINK_TARGET.sub("]", _CITATION.sub(" ", _CODE.sub(" ", text))))
         for word in prose.split():
             bare = word.strip("|*_()[].,;:!?\"'")
             if any(character.isdigit() for character in bare):

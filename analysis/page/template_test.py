@@ -61,6 +61,10 @@ class TypedNumbersTest(unittest.TestCase):
             "AVX-5120",
             "Debian 12 % faster",
             "`495 tokens/s`",
+            "$92$ %",
+            "$5$ and 6",
+            "as in [@liu20234]",
+            "$T = 12 ms$",
             "    ./reproduce   # takes 12 s, about 5 seconds",
             "```\nspeed: 12 ms\n```",
         ):
@@ -74,6 +78,7 @@ class TypedNumbersTest(unittest.TestCase):
             "It takes {{a.b}} of {{c}}.",
             "See [the page](docs/page2.md), `8 (P-1)/P S K D` bytes.",
             "1. first\n2. second",
+            r"It sends $8 \frac{P-1}{P} S K D$ bytes [@liu2023; @li2021].",
             "    mpirun -np 2 binary --seq-len 1024",
             "```yaml\nseq_len: [512, 1024]\n```",
             "Two ranks of one core each; half the width.",

@@ -36,7 +36,8 @@ def json_text(register: Sequence[Decided]) -> str:
     return json.dumps([record(decided) for decided in register], indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _published(decided: Decided) -> str:
+def published_text(decided: Decided) -> str:
+    """'2.55 x', '14 %'; nothing where the claim has words only."""
     published = decided.entry.published
     if published.value is None:
         return ""
@@ -59,7 +60,7 @@ def row(decided: Decided) -> list[str]:
     """HEADER, in Markdown."""
     outcome = decided.outcome
     cells = [
-        decided.entry.statement, decided.entry.published.source, _published(decided), figure_text(decided),
+        decided.entry.statement, decided.entry.published.source, published_text(decided), figure_text(decided),
         f"**{outcome.verdict}**", outcome.reason,
     ]  # fmt: skip
     return [cell.replace("|", "\\|") for cell in cells]

@@ -5,10 +5,8 @@ Points carry their 95 % intervals; lines run along sequence length only, where w
 
 from __future__ import annotations
 
-import io
 import math
 import re
-import warnings
 from pathlib import Path
 from typing import Any, Mapping, Sequence
 
@@ -21,27 +19,15 @@ from analysis.judge.claims import Claim
 from analysis.judge.verdicts import ClaimResult, RunVerdict
 from analysis.judge.words import DECIDED, Word
 from analysis.read.read_run import Run
-from analysis.read.whole_file import make_directory, write_whole
+from analysis.read.whole_file import make_directory
 from analysis.show.figure_panels import Panels, Point, efficiency_panels, ratio_panels
+from analysis.show.figure_style import COLOURS, MARKERS, save, style
+from analysis.show.regime_figure import draw_regimes
 from analysis.show.verdict_phrases import percent
-
-# Okabe and Ito's palette: told apart by colour-blind readers and in print.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
-_MARKERS = {
-    Word.FASTER: "^",
-    Word.INSIDE: "^",
-    Word.SLOWER: "v",
-    Word.OUTSIDE: "v",
-    Word.EQUAL: "s",
-    Word.NOT_RESOLVED: "o",
-    Word.ESTIMATE_ONLY: "D",
-    Word.NO_VOTE: "x",
-}
-
 
 def _colours(panels: Sequence[Panels]) -> dict[str, str]:
     names = list(dict.fromkeys(name for each in panels for series in each.values() for name in series))
-    return {name: _COLOURS[index % len(_COLOURS)] for index, name in enumerate(names)}
+    return {name: COLOURS[index % len(COLOURS)] for index, name in enumerate(names)}
 
 
 def _draw_series(axes: Any, series: Mapping[str, Sequence[Point]], colours: Mapping[str, str], marked: bool) -> None:
@@ -53,7 +39,7 @@ def _draw_series(axes: Any, series: Mapping[str, Sequence[Point]], colours: Mapp
         axes.errorbar(x, y, yerr=errors, color=colours[name], linewidth=0.8, capsize=2, elinewidth=1, label=name or None)
         for point in points:
             filled = point.word in DECIDED
-            marker = _MARKERS[point.word] if marked else "o"
+            marker = MARKERS[point.word] if marked else "o"
             face = colours[name] if filled else "white"
             axes.plot(point.x * shift, point.y, marker=marker, markersize=5, color=colours[name], markerfacecolor=face, zorder=3)
 
@@ -70,7 +56,7 @@ def _legend(figure: Any, colours: Mapping[str, str], words: Sequence[Word]) -> N
     handles = [pyplot.Line2D([], [], color=colour, label=name) for name, colour in colours.items() if name]
     if words:
         handles += [
-            pyplot.Line2D([], [], color="0.3", marker=_MARKERS[v], linestyle="none", label=str(v),
+            pyplot.Line2D([], [], color="0.3", marker=MARKERS[v], linestyle="none", label=str(v),
                           markerfacecolor="0.3" if v in DECIDED else "white")
             for v in words
         ]  # fmt: skip
@@ -112,8 +98,8 @@ def draw_ratios(result: ClaimResult, margin: float, path: Path) -> bool:
         grid[row][0].set_ylabel(f"{claim.metric} of\n{slow} /\n{fast}", fontsize=8)
     figure.suptitle(f"{claim.name}: {result.word}. Above 1 speaks for the claim; grey: within {percent(margin)} %", fontsize=10)
     drawn = {p.word for panels in rows for series in panels.values() for points in series.values() for p in points}
-    _legend(figure, colours, [word for word in _MARKERS if word in drawn])
-    _save(figure, path)
+    _legend(figure, colours, [word for word in MARKERS if word in drawn])
+    save(figure, path)
     return True
 
 
@@ -145,29 +131,14 @@ def draw_efficiency(run: Run, contract: str, path: Path) -> bool:
     limit = " to ".join(dict.fromkeys([peaks[0], peaks[-1]])) + " GFLOP/s" if peaks else "not measured"
     figure.suptitle(f"{contract}: efficiency; black line: FMA peak measured beside each case, {limit}", fontsize=10)
     _legend(figure, colours, [])
-    _save(figure, path)
+    save(figure, path)
     return True
-
-
-def _save(figure: Any, path: Path) -> None:
-    content = io.BytesIO()
-    figure.savefig(content, format=path.suffix[1:], metadata=_fixed_metadata(path))
-    pyplot.close(figure)
-    write_whole(path, content.getvalue())
-
-
-def _fixed_metadata(path: Path) -> dict[str, None]:
-    """No date inside: the same data give the same file."""
-    return {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(path.suffix[1:], {})
 
 
 def draw_run(run: Run, verdict: RunVerdict, directory: Path, suffix: str) -> list[Path]:
     """Draws everything; returns the files written."""
     make_directory(directory)
-    # Names come from the experiment file and are shown as they are: a dollar is no formula.
-    with matplotlib.rc_context({"svg.hashsalt": "attention", "text.parse_math": False}), warnings.catch_warnings():
-        # A letter that the font lacks becomes a box, which says enough.
-        warnings.filterwarnings("ignore", message="Glyph .* missing")
+    with style():
         return _draw(run, verdict, directory, suffix)
 
 
@@ -181,6 +152,9 @@ def _draw(run: Run, verdict: RunVerdict, directory: Path, suffix: str) -> list[P
     for result in verdict.claims:
         path = directory / _file_name("ratios", result.claim.name, suffix)
         if draw_ratios(result, verdict.margin, path):
+            written.append(path)
+        path = directory / _file_name("regimes", result.claim.name, suffix)
+        if draw_regimes(result, verdict.margin, path):
             written.append(path)
     for contract in dict.fromkeys(case.factors["contract"] for case in run.cases):
         path = directory / _file_name("efficiency", contract, suffix)

@@ -6,6 +6,8 @@ import os
 import sys
 from typing import Sequence
 
+_WIDEST_COLUMN = 90  # characters
+
 
 def format_columns(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 0) -> list[str]:
     """Aligned columns, the first `left` of them to the left and the others to the right."""
@@ -18,8 +20,10 @@ def format_columns(header: Sequence[str], rows: Sequence[Sequence[str]], left: i
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """A Markdown table."""
-    return ["| " + " | ".join(row) + " |" for row in [header, ["---"] * len(header), *rows]]
+    """A Markdown table. The dashes say how wide a column is, up to a limit, to those who make paper of it (pandoc)."""
+    longest = [max(len(row[index]) for row in [header, *rows]) for index in range(len(header))]
+    dashes = ["-" * (6 + min(length, _WIDEST_COLUMN)) for length in longest]
+    return ["| " + " | ".join(row) + " |" for row in [header, dashes, *rows]]
 
 
 def print_quietly(text: str) -> None:

@@ -1,0 +1,35 @@
+"""The drawings that pages show, made from the runs like their words."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Callable, Mapping
+
+from analysis.page.ordering import WHOLE
+from analysis.page.records import Results
+from analysis.read.csv_table import UnusableInput
+from analysis.show.figure_style import style
+from analysis.show.regime_figure import draw_regimes
+
+
+def _answer(results: Results, path: Path) -> bool:
+    """The claimed order by regime: README's first screen."""
+    record = results.record("ordering")
+    return draw_regimes(record.claim(WHOLE), record.judged.margin, path)
+
+
+# File, from the repository's top: who draws it, and the record it is drawn from.
+FIGURES: Mapping[str, tuple[Callable[[Results, Path], bool], str]] = {"docs/answer.svg": (_answer, "ordering")}
+
+
+def drawn(results: Results) -> dict[str, bytes]:
+    """Every figure; raises UnusableInput where a run has nothing to draw."""
+    found = {}
+    with tempfile.TemporaryDirectory() as directory, style():
+        for name, (draw, record) in FIGURES.items():
+            path = Path(directory) / Path(name).name
+            if not draw(results, path):
+                raise UnusableInput(f"results/{record}/reference: no regimes to draw")
+            found[name] = path.read_bytes()
+    return found
