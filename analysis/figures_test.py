@@ -5,12 +5,15 @@ import io
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
+
+from matplotlib import pyplot
 
 from analysis import figures
 from analysis.judge.verdicts import ClaimResult, judge_run
 from analysis.judge.words import Word
 from analysis.read.read_run import Run, read_run
-from analysis.show import figure_panels, run_figures
+from analysis.show import figure_panels, figure_style, regime_figure, run_figures
 from analysis.testing import synthetic_run
 from analysis.testing.synthetic_run import HEADWISE, ORDER_CLAIM, SEQUENCE, STANDARD, Cell
 
@@ -72,6 +75,32 @@ class FiguresTest(unittest.TestCase):
         self.assertEqual(sorted(contents[0]), ["efficiency_native.svg", "efficiency_replicated.svg", "ratios_ordering.svg",
                                                "regimes_ordering.svg"])
         self.assertEqual(contents[0], contents[1])
+
+    def test_the_answer_has_its_regimes_words_and_panels(self) -> None:
+        _, result = self.write()
+        with figure_style.style():
+            self.assertTrue(regime_figure.draw_regimes(result, 0.02, self.run_dir / "answer.svg"))
+        text = (self.run_dir / "answer.svg").read_text()
+        for words in ("native, full", "replicated, causal", "head-wise takes longer than sequence by ... %",
+                      "standard takes longer than online softmax by ... %", ">faster<", ">slower<", "within 2 %"):  # fmt: skip
+            self.assertIn(words, text)
+        self.assertNotIn(">equal<", text)
+
+    def test_the_answer_is_drawn_where_the_ratios_are(self) -> None:
+        _, result = self.write()
+        with mock.patch.object(regime_figure, "save") as save:
+            self.assertTrue(regime_figure.draw_regimes(result, 0.02, self.output / "answer.svg"))
+        figure = save.call_args.args[0]
+        for axes, expected in zip(figure.axes, ((-10, 10), (100 * (1.5 / 0.9 - 1), 100 * (1.5 / 1.1 - 1)))):
+            marks = [line for line in axes.lines if line.get_marker() not in ("None", None, "")]
+            self.assertEqual(len(marks), 8)  # two lengths of four regimes, the shorter one first
+            for mark in marks:
+                self.assertAlmostEqual(mark.get_ydata()[0], expected[round(mark.get_xdata()[0])], delta=1.5)
+        pyplot.close(figure)
+
+    def test_no_answer_is_drawn_of_what_has_no_intervals(self) -> None:
+        _, result = self.write(launches=1, rounds=3)
+        self.assertFalse(regime_figure.draw_regimes(result, 0.02, self.output / "answer.svg"))
 
     def test_refusal(self) -> None:
         err = io.StringIO()

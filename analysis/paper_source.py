@@ -12,10 +12,11 @@ import hashlib
 import sys
 from pathlib import Path
 
-# From the repository's top. The verdicts stand for the runs: they hold every figure that is drawn.
+# From the repository's top. The verdicts stand for the runs, as they hold every figure that is drawn; the drawings of docs/
+# for those of the paper, which the same code draws.
 FILES = (
-    "paper/paper.md", "paper/metadata.yaml", "paper/header.tex", "paper/references.bib", "results/ordering/reference/verdict.json",
-    "results/kernels/reference/verdict.json",
+    "paper/paper.md", "paper/metadata.yaml", "paper/header.tex", "paper/references.bib", "docs/answer.svg", "docs/strategies.svg",
+    "results/ordering/reference/verdict.json", "results/kernels/reference/verdict.json",
 )  # fmt: skip
 
 

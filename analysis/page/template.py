@@ -15,6 +15,7 @@ from typing import Mapping
 _PLACEHOLDER = re.compile(r"\{\{\s*([\w.]+)\s*\}\}")
 _FENCE = re.compile(r"^\s*```")
 _CODE = re.compile(r"`[^`]*`|\$[^$]*\$")  # formulas of the paper are code, too
+_BARE_NUMBER = re.compile(r"\$[\d.,\s%\\]+\$")  # a figure is no formula
 _CITATION = re.compile(r"@[a-z]+\d{4}\b")
 _LINK_TARGET = re.compile(r"\]\([^)]*\)")
 _LIST_MARKER = re.compile(r"^\s*\d+\. ")
@@ -99,7 +100,7 @@ def typed_numbers(template: str) -> list[str]:
             continue
         for code in _CODE.findall(text):
             found += [f"line {number}: {hit}" for hit in _DIGITS_WITH_UNIT.findall(code)]
-        found += [f"line {number}: {hit}" for hit in _CODE_WITH_UNIT.findall(text)]
+        found += [f"line {number}: {hit}" for pattern in (_CODE_WITH_UNIT, _BARE_NUMBER) for hit in pattern.findall(text)]
         prose = _ALLOWED.sub(" ", _LINK_TARGET.sub("]", _CITATION.sub(" ", _CODE.sub(" ", text))))
         for word in prose.split():
             bare = word.strip("|*_()[].,;:!?\"'")

@@ -62,6 +62,7 @@ class TypedNumbersTest(unittest.TestCase):
             "Debian 12 % faster",
             "`495 tokens/s`",
             "$92$ %",
+            "it is $1.10$ as large",
             "$5$ and 6",
             "as in [@liu20234]",
             "$T = 12 ms$",

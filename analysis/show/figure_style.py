@@ -6,14 +6,14 @@ import io
 import warnings
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any, Collection, Iterator
 
 import matplotlib
 
 matplotlib.use("Agg")
 from matplotlib import pyplot
 
-from analysis.judge.words import Word
+from analysis.judge.words import DECIDED, Word
 from analysis.read.whole_file import write_whole
 
 # Okabe and Ito's palette: told apart by colour-blind readers and in print.
@@ -28,6 +28,15 @@ MARKERS = {
     Word.ESTIMATE_ONLY: "D",
     Word.NO_VOTE: "x",
 }
+
+
+def word_handles(words: Collection[Word]) -> list[Any]:
+    """For a legend: the mark of each word, filled if it decides."""
+    return [
+        pyplot.Line2D([], [], color="0.3", marker=mark, linestyle="none", label=str(word),
+                      markerfacecolor="0.3" if word in DECIDED else "white")
+        for word, mark in MARKERS.items() if word in words
+    ]  # fmt: skip
 
 
 @contextmanager

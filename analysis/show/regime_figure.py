@@ -9,7 +9,7 @@ from matplotlib import pyplot
 
 from analysis.judge.verdicts import ClaimResult
 from analysis.judge.words import DECIDED, Word
-from analysis.show.figure_style import COLOURS, MARKERS, save
+from analysis.show.figure_style import COLOURS, MARKERS, save, word_handles
 from analysis.show.regime_map import Entry, MapRow, RegimeMap, make_map
 from analysis.show.verdict_phrases import bounded, percent, short_names
 
@@ -78,12 +78,10 @@ def draw_regimes(result: ClaimResult, margin: float, path: Path) -> bool:
         axes.spines[["top", "right"]].set_visible(False)
     grid[0][0].set_ylabel(f"per cent; grey: within {percent(margin)} %", fontsize=9)
     handles = [pyplot.Line2D([], [], color=COLOURS[n], linewidth=3, label=row.label) for n, row in enumerate(shown[0].rows)]
-    handles += [
-        pyplot.Line2D([], [], color="0.3", marker=MARKERS[word], linestyle="none", label=str(word),
-                      markerfacecolor="0.3" if word in DECIDED else "white")
-        for word in MARKERS if word in words
-    ]  # fmt: skip
-    figure.legend(handles=handles, loc="lower center", ncols=min(len(handles), 7), frameon=False, fontsize=9, columnspacing=1.2, handlelength=1.4)
+    handles += word_handles(words)
+    figure.legend(
+        handles=handles, loc="lower center", ncols=min(len(handles), 7), frameon=False, fontsize=9, columnspacing=1.2, handlelength=1.4
+    )
     figure.tight_layout(rect=(0, 0.08, 1, 1))
     save(figure, path)
     return True

@@ -8,11 +8,8 @@ from __future__ import annotations
 import math
 import re
 from pathlib import Path
-from typing import Any, Mapping, Sequence
+from typing import Any, Collection, Mapping, Sequence
 
-import matplotlib
-
-matplotlib.use("Agg")
 from matplotlib import pyplot
 
 from analysis.judge.claims import Claim
@@ -21,9 +18,10 @@ from analysis.judge.words import DECIDED, Word
 from analysis.read.read_run import Run
 from analysis.read.whole_file import make_directory
 from analysis.show.figure_panels import Panels, Point, efficiency_panels, ratio_panels
-from analysis.show.figure_style import COLOURS, MARKERS, save, style
+from analysis.show.figure_style import COLOURS, MARKERS, save, style, word_handles
 from analysis.show.regime_figure import draw_regimes
 from analysis.show.verdict_phrases import percent
+
 
 def _colours(panels: Sequence[Panels]) -> dict[str, str]:
     names = list(dict.fromkeys(name for each in panels for series in each.values() for name in series))
@@ -52,14 +50,9 @@ def _length_axis(axes: Any, panels: Sequence[Panels]) -> None:
     axes.set_xlabel("sequence length [tokens]")
 
 
-def _legend(figure: Any, colours: Mapping[str, str], words: Sequence[Word]) -> None:
+def _legend(figure: Any, colours: Mapping[str, str], words: Collection[Word]) -> None:
     handles = [pyplot.Line2D([], [], color=colour, label=name) for name, colour in colours.items() if name]
-    if words:
-        handles += [
-            pyplot.Line2D([], [], color="0.3", marker=MARKERS[v], linestyle="none", label=str(v),
-                          markerfacecolor="0.3" if v in DECIDED else "white")
-            for v in words
-        ]  # fmt: skip
+    handles += word_handles(words)
     columns = 4 if figure.get_size_inches()[0] > 8 else 2
     height = 0.2 * math.ceil(len(handles) / columns) / figure.get_size_inches()[1]
     if handles:
@@ -98,7 +91,7 @@ def draw_ratios(result: ClaimResult, margin: float, path: Path) -> bool:
         grid[row][0].set_ylabel(f"{claim.metric} of\n{slow} /\n{fast}", fontsize=8)
     figure.suptitle(f"{claim.name}: {result.word}. Above 1 speaks for the claim; grey: within {percent(margin)} %", fontsize=10)
     drawn = {p.word for panels in rows for series in panels.values() for points in series.values() for p in points}
-    _legend(figure, colours, [word for word in MARKERS if word in drawn])
+    _legend(figure, colours, drawn)
     save(figure, path)
     return True
 
