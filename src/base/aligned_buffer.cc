@@ -12,7 +12,7 @@ namespace attention {
 
 AlignedBuffer::AlignedBuffer(size_t bytes) : bytes_(bytes) {
   if (bytes == 0) return;
-  const bool huge = bytes >= kHugePageBytes;
+  const bool huge = bytes >= kHugeFromBytes;
   const size_t alignment = huge ? kHugePageBytes : kAlignment;
   if (bytes > SIZE_MAX - alignment) Fail("cannot allocate ", bytes, " bytes");
   const size_t rounded = (bytes + alignment - 1) / alignment * alignment;

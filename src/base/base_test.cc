@@ -31,6 +31,13 @@ TEST(AlignedBufferTest, IsAlignedAndZero) {
   }
 }
 
+TEST(AlignedBufferTest, FromAnEighthOfAHugePageOnLiesOnHugePages) {
+  for (size_t bytes : {AlignedBuffer::kHugeFromBytes, AlignedBuffer::kHugePageBytes + 1}) {
+    AlignedBuffer buffer(bytes);
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(buffer.data()) % AlignedBuffer::kHugePageBytes, 0u) << bytes;
+  }
+}
+
 TEST(AlignedBufferTest, ImpossibleSizeIsAnError) { EXPECT_THROW(AlignedBuffer(SIZE_MAX - 5), Error); }
 
 TEST(AlignedBufferTest, CheckedProductRefusesOverflow) {
