@@ -67,6 +67,7 @@ Mask MaskOf(int number, int64_t tokens) {
       return documents({90});
   }
 }
+constexpr ParallelStrategy kSequence = ParallelStrategy::kSequence;
 constexpr Grid kGrids[] = {{2, 2}, {2, 4}, {4, 2}, {3, 1}, {1, 3}, {2, 1}};
 
 // A kernel to test with: the float64 backend, and every ISA that this machine runs.
@@ -300,7 +301,7 @@ TEST_F(StrategyTest, OnOneRankEveryVariantIsTheSameToTheLastBit) {
     std::map<std::tuple<Phase, AttentionAlgorithm>, std::vector<float>> first;
     for (const Combination& combination : Combinations(false)) {
       // Decode by merging finishes a state in a pass of its own, which rounds once more.
-      if (combination.phase == Phase::kDecode && combination.variant.exchange == Exchange::kMerge) continue;
+      if (combination.phase == Phase::kDecode && combination.variant.strategy == kSequence) continue;
       TestCase test_case;
       test_case.problem = MakeProblem(combination.phase, 130, {6, 2}, 64, 3, Mask::Causal());
       test_case.variant = combination.variant;
@@ -440,57 +441,6 @@ TEST_F(StrategyTest, OneRanksFailureIsEveryRanksError) {
       CreateError(*ranks, MakeProblem(Phase::kPrefill, 10, {4, 4}, 32, 1, Mask::Full()), Variant(),
                   Contract::kNative, ranks->rank() == 1 ? fails : &MakeReferenceBackend);
   EXPECT_EQ(error, "rank 1: no such kernel");
-}
-
-// One object for every length of a growing cache is the same as one for each.
-TEST_F(StrategyTest, AGrowingCacheGivesTheBitsOfAFreshOne) {
-  constexpr int64_t kMostKeys = 40, kHeadDim = 32;
-  const Variant headwise{ParallelStrategy::kHeadwise,
-                         Exchange::kNone,
-                         Sharding::kContiguous,
-                         AttentionAlgorithm::kOnlineSoftmax,
-                         {},
-                         {}};
-  const Variant sequence{ParallelStrategy::kSequence,
-                         Exchange::kMerge,
-                         Sharding::kContiguous,
-                         AttentionAlgorithm::kOnlineSoftmax,
-                         {},
-                         {}};
-  for (const Variant& variant : {headwise, sequence}) {
-    const auto make = [&](int64_t keys) {
-      return MakeDistributedAttention(
-          world_, MakeProblem(Phase::kDecode, keys, {6, 2}, kHeadDim, 2, Mask::Causal()), variant,
-          Contract::kNative, {SupportedIsas().back(), 1, &MakeAttentionKernel, true});
-    };
-    const auto run = [&](DistributedAttention& attention) {
-      std::vector<std::vector<float>> tensors;
-      std::vector<TensorView> views;
-      for (const TensorShard* shard : {&attention.query_shard(), &attention.key_value_shard(),
-                                       &attention.key_value_shard(), &attention.output_shard()}) {
-        const TensorShape shape{2, shard->head_count, shard->local_tokens(), kHeadDim};
-        tensors.emplace_back(static_cast<size_t>(2 * shard->head_count * shape.tokens * kHeadDim));
-        FillGaussian(7, tensors.size(), 0, tensors.back());
-        views.push_back(HeadMajorView(tensors.back().data(), DataType::kFloat32, shape));
-      }
-      attention.Run(views[0], views[1], views[2], views[3]);
-      return tensors.back();
-    };
-    const std::unique_ptr<DistributedAttention> growing = make(kMostKeys);
-    for (int64_t keys : {1, 2, 17, 39, 40}) {
-      growing->SetKvTokens(keys);
-      const std::unique_ptr<DistributedAttention> fresh = make(keys);
-      EXPECT_EQ(growing->query_shard().segments.front().global_begin, keys - 1);
-      EXPECT_EQ(growing->key_value_shard().local_tokens(), fresh->key_value_shard().local_tokens());
-      EXPECT_EQ(run(*growing), run(*fresh)) << Name(variant) << " keys " << keys;
-    }
-    EXPECT_THROW(growing->SetKvTokens(kMostKeys + 1), Error);
-    EXPECT_THROW(growing->SetKvTokens(0), Error);
-  }
-  const auto prefill =
-      MakeDistributedAttention(world_, MakeProblem(Phase::kPrefill, 8, {6, 2}, kHeadDim, 2, Mask::Causal()),
-                               headwise, Contract::kNative, {Isa::kScalar, 1, &MakeReferenceBackend, true});
-  EXPECT_THROW(prefill->SetKvTokens(8), Error);
 }
 
 TEST_F(StrategyTest, ViewsThatDoNotFitAreRefused) {

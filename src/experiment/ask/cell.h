@@ -30,7 +30,7 @@ struct Case {
   std::string label;                  // as spelled in the experiment file
   Variant variant;                    // defaults filled in
   std::string duplicate_of;           // a control's copy: label of the variant it is a copy of
-  int64_t comm_bytes_per_rank = 0;    // payload that rank 0, whose shares are the largest, sends in one run
+  int64_t comm_bytes_per_rank = 0;    // payload sent in one run, as MostBytesSent estimates it
   int64_t memory_bytes_per_rank = 0;  // what it adds on rank 0, see plan/memory_cost.h
 };
 

@@ -113,7 +113,7 @@ void EstimateCosts(Cell& cell, const MeasureOptions& measure) {
                          std::max(measure.seconds_per_cell, round_seconds * (measure.min_rounds + 1)));
   }
   for (Case& made : cell.cases) {
-    made.comm_bytes_per_rank = BytesSent(PlanOfCase(cell, made.variant));
+    made.comm_bytes_per_rank = MostBytesSent(PlanOfCase(cell, made.variant));
     seconds += run_seconds;  // checked before
   }
   const double set_up = cell.minimum_bytes / sizeof(float) * 20e-9 * cell.cases.size() + 0.05;

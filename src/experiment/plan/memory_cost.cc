@@ -42,7 +42,7 @@ double InputBytes(const Cell& cell, const Variant& variant) {
 
 double AttentionCaseBytes(const Cell& cell, const Variant& variant) {
   const AttentionPlan plan = PlanOfCase(cell, variant);
-  return static_cast<double>(TensorBytes(plan)) + static_cast<double>(ExchangeBufferBytes(plan)) +
+  return static_cast<double>(TensorBytes(plan)) + static_cast<double>(MostExchangeBufferBytes(plan)) +
          ScoreBytes(plan);
 }
 
@@ -143,7 +143,7 @@ class DecoderMemory {
     step.problem.data_type = DataType::kFloat32;
     step.contract = Contract::kNative;
     const AttentionPlan plan = PlanOfCase(step, VariantInsideDecoder(asked, cell_.phase));
-    return static_cast<double>(ExchangeBufferBytes(plan)) + ScoreBytes(plan);
+    return static_cast<double>(MostExchangeBufferBytes(plan)) + ScoreBytes(plan);
   }
 
   const Cell& cell_;

@@ -21,12 +21,15 @@ TokenSegments OwnKeys(const AttentionPlan& plan) {
 SplitKeysAttention::SplitKeysAttention(const AttentionPlan& plan, GridCommunicators communicators)
     : DistributedAttention(plan),
       communicators_(std::move(communicators)),
-      kernel_(plan, plan.heads(), plan.problem.query_tokens, TokenCount(OwnKeys(plan))) {
+      kernel_(plan, plan.heads(), plan.problem.query_tokens, TokenCount(OwnKeys(plan))),
+      scatters_(plan.variant.exchange == Exchange::kAllToAll) {
   SplitKeysAttention::PlaceTokens();
   const AttentionProblem& problem = plan_.problem;
-  for (int i = 0; i < plan_.token_parts; ++i) {
-    states_.emplace_back(problem.batch, plan_.heads().query.size(), problem.query_tokens, problem.head_dim);
-  }
+  const auto state_of = [&](int64_t heads) {
+    return AttentionStateBuffer(problem.batch, heads, problem.query_tokens, problem.head_dim);
+  };
+  if (scatters_) all_heads_ = state_of(plan_.heads().query.size());
+  for (int i = 0; i < plan_.token_parts; ++i) states_.push_back(state_of(plan_.merged_heads().size()));
 }
 
 void SplitKeysAttention::PlaceTokens() {
@@ -36,6 +39,10 @@ void SplitKeysAttention::PlaceTokens() {
   key_tokens_ = OwnKeys(plan_);
   query_shard_ = {0, problem.query_heads, query_tokens_};
   output_shard_ = query_shard_;
+  if (scatters_) {
+    output_shard_.head_begin = plan_.merged_heads().begin;
+    output_shard_.head_count = plan_.merged_heads().size();
+  }
   key_value_shard_ = plan_.contract == Contract::kReplicated
                          ? TensorShard{0, problem.kv_heads, AllTokens(problem.kv_tokens)}
                          : TensorShard{own.kv.begin, own.kv.size(), key_tokens_};
@@ -50,24 +57,31 @@ void SplitKeysAttention::Execute(const ConstTensorView& q, const ConstTensorView
   kernel_.Accumulate(parts,
                      {.query = {q.SliceHeads(own.query.begin, own.query.size()), query_tokens_},
                       .key_values = std::span(&keys, 1),
-                      .state = states_[static_cast<size_t>(plan_.token_index())].view(),
+                      .state = computed(),
                       .last = false},
                      {});
   ExchangeStates(parts);
   if (parts.compute) {
     for (size_t i = 1; i < states_.size(); ++i) MergeState(states_[0].view(), states_[i].view());
-    FinishState(states_[0].view(), output.SliceHeads(own.query.begin, own.query.size()));
+    const IndexRange merged = plan_.merged_heads();
+    FinishState(states_[0].view(), output.SliceHeads(merged.begin - output_shard_.head_begin, merged.size()));
   }
-  if (plan_.head_parts > 1) GatherHeads(parts, output);
+  if (plan_.head_parts > 1 && !scatters_) GatherHeads(parts, output);
 }
 
 void SplitKeysAttention::ExchangeStates(RunParts parts) const {
   const int rank = plan_.token_index(), size = plan_.token_parts;
   RequestSet requests(communicators_.tokens(), parts.exchange);
+  const int64_t first_head = plan_.heads().query.begin;
   ForEachPeer(rank, size, [&](int source, int destination) {
     ReceiveState(requests, states_[static_cast<size_t>(source)].view(), source);
-    SendState(requests, states_[static_cast<size_t>(rank)].view(), destination);
+    const IndexRange heads = plan_.merged_heads_of(destination);
+    SendHeadsOfState(requests, computed(), heads.begin - first_head, heads.size(), destination);
   });
+  if (scatters_) {
+    CopyHeadsOfState(requests, computed(), plan_.merged_heads().begin - first_head,
+                     states_[static_cast<size_t>(rank)].view());
+  }
   requests.Wait("exchange of partial states", 0);
 }
 
@@ -86,7 +100,7 @@ void SplitKeysAttention::GatherHeads(RunParts parts, const TensorView& output) c
 }
 
 size_t SplitKeysAttention::workspace_bytes() const {
-  size_t bytes = kernel_.workspace_bytes();
+  size_t bytes = kernel_.workspace_bytes() + all_heads_.size_bytes();
   for (const AttentionStateBuffer& state : states_) bytes += state.size_bytes();
   return bytes;
 }

@@ -14,6 +14,10 @@ namespace attention {
 // ranks get the same bits. Nothing else travels, so a token costs one latency and batch * query heads * query
 // tokens * (head_dim + 2) floats to each of the others, whatever the length of the cache. In a 2-D grid the
 // ranks of a token group hold different heads, and then gather the merged outputs.
+//
+// all_to_all (Helix parallelism, Bhatia et al. 2025): each rank merges a part of the heads, is sent the
+// partial states of these alone, and has the outputs of these alone: what a tensor-parallel output projection
+// takes. That is 1 / P of the bytes, and bit for bit the same outputs.
 class SplitKeysAttention : public DistributedAttention {
  public:
   SplitKeysAttention(const AttentionPlan& plan, GridCommunicators communicators);
@@ -29,12 +33,18 @@ class SplitKeysAttention : public DistributedAttention {
  private:
   void ExchangeStates(RunParts parts) const;
   void GatherHeads(RunParts parts, const TensorView& output) const;
+  // Of the rank's own keys, all its heads.
+  AttentionStateView computed() const {
+    return scatters_ ? all_heads_.view() : states_[static_cast<size_t>(plan_.token_index())].view();
+  }
 
   GridCommunicators communicators_;
   TokenSegments query_tokens_;
   TokenSegments key_tokens_;  // own, as rows of the K/V this rank is given
   KernelRunner kernel_;
-  std::vector<AttentionStateBuffer> states_;  // by token index; own is computed, the others arrive
+  bool scatters_;                             // all_to_all
+  AttentionStateBuffer all_heads_;            // only if it scatters
+  std::vector<AttentionStateBuffer> states_;  // of the merged heads, by token index; own is computed
 };
 
 }  // namespace attention

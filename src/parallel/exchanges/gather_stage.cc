@@ -1,25 +1,32 @@
 #include <algorithm>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "src/attention/attention_state.h"
 #include "src/mpi/peers.h"
 #include "src/parallel/exchanges/sequence_stage.h"
 #include "src/parallel/exchanges/sequence_stages.h"
 #include "src/parallel/exchanges/tensor_buffer.h"
+#include "src/parallel/partition/key_travel.h"
 
 namespace attention {
 namespace {
 
-TokenSegments GatheredTokens(const SequenceLayout& layout, bool without_own) {
-  std::vector<TokenSegments> shares = layout.tokens;
-  if (without_own) shares[static_cast<size_t>(layout.rank)].clear();
+// What the rank's queries see of each other rank's keys, and all its own unless they stay apart.
+TokenSegments GatheredTokens(const SequenceLayout& layout, const Mask& mask, bool without_own) {
+  std::vector<TokenSegments> shares;
+  for (int source = 0; source < layout.size(); ++source) {
+    if (source != layout.rank) shares.push_back(KeysSeen(layout, mask, source, layout.rank));
+  }
+  if (!without_own) shares.push_back(layout.own());
   return JoinTokens(shares);
 }
 
-// K/V of all ranks are gathered (Llama 3's context parallelism). Valid for every algorithm. Blocks arrive at
-// their final place, in global token order, so the kernel sees few segments of keys. Traffic per rank: its K
-// and V to each of the others, 2 * batch * KV heads * head_dim * S_r * (P - 1) elements.
+// K/V of all ranks are gathered (Llama 3's context parallelism), as far as the rank's queries see them
+// (partition/key_travel.h). Valid for every algorithm. Blocks arrive at their final place, in global token
+// order, so the kernel sees few segments of keys. Traffic per rank, without a mask: its K and V to each of
+// the others, 2 * batch * KV heads * head_dim * S_r * (P - 1) elements.
 //
 // online_softmax attends to the rank's own keys, where they are, while the others' arrive, and then those, in
 // the same pass where they are already there (KernelRunner::AccumulateArriving): 1/P of the work hides the
@@ -50,7 +57,8 @@ class GatherStage : public SequenceStage {
   SequenceLayout layout_;
   const Communicator* communicator_;
   bool own_first_;
-  TokenSegments gathered_tokens_;  // joined, of the other ranks if own_first_, else of all
+  std::vector<TokenSegments> from_, to_;  // what travels from and to each rank
+  TokenSegments gathered_tokens_;         // joined, of the other ranks if own_first_, else of all
   KernelRunner kernel_;
   KeyValueBuffer gathered_;
   AttentionStateBuffer state_;  // only if own_first_
@@ -62,10 +70,14 @@ GatherStage::GatherStage(const AttentionPlan& plan, const SequenceLayout& layout
       layout_(layout),
       communicator_(&communicator),
       own_first_(RowOf(plan.variant.algorithm).carries_state),
-      gathered_tokens_(GatheredTokens(layout, own_first_)),
+      gathered_tokens_(GatheredTokens(layout, plan.problem.mask, own_first_)),
       kernel_(plan, layout.heads, layout.TokensOf(layout.rank), layout.total_tokens()),
       gathered_(problem_.data_type,
                 QueryShape(problem_, layout.heads.kv.size(), TokenCount(gathered_tokens_))) {
+  for (int other = 0; other < layout.size(); ++other) {
+    from_.push_back(KeysSeen(layout, problem_.mask, other, layout.rank));
+    to_.push_back(KeysSeen(layout, problem_.mask, layout.rank, other));
+  }
   if (own_first_) {
     state_ = AttentionStateBuffer(problem_.batch, layout.heads.query.size(), layout.TokensOf(layout.rank),
                                   problem_.head_dim);
@@ -75,13 +87,14 @@ GatherStage::GatherStage(const AttentionPlan& plan, const SequenceLayout& layout
 void GatherStage::StartGather(const ConstTensorView& k, const ConstTensorView& v, RequestSet& arriving,
                               RequestSet& leaving) {
   ForEachPeer(layout_.rank, layout_.size(), [&](int source, int destination) {
-    for (const TokenSegment& segment : layout_.tokens[static_cast<size_t>(source)]) {
+    for (const TokenSegment& segment : from_[static_cast<size_t>(source)]) {
       arriving.Receive({Place(gathered_.k.view(), segment)}, source);
       arriving.Receive({Place(gathered_.v.view(), segment)}, source);
     }
-    for (const TokenSegment& segment : layout_.own()) {
-      leaving.Send({k.SliceTokens(segment.local_begin, segment.length)}, destination);
-      leaving.Send({v.SliceTokens(segment.local_begin, segment.length)}, destination);
+    for (const TokenSegment& segment : to_[static_cast<size_t>(destination)]) {
+      const int64_t row = LocalRow(layout_.own(), segment.global_begin);
+      leaving.Send({k.SliceTokens(row, segment.length)}, destination);
+      leaving.Send({v.SliceTokens(row, segment.length)}, destination);
     }
   });
   // With a state, own keys stay where they are.

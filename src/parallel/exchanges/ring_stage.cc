@@ -1,24 +1,33 @@
 #include <algorithm>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "src/attention/attention_state.h"
 #include "src/parallel/exchanges/sequence_stage.h"
 #include "src/parallel/exchanges/sequence_stages.h"
 #include "src/parallel/exchanges/tensor_buffer.h"
+#include "src/parallel/partition/key_travel.h"
 
 namespace attention {
 namespace {
 
-int SourceOf(const SequenceLayout& layout, int step) {
-  return (layout.rank - step + layout.size()) % layout.size();
+// The last two steps may be one.
+int64_t MostKeysOfAStep(const SequenceLayout& layout, const std::vector<RingHop>& hops) {
+  int64_t before = layout.TokensOf(layout.rank), most = before;
+  for (const RingHop& hop : hops) {
+    const int64_t arriving = TokenCount(hop.arriving);
+    most = std::max(most, &hop == &hops.back() ? before + arriving : arriving);
+    before = arriving;
+  }
+  return most;
 }
 
-// The last two steps may be one.
-int64_t MostKeysOfAStep(const SequenceLayout& layout) {
-  const int last = layout.size() - 1;
-  const int64_t before = last > 0 ? layout.TokensOf(SourceOf(layout, last - 1)) : 0;
-  return std::max(layout.max_tokens(), before + layout.TokensOf(SourceOf(layout, last)));
+// Of the hops that use buffer 0 or 1.
+int64_t MostArriving(const std::vector<RingHop>& hops, size_t buffer) {
+  int64_t most = 0;
+  for (size_t i = buffer; i < hops.size(); i += 2) most = std::max(most, TokenCount(hops[i].arriving));
+  return most;
 }
 
 // Ring attention (Liu, Zaharia, Abbeel 2023). In step s a rank's queries attend to the K/V of rank r - s,
@@ -30,7 +39,11 @@ int64_t MostKeysOfAStep(const SequenceLayout& layout) {
 //   q2:kv2      q2:kv1      q2:kv0
 //
 // The order of steps is fixed, so the result does not depend on when messages arrive. The last two are one
-// pass for all heads that begin after the last arrival (KernelRunner::AccumulateArriving). Traffic per rank:
+// pass for all heads that begin after the last arrival (KernelRunner::AccumulateArriving).
+//
+// A rank's keys go no further round, and no more of them, than some query ahead sees
+// (partition/key_travel.h): under a window of W tokens a shard's last W - 1 to the next rank, and no second
+// hop; under causal not the last chunk of all, which nobody else sees. Without a mask the traffic per rank is
 // K and V of all ranks but the right neighbour, 2 * batch * KV heads * head_dim * (S - S_right) elements,
 // hidden as long as a step computes longer than its K/V travel: 2 * S_r * group FLOPs per element moved (half
 // of it causal and zigzag), so at 200 GFLOP/s on 1 Gbit (32 ns for a float) from S_r * group = 3200 on
@@ -47,6 +60,7 @@ class RingStage : public SequenceStage {
  private:
   AttentionProblem problem_;
   SequenceLayout layout_;
+  std::vector<RingHop> hops_;
   const Communicator* communicator_;
   KernelRunner kernel_;
   KeyValueBuffer arriving_[2];
@@ -57,13 +71,14 @@ RingStage::RingStage(const AttentionPlan& plan, const SequenceLayout& layout,
                      const Communicator& communicator)
     : problem_(plan.problem),
       layout_(layout),
+      hops_(RingHops(layout, plan.problem.mask)),
       communicator_(&communicator),
-      kernel_(plan, layout.heads, layout.TokensOf(layout.rank), MostKeysOfAStep(layout)) {
-  const TensorShape shape = QueryShape(problem_, layout.heads.kv.size(), layout.max_tokens());
-  // One step needs no second buffer, none needs none, and only several steps need a state between them.
-  for (int i = 0; i < std::min(2, layout.size() - 1); ++i) {
-    arriving_[i] = KeyValueBuffer(problem_.data_type, shape);
+      kernel_(plan, layout.heads, layout.TokensOf(layout.rank), MostKeysOfAStep(layout, hops_)) {
+  for (size_t i = 0; i < 2; ++i) {
+    arriving_[i] = KeyValueBuffer(problem_.data_type,
+                                  QueryShape(problem_, layout.heads.kv.size(), MostArriving(hops_, i)));
   }
+  // Only several steps need a state between them.
   if (layout.size() > 1) {
     state_ = AttentionStateBuffer(problem_.batch, layout.heads.query.size(), layout.TokensOf(layout.rank),
                                   problem_.head_dim);
@@ -72,36 +87,41 @@ RingStage::RingStage(const AttentionPlan& plan, const SequenceLayout& layout,
 
 void RingStage::Run(const ConstTensorView& q, const ConstTensorView& k, const ConstTensorView& v,
                     const TensorView& output, RunParts parts) {
-  const int steps = layout_.size();
-  const int right = (layout_.rank + 1) % steps, left = SourceOf(layout_, 1);
+  const int ranks = layout_.size();
+  const int right = (layout_.rank + 1) % ranks, left = (layout_.rank + ranks - 1) % ranks;
   // The shard at hand, and the one that arrives meanwhile.
   KeyValueShard shards[2] = {{k, v, layout_.own()}, {}};
   AttentionStep step{.query = {q, layout_.own()},
                      .key_values = std::span(shards, 1),
                      .state = state_.view(),
                      .output = output};
-  if (steps == 1) kernel_.Accumulate(parts, step, {});
-  for (int number = 0; number + 1 < steps; ++number) {
+  if (hops_.empty()) kernel_.Accumulate(parts, step, {});
+  for (size_t number = 0; number < hops_.size(); ++number) {
+    const RingHop& hop = hops_[number];
     const KeyValueBuffer& buffer = arriving_[number % 2];
-    const int64_t tokens = layout_.TokensOf(SourceOf(layout_, number + 1));
+    const int64_t tokens = TokenCount(hop.arriving);
     const TensorView next_k = buffer.k.Dense(tokens), next_v = buffer.v.Dense(tokens);
-    shards[1] = {next_k, next_v, layout_.tokens[static_cast<size_t>(SourceOf(layout_, number + 1))]};
+    shards[1] = {next_k, next_v, hop.arriving};
     RequestSet arriving(*communicator_, parts.exchange), leaving(*communicator_, parts.exchange);
-    arriving.Receive({next_k}, left);
-    arriving.Receive({next_v}, left);
-    leaving.Send({shards[0].k}, right);
-    leaving.Send({shards[0].v}, right);
-    const bool are_last_two = number + 2 == steps;
+    for (const RowRun& run : hop.arriving_runs) {
+      arriving.Receive({next_k.SliceTokens(run.to, run.tokens)}, left);
+      arriving.Receive({next_v.SliceTokens(run.to, run.tokens)}, left);
+    }
+    for (const RowRun& run : hop.leaving_runs) {
+      leaving.Send({shards[0].k.SliceTokens(run.from, run.tokens)}, right);
+      leaving.Send({shards[0].v.SliceTokens(run.from, run.tokens)}, right);
+    }
+    const bool are_last_two = number + 1 == hops_.size();
     step.first = number == 0;
     step.last = are_last_two;
     step.key_values = std::span(shards, are_last_two ? 2 : 1);
     if (are_last_two) {
-      kernel_.AccumulateArriving(parts, step, arriving, leaving, "ring", number);
-    } else {
+      kernel_.AccumulateArriving(parts, step, arriving, leaving, "ring", static_cast<int64_t>(number));
+    } else if (step.first || !shards[0].segments.empty()) {  // else there is nothing but to pass on
       kernel_.Accumulate(parts, step, {&arriving, &leaving});
     }
-    arriving.Wait("ring", number);
-    leaving.Wait("ring", number);
+    arriving.Wait("ring", static_cast<int64_t>(number));
+    leaving.Wait("ring", static_cast<int64_t>(number));
     shards[0] = shards[1];
   }
 }

@@ -16,6 +16,21 @@ void SendState(RequestSet& requests, const AttentionStateView& state, int destin
   requests.Send({state.o, Column(state, state.m), Column(state, state.l)}, destination);
 }
 
+void SendHeadsOfState(RequestSet& requests, const AttentionStateView& state, int64_t head_begin,
+                      int64_t heads, int destination) {
+  requests.Send({state.o.SliceHeads(head_begin, heads), Column(state, state.m).SliceHeads(head_begin, heads),
+                 Column(state, state.l).SliceHeads(head_begin, heads)},
+                destination);
+}
+
+void CopyHeadsOfState(RequestSet& requests, const AttentionStateView& state, int64_t head_begin,
+                      const AttentionStateView& into) {
+  const int64_t heads = into.o.shape.heads;
+  requests.Copy(state.o.SliceHeads(head_begin, heads), into.o);
+  requests.Copy(Column(state, state.m).SliceHeads(head_begin, heads), Column(into, into.m));
+  requests.Copy(Column(state, state.l).SliceHeads(head_begin, heads), Column(into, into.l));
+}
+
 void ReceiveState(RequestSet& requests, const AttentionStateView& state, int source) {
   requests.Receive({state.o, Column(state, state.m), Column(state, state.l)}, source);
 }

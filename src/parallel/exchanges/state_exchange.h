@@ -2,6 +2,8 @@
 #ifndef SRC_PARALLEL_EXCHANGES_STATE_EXCHANGE_H_
 #define SRC_PARALLEL_EXCHANGES_STATE_EXCHANGE_H_
 
+#include <cstdint>
+
 #include "src/attention/attention_types.h"
 #include "src/mpi/request_set.h"
 
@@ -11,6 +13,12 @@ namespace attention {
 // l).
 void SendState(RequestSet& requests, const AttentionStateView& state, int destination);
 void ReceiveState(RequestSet& requests, const AttentionStateView& state, int source);
+// Heads [head_begin, head_begin + heads) of a state; ReceiveState takes them as a state of so many heads.
+void SendHeadsOfState(RequestSet& requests, const AttentionStateView& state, int64_t head_begin,
+                      int64_t heads, int destination);
+// The same on one rank.
+void CopyHeadsOfState(RequestSet& requests, const AttentionStateView& state, int64_t head_begin,
+                      const AttentionStateView& into);
 
 }  // namespace attention
 

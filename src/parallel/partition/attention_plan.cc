@@ -53,7 +53,8 @@ AttentionPlan AttentionPlan::Make(const AttentionProblem& problem, const Variant
 }
 
 PlanEnds AttentionPlan::ends() const {
-  if (problem.is_decode() && variant.exchange == Exchange::kMerge) return PlanEnds::kSplitKeys;
+  const bool splits_keys = variant.strategy == ParallelStrategy::kSequence;
+  if (problem.is_decode() && splits_keys) return PlanEnds::kSplitKeys;
   const bool starts_complete =
       contract == Contract::kReplicated ||
       (contract == Contract::kNative && variant.strategy == ParallelStrategy::kHeadwise);
@@ -63,6 +64,15 @@ PlanEnds AttentionPlan::ends() const {
 
 HeadShare AttentionPlan::heads_of(int head_index) const {
   return ShareOfHeads(problem.query_heads, problem.kv_heads, head_parts, head_index);
+}
+
+IndexRange AttentionPlan::merged_heads() const { return merged_heads_of(token_index()); }
+
+IndexRange AttentionPlan::merged_heads_of(int token_index) const {
+  const IndexRange all = heads().query;
+  if (variant.exchange != Exchange::kAllToAll) return all;
+  const IndexRange part = BalancedRange(all.size(), token_parts, token_index);
+  return {all.begin + part.begin, all.begin + part.end};
 }
 
 int64_t AttentionPlan::most_head_pieces(int64_t block_bytes) const {

@@ -54,6 +54,11 @@ struct AttentionPlan {
   // Heads by place in the group.
   HeadShare heads_of(int head_index) const;
   HeadShare heads() const { return heads_of(head_index()); }
+  // Decode over keys that several ranks share: the query heads whose partial states come together on this
+  // rank and whose outputs it has. All of heads(); with all_to_all its part of them.
+  IndexRange merged_heads() const;
+  // The same of the rank at place `token_index` among those that share this rank's heads.
+  IndexRange merged_heads_of(int token_index) const;
   // Into how many pieces work on `block_bytes` may be cut.
   int64_t most_head_pieces(int64_t block_bytes) const;
   // heads_of() cut into pieces that are computed one after the other. `block_bytes`: what one rank sends to

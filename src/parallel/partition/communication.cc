@@ -1,12 +1,18 @@
 #include "src/parallel/partition/communication.h"
 
+#include <algorithm>
+
 #include "src/base/error.h"
+#include "src/parallel/partition/key_travel.h"
 #include "src/parallel/partition/sequence_layout.h"
 
 namespace attention {
 namespace {
 
 using Formula = int64_t (*ExchangeRow::*)(const ExchangeSizes& sizes);
+
+// Of the plan's rank; or, of keys and states that travel, the most of any rank, and of the rest the plan's.
+enum class Whose { kOwn, kMost };
 
 int64_t Apply(const AttentionPlan& plan, ParallelStrategy strategy, Exchange exchange,
               const ExchangeSizes& sizes, Formula formula) {
@@ -25,12 +31,17 @@ void SetHeads(const AttentionProblem& problem, const HeadShare& heads, ExchangeS
 }
 
 // Decode over keys that several ranks share: every rank has the query tokens.
-int64_t SplitKeys(const AttentionPlan& plan, Formula formula) {
+int64_t SplitKeys(const AttentionPlan& plan, Formula formula, Whose whose) {
   ExchangeSizes sizes;
   SetHeads(plan.problem, plan.heads(), sizes);
   sizes.own_tokens = plan.problem.query_tokens;
   sizes.ranks = plan.token_parts;
-  const int64_t merge = Apply(plan, ParallelStrategy::kSequence, Exchange::kMerge, sizes, formula);
+  // Who merges the fewest heads, the last rank, sends the most of its states.
+  const bool is_last = whose == Whose::kMost && formula == &ExchangeRow::bytes_sent;
+  const int merger = is_last ? plan.token_parts - 1 : plan.token_index();
+  sizes.kept_state_bytes = StateBytes(plan.problem, plan.merged_heads_of(merger).size(), 1);
+  const int64_t merge = Apply(plan, ParallelStrategy::kSequence, plan.variant.exchange, sizes, formula);
+  if (plan.variant.exchange == Exchange::kAllToAll) return merge;
   sizes.ranks = plan.head_parts;
   return merge + Apply(plan, ParallelStrategy::kHeadwise, Exchange::kAllgather, sizes, formula);
 }
@@ -64,8 +75,38 @@ int64_t Heads(const AttentionPlan& plan, Formula formula) {
   return Apply(plan, ParallelStrategy::kHeadwise, Exchange::kAllToAll, sizes, formula);
 }
 
+// Plans for more ranks than this are priced as without a mask: of each pair of ranks the keys would have to
+// be looked at, and a plan can ask for a million.
+constexpr int kMostRanksLookedAt = 1024;
+
+KeyTravel WithoutMask(const SequenceLayout& layout, Exchange exchange, bool with_own) {
+  const int64_t others = layout.total_tokens() - layout.TokensOf(layout.size() - 1);
+  const int64_t most = layout.max_tokens(), peers = layout.size() - 1;
+  const std::vector<int64_t> sent = {exchange == Exchange::kRing ? others : most * peers};
+  const std::vector<int64_t> held = {exchange == Exchange::kRing ? std::min<int64_t>(2, peers) * most
+                                     : with_own                  ? layout.total_tokens()
+                                                                 : others};
+  return {sent, held};
+}
+
+// Keys and values that travel, of one rank or the most of any.
+void SetKeyTravel(const AttentionPlan& plan, const SequenceLayout& layout, Whose whose,
+                  ExchangeSizes& sizes) {
+  const Mask& mask = plan.problem.mask;
+  const bool with_own = !sizes.carries_state, too_many = layout.size() > kMostRanksLookedAt;
+  const KeyTravel travel = whose == Whose::kMost && too_many
+                               ? WithoutMask(layout, plan.variant.exchange, with_own)
+                           : plan.variant.exchange == Exchange::kRing ? RingTravel(layout, mask)
+                                                                      : GatherTravel(layout, mask, with_own);
+  const auto of = [&](const std::vector<int64_t>& by_rank) {
+    return whose == Whose::kMost ? std::ranges::max(by_rank) : by_rank[static_cast<size_t>(layout.rank)];
+  };
+  sizes.keys_sent = of(travel.sent);
+  sizes.keys_held = of(travel.held);
+}
+
 // Between token groups.
-int64_t Tokens(const AttentionPlan& plan, Formula formula) {
+int64_t Tokens(const AttentionPlan& plan, Formula formula, Whose whose) {
   const SequenceLayout layout = LayoutOf(plan);
   // Alone, a rank just computes, whatever the exchange is called.
   if (layout.size() == 1) return 0;
@@ -73,24 +114,22 @@ int64_t Tokens(const AttentionPlan& plan, Formula formula) {
   SetHeads(plan.problem, layout.heads, sizes);
   sizes.ranks = layout.size();
   sizes.own_tokens = layout.TokensOf(layout.rank);
-  sizes.left_tokens = layout.TokensOf((layout.rank + layout.size() - 1) % layout.size());
-  sizes.right_tokens = layout.TokensOf((layout.rank + 1) % layout.size());
-  sizes.most_tokens = layout.max_tokens();
   sizes.total_tokens = layout.total_tokens();
   sizes.carries_state = RowOf(plan.variant.algorithm).carries_state;
+  if (plan.variant.exchange != Exchange::kMerge) SetKeyTravel(plan, layout, whose, sizes);
   return Apply(plan, ParallelStrategy::kSequence, plan.variant.exchange, sizes, formula);
 }
 
-int64_t OfPlan(const AttentionPlan& plan, Formula formula) {
+int64_t OfPlan(const AttentionPlan& plan, Formula formula, Whose whose = Whose::kOwn) {
   switch (plan.ends()) {
     case PlanEnds::kSplitKeys:
-      return SplitKeys(plan, formula);
+      return SplitKeys(plan, formula, whose);
     case PlanEnds::kReplicated:
       return Outputs(plan, formula);
     case PlanEnds::kHeads:
       return Heads(plan, formula);
     case PlanEnds::kTokens:
-      return Tokens(plan, formula) + (plan.head_parts > 1 ? Heads(plan, formula) : 0);
+      return Tokens(plan, formula, whose) + (plan.head_parts > 1 ? Heads(plan, formula) : 0);
   }
   Fail("a plan without ends");
 }
@@ -98,7 +137,13 @@ int64_t OfPlan(const AttentionPlan& plan, Formula formula) {
 }  // namespace
 
 int64_t BytesSent(const AttentionPlan& plan) { return OfPlan(plan, &ExchangeRow::bytes_sent); }
+int64_t MostBytesSent(const AttentionPlan& plan) {
+  return OfPlan(plan, &ExchangeRow::bytes_sent, Whose::kMost);
+}
 int64_t ExchangeBufferBytes(const AttentionPlan& plan) { return OfPlan(plan, &ExchangeRow::buffer_bytes); }
+int64_t MostExchangeBufferBytes(const AttentionPlan& plan) {
+  return OfPlan(plan, &ExchangeRow::buffer_bytes, Whose::kMost);
+}
 
 int64_t TensorBytes(const AttentionPlan& plan) {
   const AttentionProblem& problem = plan.problem;
@@ -118,9 +163,12 @@ int64_t TensorBytes(const AttentionPlan& plan) {
     case PlanEnds::kSplitKeys: {
       if (!is_native)
         return bytes(problem.query_heads, problem.query_tokens, problem.kv_heads, problem.kv_tokens);
+      const int64_t other_heads =
+          plan.variant.exchange == Exchange::kAllToAll ? problem.query_heads - plan.merged_heads().size() : 0;
       const TokenSegments keys =
           ShareOfTokens(problem.kv_tokens, Sharding::kContiguous, plan.token_parts, plan.token_index());
-      return bytes(problem.query_heads, problem.query_tokens, own.kv.size(), TokenCount(keys));
+      return bytes(problem.query_heads, problem.query_tokens, own.kv.size(), TokenCount(keys)) -
+             OutputBytes(problem, other_heads, problem.query_tokens);
     }
     case PlanEnds::kHeads:
     case PlanEnds::kTokens: {

@@ -6,7 +6,6 @@
 #ifndef SRC_PARALLEL_STRATEGY_EXCHANGE_H_
 #define SRC_PARALLEL_STRATEGY_EXCHANGE_H_
 
-#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -18,7 +17,8 @@ namespace attention {
 enum class Exchange {
   kNone,  // headwise: heads in, heads out (tensor-parallel blocks; in scope attention it measures kernels)
   kAllgather,  // headwise: outputs gathered. sequence: K/V gathered first (Llama 3's context parallelism)
-  kAllToAll,   // headwise: tokens in, tokens out (DeepSpeed-Ulysses)
+  kAllToAll,   // headwise: tokens in, tokens out (DeepSpeed-Ulysses). sequence, decode: partial states to the
+               // ranks of their heads (Helix parallelism)
   kRing,       // sequence: K/V rotate (Liu, Zaharia, Abbeel 2023)
   kMerge,      // sequence: queries travel, partial states merge (flash-decoding across ranks, tree attention)
 };
@@ -27,7 +27,8 @@ inline constexpr Word<Exchange> kExchanges[] = {
     {Exchange::kNone, "none", "head-sharded at both ends"},
     {Exchange::kAllgather, "allgather",
      "outputs gathered (headwise), keys and values gathered first (sequence)"},
-    {Exchange::kAllToAll, "all_to_all", "tokens in, tokens out"},
+    {Exchange::kAllToAll, "all_to_all",
+     "tokens in, tokens out (headwise), partial results to the ranks of their heads (sequence, decode)"},
     {Exchange::kRing, "ring", "keys and values rotate"},
     {Exchange::kMerge, "merge", "queries travel, partial results merge"},
 };
@@ -40,14 +41,16 @@ constexpr std::optional<Exchange> ParseExchange(std::string_view name) { return 
 struct ExchangeSizes {
   int64_t ranks = 1;
   int64_t own_tokens = 0;
-  int64_t left_tokens = 0;   // of the rank before, in the circle of ranks
-  int64_t right_tokens = 0;  // of the next one
-  int64_t most_tokens = 0;   // of any rank
   int64_t total_tokens = 0;
-  int64_t query_bytes = 0;      // Q
-  int64_t key_value_bytes = 0;  // K and V together
-  int64_t output_bytes = 0;     // float32
-  int64_t state_bytes = 0;      // o, m and l, float32
+  // Tokens whose K and V this rank sends, as often as it sends them, and those it has room for beside its own
+  // (exact softmax: and for a copy of its own): what the mask lets somebody see (partition/key_travel.h).
+  int64_t keys_sent = 0;
+  int64_t keys_held = 0;
+  int64_t query_bytes = 0;       // Q
+  int64_t key_value_bytes = 0;   // K and V together
+  int64_t output_bytes = 0;      // float32
+  int64_t state_bytes = 0;       // o, m and l, float32
+  int64_t kept_state_bytes = 0;  // the same of the heads whose states this rank merges, where it is not all
   // headwise: Q, K and V of the heads of all others; a KV head that several ranks read counts for each.
   int64_t input_bytes_of_others = 0;
   bool carries_state = true;  // of the algorithm
@@ -87,19 +90,12 @@ inline int64_t AllToAllBuffers(const ExchangeSizes& t) {
   return (t.query_bytes + t.key_value_bytes + t.output_bytes) * t.total_tokens;
 }
 
-// K and V of all but the right neighbour pass through.
-inline int64_t Ring(const ExchangeSizes& t) { return t.key_value_bytes * (t.total_tokens - t.right_tokens); }
-inline int64_t RingBuffers(const ExchangeSizes& t) {
+// K and V that somebody sees: around the ring, or its own to each of the others. Without a mask a ring's rank
+// passes on those of all but its right neighbour, and a gather's sends its own P - 1 times.
+inline int64_t Keys(const ExchangeSizes& t) { return t.key_value_bytes * t.keys_sent; }
+inline int64_t KeyBuffers(const ExchangeSizes& t) {
   if (t.ranks == 1) return 0;
-  return std::min<int64_t>(2, t.ranks - 1) * t.key_value_bytes * t.most_tokens + t.state_bytes * t.own_tokens;
-}
-
-// Its K and V to each of the others. With a state own keys stay where they are.
-inline int64_t GatherKeys(const ExchangeSizes& t) { return t.key_value_bytes * t.own_tokens * (t.ranks - 1); }
-inline int64_t GatherKeysBuffers(const ExchangeSizes& t) {
-  if (t.ranks == 1) return 0;
-  return t.carries_state ? t.key_value_bytes * (t.total_tokens - t.own_tokens) + t.state_bytes * t.own_tokens
-                         : t.key_value_bytes * t.total_tokens;
+  return t.key_value_bytes * t.keys_held + (t.carries_state ? t.state_bytes * t.own_tokens : 0);
 }
 
 // Its queries to each of the others, and a partial state to each of them.
@@ -116,6 +112,15 @@ inline int64_t MergeBuffers(const ExchangeSizes& t) {
 inline int64_t MergeStates(const ExchangeSizes& t) { return t.state_bytes * t.own_tokens * (t.ranks - 1); }
 inline int64_t MergeStatesBuffers(const ExchangeSizes& t) { return t.state_bytes * t.own_tokens * t.ranks; }
 
+// Decode: of its partial state each head to the one rank that merges it. Kept are its own state, and every
+// rank's of the heads that it merges.
+inline int64_t ScatterStates(const ExchangeSizes& t) {
+  return (t.state_bytes - t.kept_state_bytes) * t.own_tokens;
+}
+inline int64_t ScatterStatesBuffers(const ExchangeSizes& t) {
+  return (t.state_bytes + t.kept_state_bytes * t.ranks) * t.own_tokens;
+}
+
 }  // namespace exchange_formulas
 
 // contracts: native, token_sharded, replicated; then zigzag, needs_state.
@@ -127,9 +132,9 @@ inline constexpr ExchangeRow kExchangeTable[] = {
     {Phase::kPrefill, ParallelStrategy::kHeadwise, Exchange::kAllToAll, false, true, false, true, false,
      &exchange_formulas::AllToAll, &exchange_formulas::AllToAllBuffers},
     {Phase::kPrefill, ParallelStrategy::kSequence, Exchange::kAllgather, true, true, true, true, false,
-     &exchange_formulas::GatherKeys, &exchange_formulas::GatherKeysBuffers},
+     &exchange_formulas::Keys, &exchange_formulas::KeyBuffers},
     {Phase::kPrefill, ParallelStrategy::kSequence, Exchange::kRing, true, true, false, true, true,
-     &exchange_formulas::Ring, &exchange_formulas::RingBuffers},
+     &exchange_formulas::Keys, &exchange_formulas::KeyBuffers},
     {Phase::kPrefill, ParallelStrategy::kSequence, Exchange::kMerge, true, true, false, true, true,
      &exchange_formulas::Merge, &exchange_formulas::MergeBuffers},
     {Phase::kDecode, ParallelStrategy::kHeadwise, Exchange::kNone, true, false, false, false, false,
@@ -138,6 +143,8 @@ inline constexpr ExchangeRow kExchangeTable[] = {
      &exchange_formulas::GatherOutputs, &exchange_formulas::Nothing},
     {Phase::kDecode, ParallelStrategy::kSequence, Exchange::kMerge, true, false, true, false, true,
      &exchange_formulas::MergeStates, &exchange_formulas::MergeStatesBuffers},
+    {Phase::kDecode, ParallelStrategy::kSequence, Exchange::kAllToAll, true, false, false, false, true,
+     &exchange_formulas::ScatterStates, &exchange_formulas::ScatterStatesBuffers},
 };
 
 // Null if the strategy has no such exchange in the phase.

@@ -80,9 +80,10 @@ Sharding DefaultSharding(ParallelStrategy strategy, Phase phase, const Mask& mas
 //   headwise(allgather)      K/V head-sharded                    -               yes
 //   headwise(none)           head-sharded                        -               -
 //   sequence(merge)          K/V token-sharded (contiguous)      -               yes
+//   sequence(all_to_all)     the same, outputs head-sharded      -               -
 //
-// headwise reads whole K/V of its heads: every algorithm. ring and merge carry running softmax states:
-// online_softmax only. sequence(allgather) sees all keys at once: every algorithm.
+// headwise reads whole K/V of its heads: every algorithm. ring, merge and decode's all_to_all carry running
+// softmax states: online_softmax only. sequence(allgather) sees all keys at once: every algorithm.
 // head-sharded: q, k, v and output, each rank its own heads. native headwise(allgather) prefill starts from
 // complete inputs; native decode starts and ends with complete (tiny)
 // queries and outputs, and only the K/V cache is sharded.

@@ -1,0 +1,106 @@
+// Decode over a cache: one object while it grows, and the two ways in which partial states come together.
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <vector>
+
+#include "src/attention/reference_backend.h"
+#include "src/base/counter_random.h"
+#include "src/base/error.h"
+#include "src/kernels/attention_kernel.h"
+#include "src/parallel/make_distributed_attention.h"
+
+namespace attention {
+namespace {
+
+constexpr int64_t kBatch = 2, kQueryHeads = 6, kKvHeads = 2, kHeadDim = 32;
+
+AttentionProblem Problem(Phase phase, int64_t tokens) {
+  AttentionProblem problem;
+  problem.batch = kBatch;
+  problem.query_heads = kQueryHeads;
+  problem.kv_heads = kKvHeads;
+  problem.head_dim = kHeadDim;
+  problem.query_tokens = phase == Phase::kPrefill ? tokens : 1;
+  problem.kv_tokens = tokens;
+  problem.mask = Mask::Causal();
+  problem.phase = phase;
+  return problem;
+}
+
+Variant VariantOf(ParallelStrategy strategy, Exchange exchange) {
+  return {strategy, exchange, Sharding::kContiguous, AttentionAlgorithm::kOnlineSoftmax, {}, {}};
+}
+Variant Merged() { return VariantOf(ParallelStrategy::kSequence, Exchange::kMerge); }
+Variant Scattered() { return VariantOf(ParallelStrategy::kSequence, Exchange::kAllToAll); }
+
+// The output on made inputs: every value is a function of its place in a rank's tensor.
+std::vector<float> OutputOf(DistributedAttention& attention) {
+  std::vector<std::vector<float>> tensors;
+  std::vector<TensorView> views;
+  for (const TensorShard* shard : {&attention.query_shard(), &attention.key_value_shard(),
+                                   &attention.key_value_shard(), &attention.output_shard()}) {
+    const TensorShape shape{kBatch, shard->head_count, shard->local_tokens(), kHeadDim};
+    tensors.emplace_back(static_cast<size_t>(shape.elements()));
+    FillGaussian(7, tensors.size(), 0, tensors.back());
+    views.push_back(HeadMajorView(tensors.back().data(), DataType::kFloat32, shape));
+  }
+  attention.Run(views[0], views[1], views[2], views[3]);
+  return tensors.back();
+}
+
+// One object for every length of a growing cache is the same as one for each.
+TEST(DecodeTest, AGrowingCacheGivesTheBitsOfAFreshOne) {
+  Communicator world(MPI_COMM_WORLD);
+  constexpr int64_t kMostKeys = 40;
+  const Variant headwise = VariantOf(ParallelStrategy::kHeadwise, Exchange::kNone);
+  for (const Variant& variant : {headwise, Merged(), Scattered()}) {
+    const auto make = [&](int64_t keys) {
+      return MakeDistributedAttention(world, Problem(Phase::kDecode, keys), variant, Contract::kNative,
+                                      {SupportedIsas().back(), 1, &MakeAttentionKernel, true});
+    };
+    const std::unique_ptr<DistributedAttention> growing = make(kMostKeys);
+    for (int64_t keys : {1, 2, 17, 39, 40}) {
+      growing->SetKvTokens(keys);
+      const std::unique_ptr<DistributedAttention> fresh = make(keys);
+      EXPECT_EQ(growing->query_shard().segments.front().global_begin, keys - 1);
+      EXPECT_EQ(growing->key_value_shard().local_tokens(), fresh->key_value_shard().local_tokens());
+      EXPECT_EQ(OutputOf(*growing), OutputOf(*fresh)) << Name(variant) << " keys " << keys;
+    }
+    EXPECT_THROW(growing->SetKvTokens(kMostKeys + 1), Error);
+    EXPECT_THROW(growing->SetKvTokens(0), Error);
+  }
+  const auto prefill =
+      MakeDistributedAttention(world, Problem(Phase::kPrefill, 8), headwise, Contract::kNative,
+                               {Isa::kScalar, 1, &MakeReferenceBackend, true});
+  EXPECT_THROW(prefill->SetKvTokens(8), Error);
+}
+
+// Whoever merges a head merges the same states in the same order.
+TEST(DecodeTest, ScatteredStatesGiveTheBitsOfMergedOnes) {
+  Communicator world(MPI_COMM_WORLD);
+  for (int64_t keys : {1, 5, 40}) {
+    const auto make = [&](const Variant& variant) {
+      return MakeDistributedAttention(world, Problem(Phase::kDecode, keys), variant, Contract::kNative,
+                                      {SupportedIsas().back(), 1, &MakeAttentionKernel, true});
+    };
+    const std::unique_ptr<DistributedAttention> merged = make(Merged()), scattered = make(Scattered());
+    const TensorShard& shard = scattered->output_shard();
+    const std::vector<float> whole = OutputOf(*merged), part = OutputOf(*scattered);
+    ASSERT_EQ(part.size(), static_cast<size_t>(kBatch * shard.head_count * kHeadDim));
+    for (int64_t b = 0; b < kBatch; ++b) {
+      for (int64_t i = 0; i < shard.head_count * kHeadDim; ++i) {
+        const int64_t there = (b * kQueryHeads + shard.head_begin) * kHeadDim + i;
+        ASSERT_EQ(part[static_cast<size_t>(b * shard.head_count * kHeadDim + i)],
+                  whole[static_cast<size_t>(there)]);
+      }
+    }
+    // Of the states of all heads, those that others merge leave, once.
+    const int64_t state = kBatch * (kHeadDim + 2) * int64_t{sizeof(float)};
+    EXPECT_EQ(scattered->comm_bytes_formula(), (kQueryHeads - shard.head_count) * state);
+    EXPECT_EQ(merged->comm_bytes_formula(), kQueryHeads * (world.size() - 1) * state);
+  }
+}
+
+}  // namespace
+}  // namespace attention

@@ -1,0 +1,132 @@
+#include "src/parallel/partition/key_travel.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <numeric>
+#include <set>
+
+namespace attention {
+namespace {
+
+SequenceLayout Layout(int64_t tokens, Sharding sharding, int ranks, int rank = 0) {
+  SequenceLayout layout = {{}, {}, rank};
+  for (int r = 0; r < ranks; ++r) layout.tokens.push_back(ShareOfTokens(tokens, sharding, ranks, r));
+  return layout;
+}
+
+std::set<int64_t> Positions(const TokenSegments& segments) {
+  std::set<int64_t> positions;
+  for (const TokenSegment& segment : segments) {
+    for (int64_t i = 0; i < segment.length; ++i) positions.insert(segment.global_begin + i);
+  }
+  return positions;
+}
+
+std::vector<Mask> Masks() {
+  std::vector<Mask> masks = {Mask::Full(), Mask::Causal()};
+  for (int64_t window : {1, 3, 9, 100}) masks.push_back(Mask::Window(window));
+  masks.push_back(Mask::Documents(std::vector<int64_t>{1, 1, 20, 3, 40}));
+  return masks;
+}
+
+// A simulated ring: what a rank holds after each hop is what the rank before it sent on, and every key that a
+// query sees has passed by.
+TEST(KeyTravelTest, EveryKeyThatIsSeenPassesBy) {
+  constexpr int64_t kTokens = 61;
+  for (const Mask& mask : Masks()) {
+    for (Sharding sharding : {Sharding::kContiguous, Sharding::kZigzag}) {
+      for (int ranks : {1, 2, 3, 5, 8, 70}) {
+        const KeyTravel ring = RingTravel(Layout(kTokens, sharding, ranks), mask);
+        for (int rank = 0; rank < ranks; ++rank) {
+          const SequenceLayout layout = Layout(kTokens, sharding, ranks, rank);
+          const std::vector<RingHop> hops = RingHops(layout, mask);
+          std::set<int64_t> passed = Positions(layout.own());
+          const std::vector<RingHop> before =
+              RingHops(Layout(kTokens, sharding, ranks, (rank + ranks - 1) % ranks), mask);
+          const std::vector<RowRun> nothing;
+          int64_t sent = 0;
+          for (size_t i = 0; i < hops.size(); ++i) {
+            const std::set<int64_t> arrived = Positions(hops[i].arriving);
+            passed.insert(arrived.begin(), arrived.end());
+            for (const RowRun& run : hops[i].leaving_runs) sent += run.tokens;
+            EXPECT_EQ(i < before.size() ? before[i].leaving_runs : nothing, hops[i].arriving_runs)
+                << Name(mask) << " " << ranks;
+          }
+          for (size_t i = hops.size(); i < before.size(); ++i) EXPECT_TRUE(before[i].leaving_runs.empty());
+          EXPECT_EQ(sent, ring.sent[static_cast<size_t>(rank)]) << Name(mask) << " " << ranks;
+          for (int64_t query : Positions(layout.own())) {
+            const KeyRange visible = mask.Visible(query);
+            for (int64_t key = visible.begin; key < std::min(visible.end, kTokens); ++key) {
+              EXPECT_TRUE(passed.contains(key)) << Name(mask) << " " << ranks << " " << query << " " << key;
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(KeyTravelTest, WithoutAMaskAllButTheRightNeighboursTravels) {
+  for (int ranks : {2, 3, 8}) {
+    const SequenceLayout layout = Layout(65, Sharding::kContiguous, ranks);
+    const KeyTravel ring = RingTravel(layout, Mask::Full());
+    const KeyTravel gather = GatherTravel(layout, Mask::Full(), true);
+    for (int rank = 0; rank < ranks; ++rank) {
+      EXPECT_EQ(ring.sent[static_cast<size_t>(rank)], 65 - layout.TokensOf((rank + 1) % ranks));
+      EXPECT_EQ(gather.sent[static_cast<size_t>(rank)], layout.TokensOf(rank) * (ranks - 1));
+      EXPECT_EQ(gather.held[static_cast<size_t>(rank)], 65);
+    }
+  }
+}
+
+// The halo: as many tokens as a window reaches back, whatever the number of ranks and the length.
+TEST(KeyTravelTest, AWindowTakesAHaloOfItsLength) {
+  for (int ranks : {2, 4, 16, 64}) {
+    for (int64_t shard : {64, 1000}) {
+      for (int64_t window : {1, 2, 33, 64, 65, 300}) {
+        const SequenceLayout layout = Layout(shard * ranks, Sharding::kContiguous, ranks);
+        const KeyTravel ring = RingTravel(layout, Mask::Window(window));
+        const KeyTravel gather = GatherTravel(layout, Mask::Window(window), false);
+        for (int rank = 0; rank < ranks; ++rank) {
+          const auto at = static_cast<size_t>(rank);
+          EXPECT_LE(ring.sent[at], window - 1) << ranks << " " << shard << " " << window;
+          EXPECT_LE(gather.sent[at], window - 1 + (window - 1) / shard * (window - 1));
+          EXPECT_LE(gather.held[at], window - 1);
+        }
+        EXPECT_EQ(ring.sent.front(), std::min(window - 1, shard));
+      }
+    }
+  }
+}
+
+// 8 tokens, 2 ranks. Zigzag: rank 0 has 0, 1 and 6, 7; rank 1 has 2 to 5, of which 6 and 7 see all. Of rank
+// 0's keys rank 1 sees the first two.
+TEST(KeyTravelTest, CausalLeavesOutWhatIsLaterThanEveryQuery) {
+  const KeyTravel zigzag = RingTravel(Layout(8, Sharding::kZigzag, 2), Mask::Causal());
+  EXPECT_EQ(zigzag.sent, (std::vector<int64_t>{2, 4}));
+  EXPECT_EQ(zigzag.held, (std::vector<int64_t>{4, 2}));
+  const KeyTravel contiguous = RingTravel(Layout(8, Sharding::kContiguous, 4), Mask::Causal());
+  EXPECT_EQ(contiguous.sent, (std::vector<int64_t>{2, 4, 6, 0}));
+  const KeyTravel gather = GatherTravel(Layout(8, Sharding::kContiguous, 4), Mask::Causal(), false);
+  EXPECT_EQ(gather.sent, (std::vector<int64_t>{6, 4, 2, 0}));
+  EXPECT_EQ(gather.held, (std::vector<int64_t>{0, 2, 4, 6}));
+}
+
+TEST(KeyTravelTest, DocumentsTravelOverBordersOnly) {
+  // Documents of 4, 8 and 4 tokens on 4 ranks of 4: the second lies on ranks 1 and 2.
+  const KeyTravel ring =
+      RingTravel(Layout(16, Sharding::kContiguous, 4), Mask::Documents(std::vector<int64_t>{4, 8, 4}));
+  EXPECT_EQ(ring.sent, (std::vector<int64_t>{0, 4, 0, 0}));
+}
+
+TEST(KeyTravelTest, RunsAreAsFewAsTheyCanBe) {
+  const TokenSegments held = {{0, 10, 4}, {4, 30, 4}};
+  EXPECT_EQ(RunsOf(held, {{0, 10, 4}, {4, 30, 4}}), (std::vector<RowRun>{{0, 0, 8}}));
+  EXPECT_EQ(RunsOf(held, {{0, 10, 2}, {2, 31, 3}}), (std::vector<RowRun>{{0, 0, 2}, {5, 2, 3}}));
+  EXPECT_EQ(RunsOf(held, {{0, 12, 2}, {2, 30, 1}}), (std::vector<RowRun>{{2, 0, 3}}));
+  EXPECT_TRUE(RunsOf(held, {}).empty());
+}
+
+}  // namespace
+}  // namespace attention
