@@ -15,6 +15,7 @@
 #include "src/experiment/ask/experiment_file.h"
 #include "src/experiment/commands/command_line.h"
 #include "src/experiment/commands/generation.h"
+#include "src/experiment/commands/perplexity.h"
 #include "src/experiment/commands/progress_display.h"
 #include "src/experiment/commands/report.h"
 #include "src/experiment/measure/experiment_runner.h"
@@ -181,6 +182,17 @@ ExitStatus RunGenerate(const Communicator& world, GenerateRequest request) {
   return ExitStatus::kOk;
 }
 
+ExitStatus RunPerplexity(const Communicator& world, PerplexityRequest request) {
+  AttachWeights(request.spec, world);
+  std::unique_ptr<ProgressDisplay> display;
+  if (world.rank() == 0) display = std::make_unique<ProgressDisplay>();
+  const PerplexityResult result = MeasurePerplexity(world, request, MakeAttentionKernel,
+                                                    [&](const std::string& text) { display->Show(text); });
+  display.reset();
+  Print(world, PerplexityReport(result));
+  return ExitStatus::kOk;
+}
+
 ExitStatus Run(Communicator& world, const std::vector<std::string>& arguments) {
   const std::string alone = MpiEnvironment::WhyNotAlone();
   if (!alone.empty()) FailUsage(alone);
@@ -210,6 +222,8 @@ ExitStatus Run(Communicator& world, const std::vector<std::string>& arguments) {
       return RunVerify(world, line);
     case CommandLine::Mode::kGenerate:
       return RunGenerate(world, line.generate);
+    case CommandLine::Mode::kPerplexity:
+      return RunPerplexity(world, line.perplexity);
     default:
       break;
   }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from src.mpi.testing.mpi_job import MpiScratch, launcher, root_allowed
+from tools.golden import qwen3_reference as reference
 from tools.golden import safetensors_io
 
 BINARY = Path("src/benchmark_qwen3").resolve()
@@ -70,7 +72,8 @@ class WeightsCommandTest(unittest.TestCase):
         path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
     def test_strategies_generate_the_golden_tokens(self) -> None:
-        for name, dtype in (("model_untied", "fp32"), ("model_tied_bfloat16", "bf16")):
+        models = (("model_untied", "fp32"), ("model_tied_bfloat16", "bf16"), ("model_yarn_bias", "fp32"))
+        for name, dtype in models:
             tensors, metadata = safetensors_io.read(TESTDATA / f"{name}.golden.safetensors")
             ids = [int(i) for i in tensors["input_ids"].flatten()]
             prompt = int(metadata["prompt_tokens"])
@@ -85,6 +88,62 @@ class WeightsCommandTest(unittest.TestCase):
                         output = self.succeeds(ranks, *asked, *strategy)
                         self.assertIn(expected, output.splitlines())
                         self.assertRegex(output, r"decode [0-9.]+ s, 63 tokens, [0-9.]+ tokens/s")
+
+    def test_strategies_agree_on_the_perplexity_of_a_text(self) -> None:
+        name = "model_untied"
+        tensors, _ = safetensors_io.read(TESTDATA / f"{name}.golden.safetensors")
+        ids = tensors["input_ids"].flatten().astype(int)
+        logits = tensors["expected_logits"].reshape(len(ids), -1).astype(np.float64)
+        logs = logits - np.log(np.sum(np.exp(logits), axis=-1, keepdims=True))
+        whole = -float(np.mean(logs[np.arange(len(ids) - 1), ids[1:]]))
+        (self.directory / "ids.txt").write_text(" ".join(map(str, ids)) + "\n")
+        asked = ["--perplexity", "ids.txt", "--weights", str(TESTDATA / name), "--threads", "1"]
+        found: dict[int, list[float]] = {}
+        for window in (len(ids), 16, 9):
+            for ranks in RANKS:
+                for strategy in STRATEGIES:
+                    output = self.succeeds(ranks, *asked, *strategy, "--seq-len", str(window))
+                    nats = re.search(r"log-likelihood ([0-9.]+) nats", output)
+                    assert nats is not None, output
+                    found.setdefault(window, []).append(float(nats[1]))
+        for window, values in found.items():
+            self.assertLess(max(values) - min(values), 1e-4, window)
+        self.assertAlmostEqual(found[len(ids)][0], whole, delta=2e-5)
+        # Less is known of a token with fewer before it: these are other numbers, of the golden model's windows.
+        for window in (16, 9):
+            self.assertAlmostEqual(found[window][0], self.nats_in_windows(name, ids, window), delta=2e-5)
+
+    def nats_in_windows(self, name: str, ids: "np.ndarray", window: int) -> float:
+        """The same in float64, from the definition."""
+        weights: reference.Weights = {}
+        for file in (TESTDATA / name).glob("*.safetensors"):
+            weights |= {key: values.astype(np.float64) for key, values in safetensors_io.read(file)[0].items()}
+        fields = json.loads((TESTDATA / name / "config.json").read_text())
+        config = reference.Config(
+            **{key: value for key, value in fields.items() if key in reference.Config.__dataclass_fields__}
+        )
+        nats: list[float] = []
+        scored = 1
+        for begin in range(0, len(ids), window - window // 2):
+            end = min(begin + window, len(ids))
+            logits = reference.model_logits(ids[None, begin:end], weights, config)[0]
+            logs = logits - np.log(np.sum(np.exp(logits), axis=-1, keepdims=True))
+            nats += [-logs[token - 1 - begin, ids[token]] for token in range(scored, end)]
+            scored = max(scored, end)
+        return float(np.mean(nats))
+
+    def test_texts_that_have_no_perplexity(self) -> None:
+        asked = ("--weights", "model", "--threads", "1", "--perplexity")
+        for text, complaint in (
+            ("1 2\nhello", "ids.txt:2: token ids, separated by white space or commas, are expected; found 'hello'"),
+            ("5", "ids.txt: holds 1 token ids, at least 2 are needed"),
+            ("1 97", "ids.txt: 97 is not in the vocabulary, which has 97 tokens"),
+        ):
+            (self.directory / "ids.txt").write_text(text)
+            self.refuses(complaint, *asked, "ids.txt")
+        self.refuses("nowhere: cannot be opened", *asked, "nowhere")
+        self.refuses("--prompt-ids means nothing with --perplexity", *asked, "ids.txt", "--prompt-ids", "1")
+        self.refuses("--seq-len: a whole number from 2", *asked, "ids.txt", "--seq-len", "1")
 
     def test_one_off_runs_are_accurate_on_the_weights(self) -> None:
         for scope in ("block", "layer", "model"):
@@ -171,8 +230,8 @@ class WeightsCommandTest(unittest.TestCase):
         asked = ("--scope", "model", "--weights", "model")
         self.edit_config(num_hidden_layers=1)
         self.refuses("'model.layers.1.input_layernorm.weight': is no part of a Qwen3 of 1 layers", *asked)
-        self.edit_config(num_hidden_layers=2, rope_parameters={"rope_type": "yarn", "factor": 4.0})
-        self.refuses("'rope_parameters' is of 'rope_type' \"yarn\"", *asked)
+        self.edit_config(num_hidden_layers=2, rope_parameters={"rope_type": "longrope", "factor": 4.0})
+        self.refuses("'rope_parameters' is of 'rope_type' \"longrope\"", *asked)
         self.edit_config(rope_parameters=None, tie_word_embeddings=True)
         self.refuses("tensor 'lm_head.weight': differs from model.embed_tokens.weight", *asked)
         self.edit_config(tie_word_embeddings=False)

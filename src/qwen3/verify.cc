@@ -41,7 +41,7 @@ std::vector<float> RunOnce(Communicator& communicator, const VerifyCase& problem
                            const Variant& variant, const ExecutionOptions& options) {
   const Qwen3Config& config = problem.config;
   const int64_t hidden_size = config.hidden_size;
-  const RotaryTable rotary(problem.tokens, config.head_dim, config.rope_theta);
+  const RotaryTable rotary(problem.tokens, config.head_dim, config.rope_theta, config.rope_scaling);
   DecoderStep step(communicator, config, variant, options, rotary,
                    {problem.batch, problem.tokens, problem.tokens, Phase::kPrefill, problem.mask});
   const WeightShare share = StoredWeights(config, variant.strategy, communicator.size(), communicator.rank());

@@ -4,8 +4,10 @@
 // model.layers.0.self_attn.{q,k}_norm.weight [head_dim]; expected_output [batch, tokens, hidden]. With
 // model.layers.0.mlp.{gate,up,down}_proj.weight and the two layer norms the file is a whole decoder layer.
 // Metadata, all strings: num_attention_heads, num_key_value_heads, head_dim, rms_norm_eps, rope_theta,
-// causal ("true" or "false"). Anything else in the file is refused if it could mean another computation:
-// tensors that are not read (biases), metadata as the keys of a config.json (config_keys.h).
+// causal ("true" or "false"); and, where they are not the default, attention_bias, with {q,k,v,o}_proj.bias,
+// and rope_scaling or rope_parameters (with max_position_embeddings), as JSON. Anything else in the file is
+// refused if it could mean another computation: tensors that are not read, metadata as the keys of a
+// config.json (config_keys.h).
 #ifndef SRC_QWEN3_VERIFY_H_
 #define SRC_QWEN3_VERIFY_H_
 
@@ -43,8 +45,9 @@ inline constexpr double kVerifyToleranceCap = 0x1p-7;
 // cap and has, or because the expected output is all zeros.
 //
 // Tolerance, relative l2: 5e-6 for fp32 arithmetic, plus 4 * 2^-24 * L for what softmax makes of the rounding
-// of its logits, L = sqrt(head_dim) * max |q_norm| * max |k_norm| being the largest logit there can be, plus
-// half a unit of the type that expected_output is stored in (2^-9 for BF16, 2^-12 for F16).
+// of its logits, L = sqrt(head_dim) * max |q_norm| * max |k_norm| being the largest logit there can be (times
+// the square of YaRN's magnitude), plus half a unit of the type that expected_output is stored in (2^-9 for
+// BF16, 2^-12 for F16).
 std::vector<VerifyResult> VerifyFile(Communicator& communicator, const std::string& path,
                                      const VerifyRequest& request,
                                      const std::function<void(const VerifyResult&)>& on_result);

@@ -18,8 +18,11 @@
 namespace attention {
 namespace {
 
-constexpr std::string_view kReadMetadata[] = {"num_attention_heads", "num_key_value_heads", "head_dim",
-                                              "rms_norm_eps",        "rope_theta",          "causal"};
+constexpr std::string_view kReadMetadata[] = {
+    "num_attention_heads",    "num_key_value_heads", "head_dim",
+    "rms_norm_eps",           "rope_theta",          "causal",
+    "rope_scaling",           "rope_parameters",     "attention_bias",
+    "max_position_embeddings"};
 // About files, and sizes of a model that its tensors give here.
 constexpr std::string_view kFreeMetadata[] = {
     "format", "hidden_size", "intermediate_size", "num_hidden_layers", "vocab_size", "tie_word_embeddings"};
@@ -46,13 +49,32 @@ void CheckUnreadMetadata(const SafetensorsFile& file) {
   const std::string where = file.path() + ": metadata";
   for (const auto& [key, text] : file.metadata()) {
     if (Holds(kReadMetadata, key) || Holds(kFreeMetadata, key)) continue;
-    nlohmann::json value = ValueOf(text);
-    if (key == "rope_scaling" || key == "rope_parameters") {
-      ReadRopeTheta({{key, value}, {"rope_theta", ValueOf(file.metadata().at("rope_theta"))}}, where);
-    } else {
-      CheckUnreadKey(key, value, where);
-    }
+    CheckUnreadKey(key, ValueOf(text), where);
   }
+}
+
+RotaryScaling ReadScaling(const SafetensorsFile& file) {
+  const std::string where = file.path() + ": metadata";
+  nlohmann::json config;
+  for (const char* key : {"rope_theta", "rope_scaling", "rope_parameters", "max_position_embeddings"}) {
+    const auto found = file.metadata().find(key);
+    if (found == file.metadata().end()) continue;
+    config[key] = ValueOf(found->second);
+    // Of a key that is there twice, which one counts?
+    if (config[key].is_object()) config[key] = ParseStrictJson(found->second, where + " '" + key + "'");
+  }
+  return ReadRotaryEmbedding(config, where).scaling;
+}
+
+bool ReadAttentionBias(const SafetensorsFile& file) {
+  const auto found = file.metadata().find("attention_bias");
+  if (found == file.metadata().end()) return false;
+  const nlohmann::json value = ValueOf(found->second);
+  if (value.is_null()) return false;
+  if (!value.is_boolean()) {
+    FailUsage(file.path(), ": metadata 'attention_bias' should be true or false, is ", JsonText(value));
+  }
+  return value.get<bool>();
 }
 
 const std::string& TextOf(const SafetensorsFile& file, const char* key) {
@@ -109,7 +131,8 @@ void RefuseOtherTensors(const SafetensorsFile& file, const Qwen3Config& config) 
   for (const auto& [name, tensor] : file.tensors()) {
     if (read.contains(name) || tensor.elements() == 0 || IsComputedBuffer(name)) continue;
     FailUsage(tensor.Where(), ": is not read for ", is_layer ? "a decoder layer" : "an attention block",
-              " (without biases); leaving it out could change the result");
+              config.attention_bias ? "" : " without biases (attention_bias)",
+              "; leaving it out could change the result");
   }
 }
 
@@ -119,6 +142,8 @@ void ReadConfig(const SafetensorsFile& file, Qwen3Config& config) {
   config.head_dim = ReadNumber(file, "head_dim", kMaxModelSize);
   config.rms_norm_epsilon = ReadNumber(file, "rms_norm_eps", 1e12);
   config.rope_theta = ReadNumber(file, "rope_theta", 1e12);
+  config.rope_scaling = ReadScaling(file);
+  config.attention_bias = ReadAttentionBias(file);
   CheckUnreadMetadata(file);
 }
 
@@ -159,7 +184,9 @@ VerifyCase ReadVerifyCase(const std::string& path) {
   if (Norm(result.expected) == 0) {
     Fail(expected.Where(), ": is all zeros, with which nothing can be decided");
   }
-  result.largest_logit = std::sqrt(static_cast<double>(config.head_dim)) *
+  // YaRN stretches queries and keys alike.
+  result.largest_logit = config.rope_scaling.magnitude * config.rope_scaling.magnitude *
+                         std::sqrt(static_cast<double>(config.head_dim)) *
                          LargestMagnitude(*file, "q_norm.weight", config.head_dim) *
                          LargestMagnitude(*file, "k_norm.weight", config.head_dim);
   const double storage = expected.data_type == "BF16" ? 0x1p-9 : expected.data_type == "F16" ? 0x1p-12 : 0;

@@ -42,7 +42,7 @@ VerifyRequest EveryIsa(int threads) {
 TEST(VerifyTest, GoldenFilesOnEveryVariantAndIsa) {
   Communicator world(MPI_COMM_WORLD);
   const std::vector<std::string> files = GoldenFiles();
-  EXPECT_EQ(files.size(), 12u);
+  EXPECT_EQ(files.size(), 15u);
   for (const std::string& file : files) {
     const auto results = VerifyFile(world, file, EveryIsa(1), nullptr);
     // 3 headwise, 2 x 3 sequence(allgather), 2 sequence(ring), 2 sequence(merge).
@@ -267,7 +267,7 @@ TEST(VerifyTest, WhatAFileSaysBesides) {
     golden.header["__metadata__"][key] = value;
     return Verify(world, golden);
   };
-  const char* const odd[][2] = {{"attention_bias", "True"},
+  const char* const odd[][2] = {{"attention_bias", "1"},
                                 {"sliding_window_size", "4"},
                                 {"partial_rotary_factor", "0.5"},
                                 {"rope_scaling", "{\"rope_type\": \"yarn\"}"},

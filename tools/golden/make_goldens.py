@@ -20,6 +20,10 @@ from tools.golden import safetensors_io
 from tools.golden.qwen3_reference import Config, Weights
 
 GREEDY_TOKENS = 64
+# A ramp over seven pairs of a head of 32; sequences of over 64 tokens pass the original length.
+YARN: dict[str, float | str] = {
+    "rope_type": "yarn", "factor": 2.0, "original_max_position_embeddings": 64, "beta_fast": 8, "beta_slow": 0.25
+}
 # A greedy token that wins by less could be lost to fp32 rounding: such a seed makes no golden file.
 SMALLEST_LEAD = 1e-3
 
@@ -55,6 +59,9 @@ def block_cases() -> list[BlockCase]:
         BlockCase("block_float16", config(64, 6, 3, 32, rms_norm_eps=1e-5), tokens=23, dtype="F16"),
         BlockCase("layer_causal", config(64, 4, 2, 32, intermediate_size=112), tokens=26, batch=2),
         BlockCase("layer_head_dim_80", config(33, 5, 1, 80, intermediate_size=45), tokens=9),
+        BlockCase("layer_bias", config(40, 6, 3, 16, intermediate_size=48, attention_bias=True), tokens=19, batch=2),
+        BlockCase("block_yarn", config(40, 4, 2, 32, rope_theta=1e4, rope_scaling=YARN), tokens=83),
+        BlockCase("block_linear", config(40, 4, 2, 32, rope_scaling={"rope_type": "linear", "factor": 8}), tokens=83),
     ]
 
 
@@ -84,6 +91,14 @@ def layer_weights(rng: np.random.Generator, config: Config, prefix: str, norm_sc
         attention + "q_norm.weight": norm(head_dim, norm_scale),
         attention + "k_norm.weight": norm(head_dim, norm_scale),
     }
+    if config.attention_bias:
+        for projection, outputs in (
+            ("q_proj", config.num_attention_heads * head_dim),
+            ("k_proj", config.num_key_value_heads * head_dim),
+            ("v_proj", config.num_key_value_heads * head_dim),
+            ("o_proj", hidden),
+        ):
+            weights[f"{attention}{projection}.bias"] = rng.standard_normal(outputs)
     if config.intermediate_size:
         weights |= {
             prefix + "input_layernorm.weight": norm(hidden),
@@ -104,7 +119,9 @@ def block_metadata(config: Config) -> dict[str, str]:
         "rms_norm_eps": repr(config.rms_norm_eps),
         "rope_theta": repr(config.rope_theta),
         "causal": "true" if config.causal else "false",
-    }
+    } | ({"attention_bias": "true"} if config.attention_bias else {}) | (
+        {"rope_scaling": json.dumps(config.rope_scaling)} if config.rope_scaling else {}
+    )
 
 
 def make_block(case: BlockCase, directory: Path, seed: int) -> None:
@@ -130,7 +147,7 @@ def config_json(config: Config, dtype: str) -> str:
     fields = {
         "architectures": ["Qwen3ForCausalLM"],
         "model_type": "qwen3",
-        "attention_bias": False,
+        "attention_bias": config.attention_bias,
         "hidden_act": "silu",
         "hidden_size": config.hidden_size,
         "intermediate_size": config.intermediate_size,
@@ -144,6 +161,8 @@ def config_json(config: Config, dtype: str) -> str:
         "tie_word_embeddings": config.tie_word_embeddings,
         "torch_dtype": {"F32": "float32", "BF16": "bfloat16"}[dtype],
     }
+    if config.rope_scaling:
+        fields["rope_scaling"] = config.rope_scaling
     return json.dumps(fields, indent=2) + "\n"
 
 
@@ -198,6 +217,12 @@ def make_all(directory: Path) -> None:
         40, 5, 1, 16, intermediate_size=52, num_hidden_layers=2, vocab_size=101, tie_word_embeddings=True
     )
     make_model("model_tied_bfloat16", tied, "BF16", shards=1, prompt=7, directory=directory, seed=2)
+    # Prompt and generated tokens pass the original length.
+    stretched = Config(
+        40, 4, 2, 32, intermediate_size=52, num_hidden_layers=2, vocab_size=89, rope_theta=1e4, rope_scaling=YARN,
+        attention_bias=True,
+    )
+    make_model("model_yarn_bias", stretched, "F32", shards=1, prompt=11, directory=directory, seed=3)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
 """Qwen3 in float64, written from the model's definition and for reading, not for speed.
 
-The definition is Hugging Face's `modeling_qwen3.py`: projections without bias, RMSNorm of every query and key
-head before the rotary embedding, rotate-half rotary embedding, grouped-query attention, SwiGLU, pre-norm
-residual layers. Arrays are [batch, tokens, features]; weights are [outputs, inputs] as stored.
+The definition is Hugging Face's `modeling_qwen3.py`: projections with or without bias, RMSNorm of every query
+and key head before the rotary embedding, rotate-half rotary embedding, grouped-query attention, SwiGLU, pre-norm
+residual layers; and `modeling_rope_utils.py` for scaled rotary embeddings. Arrays are [batch, tokens, features]; weights are [outputs, inputs] as stored.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +30,10 @@ class Config:
     rope_theta: float = 1e6
     causal: bool = True
     tie_word_embeddings: bool = False
+    attention_bias: bool = False
+    # As config.json has it: rope_type linear with factor, or yarn with factor, original_max_position_embeddings
+    # and, where they are not 32 and 1, beta_fast and beta_slow.
+    rope_scaling: dict[str, float | str] | None = None
 
 
 def rms_norm(x: np.ndarray, weight: np.ndarray, epsilon: float) -> np.ndarray:
@@ -36,18 +41,46 @@ def rms_norm(x: np.ndarray, weight: np.ndarray, epsilon: float) -> np.ndarray:
     return x / np.sqrt(np.mean(x * x, axis=-1, keepdims=True) + epsilon) * weight
 
 
-def rotary(x: np.ndarray, positions: np.ndarray, theta: float) -> np.ndarray:
+def rotary_frequencies(
+    dim: int, base: float, scaling: dict[str, float | str] | None = None
+) -> tuple[np.ndarray, float]:
+    """Angle per position of each pair, and what cos and sin are multiplied by.
+
+    The names are those of `_compute_yarn_parameters`, so that the two can be laid side by side.
+    """
+    pos_freqs = base ** (np.arange(0, dim, 2) / dim)
+    if scaling is None:
+        return 1.0 / pos_freqs, 1.0
+    factor = float(scaling["factor"])
+    if scaling["rope_type"] == "linear":
+        return 1.0 / pos_freqs / factor, 1.0
+    max_position_embeddings = float(scaling["original_max_position_embeddings"])
+
+    def find_correction_dim(num_rotations: float) -> float:
+        return (dim * math.log(max_position_embeddings / (num_rotations * 2 * math.pi))) / (2 * math.log(base))
+
+    low = max(math.floor(find_correction_dim(float(scaling.get("beta_fast", 32)))), 0)
+    high = min(math.ceil(find_correction_dim(float(scaling.get("beta_slow", 1)))), dim - 1)
+    linear_func = (np.arange(dim // 2) - low) / (high - low if high > low else 0.001)
+    extrapolation_factor = 1 - np.clip(linear_func, 0, 1)
+    frequencies = 1.0 / (factor * pos_freqs) * (1 - extrapolation_factor) + 1.0 / pos_freqs * extrapolation_factor
+    return frequencies, 0.1 * math.log(factor) + 1.0
+
+
+def rotary(
+    x: np.ndarray, positions: np.ndarray, theta: float, scaling: dict[str, float | str] | None = None
+) -> np.ndarray:
     """Rotate-half embedding of x [batch, heads, tokens, head_dim] at global positions [tokens].
 
     Element i of the first half and element i of the second half are the two coordinates that rotate by
-    position * theta^(-2 i / head_dim).
+    position * theta^(-2 i / head_dim), or by a scaled frequency.
     """
     half = x.shape[-1] // 2
-    angle = positions[:, None] * theta ** (-np.arange(half) / half)
+    frequencies, magnitude = rotary_frequencies(2 * half, theta, scaling)
+    angle = positions[:, None] * frequencies
+    cos, sin = np.cos(angle) * magnitude, np.sin(angle) * magnitude
     first, second = x[..., :half], x[..., half:]
-    return np.concatenate(
-        [first * np.cos(angle) - second * np.sin(angle), second * np.cos(angle) + first * np.sin(angle)], axis=-1
-    )
+    return np.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1)
 
 
 def attention_block(hidden: np.ndarray, weights: Weights, prefix: str, config: Config) -> np.ndarray:
@@ -55,16 +88,22 @@ def attention_block(hidden: np.ndarray, weights: Weights, prefix: str, config: C
     batch, tokens, _ = hidden.shape
     head_dim = config.head_dim
 
+    def project(projection: str, x: np.ndarray) -> np.ndarray:
+        projected = x @ weights[f"{prefix}{projection}.weight"].T
+        return projected + weights[f"{prefix}{projection}.bias"] if config.attention_bias else projected
+
     def heads(projection: str, count: int) -> np.ndarray:
-        projected = hidden @ weights[f"{prefix}{projection}.weight"].T
+        projected = project(projection, hidden)
         return projected.reshape(batch, tokens, count, head_dim).transpose(0, 2, 1, 3)
 
     positions = np.arange(tokens)
     q = heads("q_proj", config.num_attention_heads)
     k = heads("k_proj", config.num_key_value_heads)
     v = heads("v_proj", config.num_key_value_heads)
-    q = rotary(rms_norm(q, weights[f"{prefix}q_norm.weight"], config.rms_norm_eps), positions, config.rope_theta)
-    k = rotary(rms_norm(k, weights[f"{prefix}k_norm.weight"], config.rms_norm_eps), positions, config.rope_theta)
+    q = rms_norm(q, weights[f"{prefix}q_norm.weight"], config.rms_norm_eps)
+    k = rms_norm(k, weights[f"{prefix}k_norm.weight"], config.rms_norm_eps)
+    q = rotary(q, positions, config.rope_theta, config.rope_scaling)
+    k = rotary(k, positions, config.rope_theta, config.rope_scaling)
 
     # Query heads 0 .. g-1 read KV head 0, the next g read KV head 1, and so on.
     group = config.num_attention_heads // config.num_key_value_heads
@@ -74,7 +113,7 @@ def attention_block(hidden: np.ndarray, weights: Weights, prefix: str, config: C
         scores = np.where(positions[None, :] > positions[:, None], -np.inf, scores)
     scores = np.exp(scores - scores.max(axis=-1, keepdims=True))
     mixed = (scores / scores.sum(axis=-1, keepdims=True)) @ v
-    return mixed.transpose(0, 2, 1, 3).reshape(batch, tokens, -1) @ weights[f"{prefix}o_proj.weight"].T
+    return project("o_proj", mixed.transpose(0, 2, 1, 3).reshape(batch, tokens, -1))
 
 
 def mlp(x: np.ndarray, weights: Weights, prefix: str) -> np.ndarray:

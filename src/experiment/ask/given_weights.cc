@@ -56,6 +56,14 @@ std::string ConfigText(const Qwen3Config& config) {
        << config.query_heads << " " << config.kv_heads << " " << config.head_dim << " "
        << config.vocabulary_size << " " << config.rms_norm_epsilon << " " << config.rope_theta << " "
        << config.tied_embeddings << "\n";
+  // Only where they are set: the fingerprints of earlier runs stay what they were.
+  const RotaryScaling& scaling = config.rope_scaling;
+  if (scaling != RotaryScaling()) {
+    text << "rotary " << static_cast<int>(scaling.kind) << " " << scaling.factor << " "
+         << scaling.original_positions << " " << scaling.beta_fast << " " << scaling.beta_slow << " "
+         << scaling.truncate << " " << scaling.magnitude << "\n";
+  }
+  if (config.attention_bias) text << "attention_bias\n";
   return text.str();
 }
 
@@ -80,7 +88,7 @@ void SetFingerprint(GivenWeights& weights, WeightExtent extent, const Communicat
   weights.fingerprint_bytes = 0;
   for (const NamedShape& read : ModelTensors(weights.config, extent)) {
     const StoredTensor& tensor = weights.checkpoint->Get(read.name);
-    text += tensor.name + " " + tensor.data_type + "\n";
+    text += read.name + " " + tensor.data_type + "\n";
     heads += std::to_string(ContentDigest(tensor.data.first(std::min(kHeadBytes, tensor.data.size()))));
     parts.push_back(tensor.data);
     weights.fingerprint_bytes += static_cast<int64_t>(tensor.data.size());

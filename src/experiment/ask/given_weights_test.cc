@@ -328,11 +328,30 @@ TEST(GivenWeightsTest, QuantisedWeightsAreRefusedByTheirType) {
               HasSubstr("expected dtype F32, BF16 or F16, is F8_E4M3"));
 }
 
+// The same file, its tensors' names without "model." in front.
+std::string WithoutFirstPart(const std::string& file) {
+  uint64_t length = 0;
+  std::memcpy(&length, file.data(), sizeof length);
+  const nlohmann::json header = nlohmann::json::parse(file.substr(8, length));
+  nlohmann::json shorter;
+  for (const auto& [name, tensor] : header.items()) shorter[name.substr(6)] = tensor;
+  return SafetensorsBytes(shorter.dump(), file.substr(8 + length));
+}
+
 TEST(GivenWeightsTest, NamesWithoutTheirFirstPart) {
   const ScratchDirectory directory;
   const Qwen3Config config = SmallConfig(true);
   directory.Write("config.json", ConfigText(config));
-  std::map<std::string, std::vector<int64_t>> shapes;
+  const std::string whole = FileBytes(TensorShapes(config), "F32");
+  directory.Write("model.safetensors", WithoutFirstPart(whole));
+  EXPECT_EQ(Complaint([&] { OpenWeights(directory.path()); }), "");
+  // The same model, whatever its tensors are called.
+  const ScratchDirectory named;
+  named.Write("config.json", ConfigText(config));
+  named.Write("model.safetensors", whole);
+  EXPECT_EQ(FingerprintOf(directory.path()), FingerprintOf(named.path()));
+  // Names of both kinds: which are meant?
+  std::map<std::string, std::vector<int64_t>> shapes = {{"model.norm.weight", {config.hidden_size}}};
   for (const auto& [name, shape] : TensorShapes(config)) shapes[name.substr(6)] = shape;
   directory.Write("model.safetensors", FileBytes(shapes, "F32"));
   EXPECT_THAT(Complaint([&] { OpenWeights(directory.path()); }), HasSubstr("without 'model.' in front"));

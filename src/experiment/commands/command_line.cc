@@ -62,8 +62,10 @@ po::options_description OneOffOptions() {
                         "headwise (a rank owns heads; default) or sequence (a rank owns tokens)")(
       "attention-algo", po::value<std::string>(), "standard, row_blocked or online_softmax (default)")(
       "exchange", po::value<std::string>(),
-      "headwise: allgather, none, all_to_all; sequence: ring, allgather, merge (default: by strategy)")(
-      "sharding", po::value<std::string>(), "contiguous or zigzag (default: zigzag if causal prefill)")(
+      "headwise: allgather, none, all_to_all; sequence: ring, allgather, merge, in decode all_to_all "
+      "(default: "
+      "by strategy)")("sharding", po::value<std::string>(),
+                      "contiguous or zigzag (default: zigzag if causal prefill)")(
       "grid", po::value<std::string>(),
       "2x4: 2-D, with --parallel-strategy sequence: 2 ranks share heads, 4 groups of them share tokens");
   for (const AxisOption& option : AxisOptions()) {
@@ -83,14 +85,17 @@ po::options_description OneOffOptions() {
   return options;
 }
 
-po::options_description GenerationOptions() {
-  po::options_description options("Generation");
+po::options_description OneModelOptions() {
+  po::options_description options("A model at work");
   options.add_options()(
       "generate", po::value<std::string>(),
       "this many greedy tokens of the model after a prompt, with tokens/s; with --weights or "
       "--model, --parallel-strategy, --attention-algo, --exchange, --sharding, --isa, --dtype, "
       "--threads, --placement")("prompt-ids", po::value<std::string>(),
-                                "token ids of the prompt, 1,2,3 (default: --seq-len seeded ones)");
+                                "token ids of the prompt, 1,2,3 (default: --seq-len seeded ones)")(
+      "perplexity", po::value<std::string>(),
+      "how well the model predicts the token ids in this file, in windows of --seq-len tokens (default 512) "
+      "that overlap by half; with the options of --generate");
   return options;
 }
 
@@ -113,7 +118,7 @@ std::vector<std::string> OptionNames(const po::options_description& options) {
 
 Values ParseOptions(const std::vector<std::string>& arguments) {
   po::options_description all;
-  all.add(ExperimentOptions()).add(OneOffOptions()).add(GenerationOptions()).add(OtherOptions());
+  all.add(ExperimentOptions()).add(OneOffOptions()).add(OneModelOptions()).add(OtherOptions());
   // Said here, because the library's own complaints about these are less of a help.
   const std::vector<std::string> names = OptionNames(all);
   for (size_t i = 0; i < arguments.size(); ++i) {
@@ -337,17 +342,33 @@ std::vector<int64_t> PromptOption(const std::string& text) {
   return ids;
 }
 
-GenerateRequest GenerateOptions(Values& values, int default_threads, int ranks,
-                                std::vector<std::string>& notes) {
+// Options of what runs one model; `command` and its own option come on top.
+void RefuseBesideModel(const Values& values, std::string_view command, std::string_view own) {
   static constexpr std::string_view kAllowed[] = {
-      "generate",  "prompt-ids", "parallel-strategy", "exchange", "sharding", "attention-algo",
-      "attention", "isa",        "threads",           "model",    "weights",  "dtype",
-      "seq-len",   "seed",       "placement"};
+      "parallel-strategy", "exchange", "sharding", "attention-algo", "attention", "isa", "threads", "model",
+      "weights",           "dtype",    "seq-len",  "seed",           "placement"};
   for (const auto& [option, value] : values) {
+    if (option == command || option == own) continue;
     if (std::find(std::begin(kAllowed), std::end(kAllowed), option) == std::end(kAllowed)) {
-      FailUsage("--", option, " means nothing with --generate");
+      FailUsage("--", option, " means nothing with --", command);
     }
   }
+}
+
+PerplexityRequest PerplexityOptions(Values& values, int default_threads, int ranks,
+                                    std::vector<std::string>& notes) {
+  RefuseBesideModel(values, "perplexity", "");
+  PerplexityRequest request;
+  request.ids_file = PathOption(values, "perplexity");
+  values["scope"] = "model";
+  values["seq-len"] = std::to_string(IntegerOption(values, "seq-len", 2, 1 << 20, 512));
+  request.spec = OneOff(values, default_threads, ranks, notes);
+  return request;
+}
+
+GenerateRequest GenerateOptions(Values& values, int default_threads, int ranks,
+                                std::vector<std::string>& notes) {
+  RefuseBesideModel(values, "generate", "prompt-ids");
   GenerateRequest request;
   request.count = IntegerOption(values, "generate", 1, 1 << 20, 1);
   int64_t prompt = IntegerOption(values, "seq-len", 1, 1 << 20, 128);
@@ -397,6 +418,11 @@ CommandLine ParseCommandLine(const std::vector<std::string>& arguments, int defa
     line.generate = GenerateOptions(values, default_threads, ranks, line.notes);
     return line;
   }
+  if (given("perplexity")) {
+    line.mode = CommandLine::Mode::kPerplexity;
+    line.perplexity = PerplexityOptions(values, default_threads, ranks, line.notes);
+    return line;
+  }
   if (given("prompt-ids")) FailUsage("--prompt-ids is for --generate");
   line.experiment = path("experiment");
   line.profile = given("profile") ? values["profile"] : "";
@@ -439,10 +465,11 @@ std::string HelpText() {
           "  benchmark_qwen3 --experiment experiments/ordering.yaml --dry-run\n"
           "  mpirun -np 2 benchmark_qwen3 --verify block.safetensors\n"
           "  mpirun -np 2 benchmark_qwen3 --generate 64 --weights Qwen3-0.6B --prompt-ids 151644,872,198\n"
+          "  mpirun -np 2 benchmark_qwen3 --perplexity ids.txt --weights Qwen3-0.6B\n"
           "  benchmark_qwen3 --list\n\n"
        << ExperimentOptions() << "\n"
        << OneOffOptions() << "\n"
-       << GenerationOptions() << "\n"
+       << OneModelOptions() << "\n"
        << OtherOptions()
        << "\nExit status: 0 every case ran and is accurate; 1 some case failed; 2 bad usage or bad file, "
           "nothing\n"

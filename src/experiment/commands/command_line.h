@@ -9,12 +9,24 @@
 
 #include "src/experiment/ask/experiment_spec.h"
 #include "src/experiment/commands/generate_request.h"
+#include "src/experiment/commands/perplexity_request.h"
 #include "src/qwen3/verify_request.h"
 
 namespace attention {
 
 struct CommandLine {
-  enum class Mode { kRun, kDryRun, kPrintGeometry, kVerify, kGenerate, kList, kListColumns, kHelp, kVersion };
+  enum class Mode {
+    kRun,
+    kDryRun,
+    kPrintGeometry,
+    kVerify,
+    kGenerate,
+    kPerplexity,
+    kList,
+    kListColumns,
+    kHelp,
+    kVersion
+  };
   Mode mode = Mode::kRun;
   std::string experiment;  // file; "" = one-off run, or that of the resumed directory
   std::string profile;     // of the file; "" = what the file itself chooses
@@ -27,6 +39,7 @@ struct CommandLine {
   std::string verify;            // file to check against
   VerifyRequest verify_request;  // what of it was named; ISAs empty = every one of this machine
   GenerateRequest generate;
+  PerplexityRequest perplexity;
   std::optional<ExperimentSpec> one_off;  // of the options, when there is no file
   std::vector<std::string> notes;         // deprecated spellings, for stderr
 };

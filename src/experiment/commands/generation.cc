@@ -1,31 +1,14 @@
 #include "src/experiment/commands/generation.h"
 
-#include <cstdio>
-#include <optional>
+#include <memory>
 
 #include "src/base/error.h"
-#include "src/experiment/measure/experiment_runner.h"
-#include "src/experiment/plan/plan.h"
-#include "src/experiment/workload/decoder_workload.h"
-#include "src/machine/cgroup_limits.h"
-#include "src/machine/machine_info.h"
-#include "src/machine/placement.h"
+#include "src/experiment/commands/placed_model.h"
 #include "src/mpi/agreement.h"
 #include "src/qwen3/decoder/decoder_inputs.h"
-#include "src/qwen3/decoder/model.h"
-#include "src/simd/isa.h"
 
 namespace attention {
 namespace {
-
-std::string DescribeRun(const Cell& cell, const Case& made) {
-  const std::string weights = cell.weights != nullptr
-                                  ? "weights " + cell.weights->path
-                                  : "seeded weights (seed " + std::to_string(cell.seed) + ")";
-  return internal::Concatenate(cell.model.name, ", ", weights, ", ", Name(cell.problem.data_type), "; ",
-                               made.label, ", ", cell.ranks, " ranks x ", cell.threads, " threads, ",
-                               Name(cell.isa));
-}
 
 // The prompt, the same on every rank; its ids are in the vocabulary.
 std::vector<int64_t> PromptOf(const GenerateRequest& request, const Cell& cell) {
@@ -42,25 +25,10 @@ std::vector<int64_t> PromptOf(const GenerateRequest& request, const Cell& cell) 
   return ids;
 }
 
-template <typename Function>
-double TimeOnAllRanks(const Communicator& world, const Function& function) {
-  world.Barrier("start of generation");
-  const double begin = NowSeconds();
-  function();
-  return world.Max(NowSeconds() - begin);
-}
-
 std::string IdsText(const std::vector<int64_t>& ids) {
   std::string text;
   for (int64_t id : ids) text += (text.empty() ? "" : ",") + std::to_string(id);
   return text;
-}
-
-std::string RateLine(const char* what, double seconds, int64_t tokens) {
-  char line[160];
-  std::snprintf(line, sizeof line, "%s %.4f s, %lld tokens, %.1f tokens/s\n", what, seconds,
-                static_cast<long long>(tokens), static_cast<double>(tokens) / seconds);
-  return line;
 }
 
 }  // namespace
@@ -68,44 +36,24 @@ std::string RateLine(const char* what, double seconds, int64_t tokens) {
 GenerateResult GenerateGreedily(const Communicator& world, const GenerateRequest& request,
                                 BackendFactory backend,
                                 const std::function<void(const std::string&)>& progress) {
-  const Plan plan = MakePlan(request.spec, {BestIsa()});
-  const Cell& cell = plan.cells.front();
-  const Case& made = cell.cases.front();
-  const Topology topology = DiscoverTopology(world);
+  PlacedModel placed(world, request.spec, backend);
+  Communicator& group = placed.group();
   GenerateResult result;
-  const int64_t available = world.Min(AvailableMemoryBytes());
-  AgreeOnErrors(world, [&] {
-    // One cell: if it does not fit, that is an error.
-    CheckPlanAgainstMachine(plan, topology, world.size(), SupportedIsas(), available);
-    result.prompt = PromptOf(request, cell);
-  });
-  const Assignment assignment = AssignRanks(topology, cell.ranks, cell.threads, cell.placement);
-  std::optional<Place> place = TakePlace(world, assignment, cell.threads);
-  Communicator& group = place->group;
-
-  double shown = NowSeconds();
-  CellWeights weights(cell, [&](int64_t done, int64_t layers) {
-    if (world.rank() != 0 || !progress || NowSeconds() - shown < 1) return;
-    shown = NowSeconds();
-    progress(internal::Concatenate("loading weights, layer ", done, " of ", layers));
-  });
-  ModelOptions options;
-  options.variant = made.variant;
-  options.execution = {cell.isa, cell.threads, backend, true};
-  options.max_tokens = static_cast<int64_t>(result.prompt.size()) + request.count;
-  Qwen3Model model(group, weights.Model(group, made.variant.strategy), options);
-  result.run = DescribeRun(cell, made);
+  AgreeOnErrors(world, [&] { result.prompt = PromptOf(request, placed.cell()); });
+  const std::unique_ptr<Qwen3Model> model =
+      placed.Load(static_cast<int64_t>(result.prompt.size()) + request.count, progress);
+  result.run = placed.Describe();
   std::vector<int64_t>& generated = result.generated;
   result.prefill_s = TimeOnAllRanks(group, [&] {
-    model.Prefill(result.prompt);
-    generated = model.GreedyNextTokens();
+    model->Prefill(result.prompt);
+    generated = model->GreedyNextTokens();
   });
   generated.reserve(static_cast<size_t>(request.count));
   result.decode_s = TimeOnAllRanks(group, [&] {
     while (static_cast<int64_t>(generated.size()) < request.count) {
       const int64_t last = generated.back();
-      model.Decode({&last, 1});
-      generated.push_back(model.GreedyNextTokens().front());
+      model->Decode({&last, 1});
+      generated.push_back(model->GreedyNextTokens().front());
     }
   });
   return result;

@@ -39,7 +39,7 @@ class LayerWorkload : public Workload {
       : cell_(cell),
         config_(ConfigOf(cell, weights)),
         share_(StoredWeights(config_, made.variant.strategy, communicator.size(), communicator.rank())),
-        rotary_(cell.seq_len, config_.head_dim, config_.rope_theta),
+        rotary_(cell.seq_len, config_.head_dim, config_.rope_theta, config_.rope_scaling),
         step_(communicator, config_, made.variant, Execution(cell, backend), rotary_,
               {cell.problem.batch, cell.problem.query_tokens, cell.seq_len, cell.phase, cell.problem.mask}),
         output_shard_{0, 1, step_.tokens()} {

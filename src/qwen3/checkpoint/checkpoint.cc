@@ -76,6 +76,7 @@ Checkpoint Checkpoint::Open(const std::string& path) {
     const auto opened = checkpoint.files_.emplace(name, SafetensorsFile::Open(file)).first;
     checkpoint.AddTensors(*opened->second);
   }
+  checkpoint.NameInsideCausalLm();
   // Whoever names one file means that file.
   if (!is_directory && !is_index) return checkpoint;
   for (const std::string& name : FileNames(checkpoint.directory_)) {
@@ -90,6 +91,20 @@ Checkpoint Checkpoint::Open(const std::string& path) {
     }
   }
   return checkpoint;
+}
+
+void Checkpoint::NameInsideCausalLm() {
+  const bool is_causal_lm =
+      std::ranges::any_of(tensors_, [](const auto& entry) { return entry.first.starts_with("model."); });
+  if (is_causal_lm || !tensors_.contains("embed_tokens.weight")) return;
+  std::map<std::string, const StoredTensor*> named;
+  for (const auto& [name, tensor] : tensors_) {
+    const std::string first = name.substr(0, name.find('.'));
+    const bool is_inside =
+        first == "layers" || first == "embed_tokens" || first == "norm" || first == "rotary_emb";
+    named.emplace(is_inside ? "model." + name : name, tensor);
+  }
+  tensors_ = std::move(named);
 }
 
 void Checkpoint::AddTensors(const SafetensorsFile& file) {

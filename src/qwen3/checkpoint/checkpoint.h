@@ -12,6 +12,8 @@
 namespace attention {
 
 // Every tensor of every file that was opened, named by the index or not: nothing is there that nobody sees.
+// Names are those of a Qwen3ForCausalLM: where a Qwen3Model was saved by itself (Qwen3-Embedding), "model."
+// is put in front of them.
 class Checkpoint {
  public:
   // `path` is a .safetensors file, a model.safetensors.index.json, or a directory that holds either
@@ -30,6 +32,7 @@ class Checkpoint {
  private:
   void OpenIndex(const std::string& index_path);
   void AddTensors(const SafetensorsFile& file);
+  void NameInsideCausalLm();
 
   std::string path_;
   std::string directory_;

@@ -17,18 +17,18 @@ constexpr int64_t kMaxLayers = 1 << 14;
 constexpr const char* kReadKeys[] = {"hidden_size",         "intermediate_size",   "num_hidden_layers",
                                      "num_attention_heads", "num_key_value_heads", "head_dim",
                                      "vocab_size",          "rms_norm_eps",        "rope_theta",
-                                     "rope_scaling",        "rope_parameters",     "tie_word_embeddings"};
+                                     "rope_scaling",        "rope_parameters",     "tie_word_embeddings",
+                                     "attention_bias"};
 
 bool IsReadKey(const std::string& key) {
   return std::ranges::any_of(kReadKeys, [&](const char* read) { return key == read; });
 }
 
-bool ReadTiedEmbeddings(const nlohmann::json& json, const std::string& path) {
-  const auto found = json.find("tie_word_embeddings");
-  if (found == json.end()) return false;  // what transformers takes for Qwen3
-  if (!found->is_boolean()) {
-    FailUsage(path, ": 'tie_word_embeddings' should be true or false, is ", JsonText(*found));
-  }
+// False where it is not said: what transformers takes for Qwen3.
+bool ReadFlag(const nlohmann::json& json, const char* key, const std::string& path) {
+  const auto found = json.find(key);
+  if (found == json.end()) return false;
+  if (!found->is_boolean()) FailUsage(path, ": '", key, "' should be true or false, is ", JsonText(*found));
   return found->get<bool>();
 }
 
@@ -61,6 +61,11 @@ void Qwen3Config::Check(const std::string& where) const {
     if (size > kMaxModelSize) FailUsage(where, ": size ", size, " is out of range");
   }
   if (query_width() > kMaxModelSize) FailUsage(where, ": size ", query_width(), " is out of range");
+  try {
+    CheckRotaryScaling(head_dim, rope_theta, rope_scaling);
+  } catch (const Error& error) {
+    throw error.WithContext(where);
+  }
 }
 
 Qwen3Config Qwen3Config::FromShape(const ModelShape& shape) {
@@ -80,7 +85,10 @@ Qwen3Config Qwen3Config::FromShape(const ModelShape& shape) {
 Qwen3Config Qwen3Config::FromFile(const std::string& path) {
   const nlohmann::json json = ParseStrictJson(ReadWholeFile(path, kMaxConfigBytes), path);
   if (!json.is_object()) FailUsage(path, ": expected a JSON object");
+  const bool is_tied = ReadFlag(json, "tie_word_embeddings", path);
   for (const auto& [key, value] : json.items()) {
+    // Saved without the LM head, which is its embedding.
+    if (is_tied && key == "architectures" && value == nlohmann::json::array({"Qwen3Model"})) continue;
     if (!IsReadKey(key)) CheckUnreadKey(key, value, path);
   }
   Qwen3Config config;
@@ -92,8 +100,14 @@ Qwen3Config Qwen3Config::FromFile(const std::string& path) {
   config.head_dim = ReadCount(json, "head_dim", path);
   config.vocabulary_size = ReadCount(json, "vocab_size", path);
   config.rms_norm_epsilon = ReadPositive(json, "rms_norm_eps", path);
-  config.rope_theta = ReadRopeTheta(json, path);
-  config.tied_embeddings = ReadTiedEmbeddings(json, path);
+  const RotaryEmbedding rotary = ReadRotaryEmbedding(json, path);
+  config.rope_theta = rotary.theta;
+  config.rope_scaling = rotary.scaling;
+  config.tied_embeddings = is_tied;
+  // Null is "no bias" to transformers.
+  config.attention_bias = json.value("attention_bias", nlohmann::json(false)).is_null()
+                              ? false
+                              : ReadFlag(json, "attention_bias", path);
   CheckLayerCount(json, config.layers, path);
   config.Check(path);
   return config;

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "src/qwen3/checkpoint/model_shapes.h"
+#include "src/qwen3/checkpoint/rotary_scaling.h"
 
 namespace attention {
 
@@ -19,6 +20,8 @@ struct Qwen3Config {
   int64_t vocabulary_size = 0;
   double rms_norm_epsilon = 1e-6;
   double rope_theta = 1e6;
+  RotaryScaling rope_scaling;
+  bool attention_bias = false;  // of the four projections of the attention block
   bool tied_embeddings = false;
 
   int64_t query_width() const { return query_heads * head_dim; }

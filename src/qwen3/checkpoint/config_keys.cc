@@ -21,7 +21,6 @@ constexpr FixedKey kFixedKeys[] = {
     {"hidden_act", R"("silu")"},
     {"architectures", R"(["Qwen3ForCausalLM"])"},
     // Attention.
-    {"attention_bias", "false"},
     {"qkv_bias", "false"},
     {"use_sliding_window", "false"},
     {"is_causal", "true"},
@@ -110,30 +109,6 @@ void CheckLayerTypes(const std::string& key, const nlohmann::json& value, const 
   if (!full) Refuse(where, key, value, "\"full_attention\" in every layer");
 }
 
-// rope_theta inside an object that describes rotary embeddings, which must be the default ones.
-std::optional<double> ThetaInside(const nlohmann::json& config, const char* key, const std::string& where) {
-  if (!config.contains(key) || config[key].is_null()) return std::nullopt;
-  const nlohmann::json& rope = config[key];
-  if (!rope.is_object()) Refuse(where, key, rope, "an object or null");
-  // The type first: it says most.
-  for (const char* type : {"rope_type", "type"}) {
-    if (rope.contains(type) && !rope[type].is_null() && rope[type] != "default") {
-      FailUsage(where, ": '", key, "' is of '", type, "' ", JsonText(rope[type]),
-                ", only \"default\" is supported");
-    }
-  }
-  for (const auto& [name, value] : rope.items()) {
-    const bool is_type = name == "rope_type" || name == "type";
-    const bool is_neutral = name == "factor" || name == "partial_rotary_factor" || name == "attention_factor";
-    if (is_type || name == "rope_theta" || value.is_null()) continue;
-    if (is_neutral && value == 1) continue;
-    FailUsage(where, ": '", key, "' has '", Printable(name), "' ", JsonText(value),
-              ", only \"rope_type\": \"default\" with its rope_theta is supported");
-  }
-  if (!rope.contains("rope_theta") || rope["rope_theta"].is_null()) return std::nullopt;
-  return ReadPositive(rope, "rope_theta", where + ": '" + key + "'");
-}
-
 }  // namespace
 
 void CheckUnreadKey(const std::string& key, const nlohmann::json& value, const std::string& where) {
@@ -149,8 +124,8 @@ void CheckUnreadKey(const std::string& key, const nlohmann::json& value, const s
     if (value.is_null() && key != "model_type" && key != "hidden_act") return;
     if (value == nlohmann::json::array({"Qwen3Model"})) {
       FailUsage(where, ": '", key, "' is ", JsonText(value),
-                ", a model without LM head, saved without 'model.'", " in front of its tensors' names; only ",
-                fixed.value, " is supported");
+                ", a model without LM head; that is supported with 'tie_word_embeddings' true, where the",
+                " embedding is the head");
     }
     Refuse(where, key, value, fixed.value);
   }
@@ -159,24 +134,36 @@ void CheckUnreadKey(const std::string& key, const nlohmann::json& value, const s
             ", a key that is not known here and could change the result; if it does not, take it out");
 }
 
-double ReadRopeTheta(const nlohmann::json& config, const std::string& where) {
+RotaryEmbedding ReadRotaryEmbedding(const nlohmann::json& config, const std::string& where) {
+  // Where they say two things, no reader knows which is meant.
   std::optional<double> theta;
-  const char* from = nullptr;
-  const auto take = [&](std::optional<double> value, const char* key) {
-    if (!value) return;
-    if (theta && *theta != *value) {
-      FailUsage(where, ": rope_theta is ", *theta, " in '", from, "' and ", *value, " in '", key, "'");
+  std::optional<RotaryScaling> scaling;
+  const char *theta_from = nullptr, *scaling_from = nullptr;
+  const auto take_theta = [&](const nlohmann::json& object, const char* key, const std::string& inside) {
+    if (!object.contains("rope_theta") || object["rope_theta"].is_null()) return;
+    const double value = ReadPositive(object, "rope_theta", inside);
+    if (theta && *theta != value) {
+      FailUsage(where, ": rope_theta is ", *theta, " in '", theta_from, "' and ", value, " in '", key, "'");
     }
     theta = value;
-    from = key;
+    theta_from = key;
   };
-  take(ThetaInside(config, "rope_parameters", where), "rope_parameters");
-  take(ThetaInside(config, "rope_scaling", where), "rope_scaling");
-  if (config.contains("rope_theta") && !config["rope_theta"].is_null()) {
-    take(ReadPositive(config, "rope_theta", where), "rope_theta");
+  const auto length = config.find("max_position_embeddings");
+  const double positions = length != config.end() && length->is_number() ? length->get<double>() : 0;
+  for (const char* key : {"rope_parameters", "rope_scaling"}) {
+    if (!config.contains(key) || config[key].is_null()) continue;
+    const std::string inside = where + ": '" + key + "'";
+    const RotaryScaling found = ReadRotaryScaling(config[key], positions, inside);
+    if (scaling && *scaling != found) {
+      FailUsage(where, ": '", scaling_from, "' and '", key, "' scale the rotary embedding differently");
+    }
+    scaling = found;
+    scaling_from = key;
+    take_theta(config[key], key, inside);
   }
+  take_theta(config, "rope_theta", where);
   if (!theta) FailUsage(where, ": key 'rope_theta' is missing");
-  return *theta;
+  return {*theta, scaling.value_or(RotaryScaling())};
 }
 
 int64_t ReadCount(const nlohmann::json& config, const char* key, const std::string& where) {

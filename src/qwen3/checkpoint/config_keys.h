@@ -6,6 +6,8 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "src/qwen3/checkpoint/rotary_scaling.h"
+
 namespace attention {
 
 // Judges a key that is not read. Throws Error (bad usage), one line "WHERE: 'KEY' is VALUE, ...", unless it
@@ -13,10 +15,14 @@ namespace attention {
 // of training, generation, tokenizers or bookkeeping.
 void CheckUnreadKey(const std::string& key, const nlohmann::json& value, const std::string& where);
 
-// The base of the rotary embedding, from rope_theta beside (transformers 4) or inside rope_parameters (5) or
-// rope_scaling. Throws Error (bad usage) if there is none, if two differ, or if any of them asks for
-// frequencies other than the default ones.
-double ReadRopeTheta(const nlohmann::json& config, const std::string& where);
+// The rotary embedding: its base, from rope_theta beside (transformers 4) or inside rope_parameters (5) or
+// rope_scaling, and its scaling from the latter two. Throws Error (bad usage) if there is no base, if two
+// differ, or if the scaling is none that is computed here (rotary_scaling.h).
+struct RotaryEmbedding {
+  double theta = 0;
+  RotaryScaling scaling;
+};
+RotaryEmbedding ReadRotaryEmbedding(const nlohmann::json& config, const std::string& where);
 
 // Values that are read. Error (bad usage) naming file and key if one is missing or is something else.
 int64_t ReadCount(const nlohmann::json& config, const char* key, const std::string& where);

@@ -90,14 +90,67 @@ TEST(ConfigTest, RopeThetaFromWhereverItStands) {
               HasSubstr("rope_theta is 5000 in 'rope_parameters' and 1e+06 in 'rope_theta'"));
 }
 
+TEST(ConfigTest, ReadsScaledRotaryEmbeddings) {
+  const RotaryScaling linear =
+      Read(With(R"({"rope_scaling": {"type": "linear", "factor": 2}})")).rope_scaling;
+  EXPECT_EQ(linear.kind, RotaryScalingKind::kLinear);
+  EXPECT_EQ(linear.factor, 2);
+  EXPECT_EQ(linear.magnitude, 1);
+  // The snippet of the model cards, and what transformers 5 makes of it.
+  const RotaryScaling yarn = Read(With(R"({"rope_scaling":
+           {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32768}})"))
+                                 .rope_scaling;
+  EXPECT_EQ(yarn.kind, RotaryScalingKind::kYarn);
+  EXPECT_EQ(yarn.original_positions, 32768);
+  const RotaryScaling same =
+      Read(Without("rope_theta", R"({"rope_scaling": null, "rope_parameters": {"rope_theta": 1000000,
+           "rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32768}})"))
+          .rope_scaling;
+  EXPECT_EQ(yarn, same);
+  EXPECT_EQ(
+      Read(With(R"({"rope_scaling": {"rope_type": "yarn", "factor": 4.0}})")).rope_scaling.original_positions,
+      40960);
+  EXPECT_THAT(RefusalOf(Without("max_position_embeddings",
+                                R"({"rope_scaling": {"rope_type": "yarn", "factor": 4.0}})")),
+              HasSubstr("'original_max_position_embeddings' is missing"));
+  EXPECT_THAT(RefusalOf(With(R"({"rope_scaling": {"rope_type": "linear", "factor": 2},
+                                 "rope_parameters": {"rope_type": "linear", "factor": 4}})")),
+              HasSubstr("'rope_parameters' and 'rope_scaling' scale the rotary embedding differently"));
+  EXPECT_THAT(RefusalOf(With(R"({"rope_theta": 2,
+                                 "rope_scaling": {"rope_type": "yarn", "factor": 4.0}})")),
+              HasSubstr("no pair turns fewer"));
+}
+
+TEST(ConfigTest, ReadsAttentionBias) {
+  EXPECT_TRUE(Read(With(R"({"attention_bias": true})")).attention_bias);
+  EXPECT_FALSE(Read(With(R"({"attention_bias": null})")).attention_bias);
+  EXPECT_FALSE(Read(Without("attention_bias")).attention_bias);
+}
+
 TEST(ConfigTest, OtherRotaryEmbeddingsAreRefusedByName) {
-  for (const char* rope :
-       {R"({"rope_type": "yarn", "factor": 4.0})", R"({"type": "linear", "factor": 2})", R"({"factor": 4.0})",
-        R"({"rope_type": "default", "factor": 4.0})", R"({"rope_type": "default", "mrope_section": [1, 2]})",
-        R"({"rope_type": "dynamic"})", R"({"rope_type": "default", "partial_rotary_factor": 0.5})",
-        R"({"rope_type": 3})", R"({"full_attention": {"rope_type": "default"}})", R"("default")", "[]", "4.0",
-        R"({"rope_type": "default", "original_max_position_embeddings": 16})",
-        R"({"rope_type": "default", "rope_theta": "10000"})"}) {
+  for (const char* rope : {R"({"rope_type": "yarn"})",
+                           R"({"type": "linear", "factor": 0.5})",
+                           R"({"factor": 4.0})",
+                           R"({"rope_type": "linear", "type": "yarn", "factor": 4})",
+                           R"({"rope_type": "longrope", "factor": 4})",
+                           R"({"rope_type": "linear", "factor": 2, "beta_fast": 32})",
+                           R"({"rope_type": "yarn", "factor": 4, "beta_fast": 1, "beta_slow": 2})",
+                           R"({"rope_type": "yarn", "factor": 4, "truncate": "false"})",
+                           R"({"rope_type": "yarn", "factor": 4, "truncate": null})",
+                           R"({"rope_type": "yarn", "factor": "4"})",
+                           R"({"rope_type": "yarn", "factor": 4, "attn_factor": 1})",
+                           R"({"rope_type": "yarn", "factor": 4, "original_max_position_embeddings": 0})",
+                           R"({"rope_type": "default", "factor": 4.0})",
+                           R"({"rope_type": "default", "mrope_section": [1, 2]})",
+                           R"({"rope_type": "dynamic"})",
+                           R"({"rope_type": "default", "partial_rotary_factor": 0.5})",
+                           R"({"rope_type": 3})",
+                           R"({"full_attention": {"rope_type": "default"}})",
+                           R"("default")",
+                           "[]",
+                           "4.0",
+                           R"({"rope_type": "default", "original_max_position_embeddings": 16})",
+                           R"({"rope_type": "default", "rope_theta": "10000"})"}) {
     for (const char* key : {"rope_scaling", "rope_parameters"}) {
       EXPECT_THAT(RefusalOf(With(std::string("{\"") + key + "\": " + rope + "}")),
                   HasSubstr(std::string("'") + key + "'"))
@@ -113,11 +166,11 @@ TEST(ConfigTest, ValuesThatAreNotComputedAreRefusedByName) {
                                R"({"hidden_act": "gelu"})",
                                R"({"hidden_act": null})",
                                R"({"architectures": ["Qwen3ForSequenceClassification"]})",
-                               R"({"architectures": ["Qwen3Model"]})",
+                               R"({"architectures": ["Qwen3Model"], "tie_word_embeddings": false})",
                                R"({"architectures": "Qwen3ForCausalLM"})",
                                R"({"architectures": []})",
-                               R"({"attention_bias": true})",
                                R"({"attention_bias": "false"})",
+                               R"({"attention_bias": "true"})",
                                R"({"attention_bias": 0})",
                                R"({"mlp_bias": true})",
                                R"({"use_sliding_window": true})",
@@ -160,7 +213,8 @@ TEST(ConfigTest, ValuesThatAreNotComputedAreRefusedByName) {
 TEST(ConfigTest, WhatDoesNotMatterIsTaken) {
   for (
       const char* changes :
-      {R"({"unsloth_fixed": true, "unsloth_version": "2025.7.8", "_name_or_path": "x"})",
+      {R"({"architectures": ["Qwen3Model"]})",
+       R"({"unsloth_fixed": true, "unsloth_version": "2025.7.8", "_name_or_path": "x"})",
        R"({"sliding_window": 4096, "max_window_layers": 1, "max_position_embeddings": 16})",
        R"({"quantization_config": null, "partial_rotary_factor": 1.0, "is_causal": true, "pruned_heads": {}})",
        R"({"layer_types": null, "architectures": null, "attention_bias": null, "a_key_of_tomorrow": null})",

@@ -54,6 +54,12 @@ std::vector<NamedShape> ModelTensors(const Qwen3Config& config, WeightExtent ext
     tensors.push_back({prefix + "self_attn.o_proj.weight", {hidden, config.query_width()}});
     tensors.push_back({prefix + "self_attn.q_norm.weight", {config.head_dim}});
     tensors.push_back({prefix + "self_attn.k_norm.weight", {config.head_dim}});
+    if (config.attention_bias) {
+      tensors.push_back({prefix + "self_attn.q_proj.bias", {config.query_width()}});
+      tensors.push_back({prefix + "self_attn.k_proj.bias", {config.key_width()}});
+      tensors.push_back({prefix + "self_attn.v_proj.bias", {config.key_width()}});
+      tensors.push_back({prefix + "self_attn.o_proj.bias", {hidden}});
+    }
     if (extent == WeightExtent::kBlock) return tensors;
     tensors.push_back({prefix + "input_layernorm.weight", {hidden}});
     tensors.push_back({prefix + "post_attention_layernorm.weight", {hidden}});
@@ -95,8 +101,9 @@ void RefuseUnreadTensors(const std::map<std::string, const StoredTensor*>& tenso
       FailUsage(tensor->Where(), ": differs from ", kEmbedding,
                 ", which config.json puts in its place (tie_word_embeddings)");
     }
-    FailUsage(tensor->Where(), ": is no part of a Qwen3 of ", config.layers,
-              " layers without biases and adapters; leaving it out could change the result");
+    FailUsage(tensor->Where(), ": is no part of a Qwen3 of ", config.layers, " layers",
+              config.attention_bias ? "" : " without biases (attention_bias)",
+              " and without adapters; leaving it out could change the result");
   }
 }
 

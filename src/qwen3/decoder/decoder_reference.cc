@@ -99,6 +99,33 @@ double Dot(const double* a, const double* b, int64_t n) {
 
 std::string LayerPrefix(int64_t layer) { return "model.layers." + std::to_string(layer) + "."; }
 
+// Angle per position of pair i, from the definitions and not from RotaryFrequencies, which is what is
+// checked. YaRN: t(i) turns of pair i within the original length; the ramp runs in the logarithm of t, which
+// is linear in i, from the pair of beta_fast turns to that of beta_slow turns (rounded outwards to whole
+// pairs).
+double Frequency(const Qwen3Config& config, int64_t i) {
+  const RotaryScaling& scaling = config.rope_scaling;
+  const double pairs = static_cast<double>(config.head_dim) / 2, pair = static_cast<double>(i);
+  const double plain = 1 / std::pow(config.rope_theta, pair / pairs);
+  if (scaling.kind == RotaryScalingKind::kDefault) return plain;
+  if (scaling.kind == RotaryScalingKind::kLinear) return plain / scaling.factor;
+  const double turns_of_first = scaling.original_positions / (2 * std::acos(-1.0));
+  const auto pair_with = [&](double turns) {
+    return pairs * std::log(turns_of_first / turns) / std::log(config.rope_theta);
+  };
+  double first = pair_with(scaling.beta_fast), last = pair_with(scaling.beta_slow);
+  if (scaling.truncate) {
+    first = std::floor(first);
+    last = std::ceil(last);
+  }
+  first = std::max(first, 0.0);
+  last = std::min(last, 2 * pairs - 1);
+  if (pair <= first) return plain;
+  if (pair >= last) return plain / scaling.factor;
+  const double ramp = (pair - first) / (last - first);
+  return plain * (1 - ramp + ramp / scaling.factor);
+}
+
 int64_t Padded(int64_t n) { return (n + kLanes - 1) / kLanes * kLanes; }
 
 void ReadWeights(const TensorSource::Reader& read, int64_t begin, DataType type, std::span<float> scratch,
@@ -168,6 +195,16 @@ std::vector<double> DecoderReference::Multiply(const std::string& name, const st
   return MultiplyPart(name, rows, columns, outputs, {0, outputs});
 }
 
+std::vector<double> DecoderReference::Project(const std::string& name, const std::vector<double>& rows,
+                                              int64_t columns, int64_t outputs) const {
+  std::vector<double> result = Multiply(name + ".weight", rows, columns, outputs);
+  if (!setup_.config.attention_bias) return result;
+  std::vector<float> bias(static_cast<size_t>(outputs));
+  setup_.source->Open(name + ".bias", {outputs})(0, bias);
+  for (size_t i = 0; i < result.size(); ++i) result[i] += bias[i % bias.size()];
+  return result;
+}
+
 std::vector<double> DecoderReference::Norm(const std::string& name, const std::vector<double>& rows,
                                            int64_t width) const {
   std::vector<float> weight(static_cast<size_t>(width));
@@ -190,9 +227,9 @@ void DecoderReference::NormAndRotate(const std::string& name, std::vector<double
   for (int64_t row = 0; row < rows; ++row) {
     const double position = static_cast<double>(positions[row % static_cast<int64_t>(positions.size())]);
     for (int64_t i = 0; i < half; ++i) {
-      const double exponent = -static_cast<double>(i) / static_cast<double>(half);
-      const double angle = position * std::pow(setup_.config.rope_theta, exponent);
-      const double c = std::cos(angle), s = std::sin(angle);
+      const double angle = position * Frequency(setup_.config, i);
+      const double magnitude = setup_.config.rope_scaling.magnitude;
+      const double c = std::cos(angle) * magnitude, s = std::sin(angle) * magnitude;
       for (int64_t head = 0; head < head_count; ++head) {
         double* x = &heads[(row * head_count + head) * head_dim];
         const double first = x[i], second = x[half + i];
@@ -275,15 +312,14 @@ std::vector<double> DecoderReference::Block(int64_t layer, const std::vector<dou
   const int64_t width = config.hidden_size, head_dim = config.head_dim,
                 group = config.query_heads / config.kv_heads;
   const std::string attention = LayerPrefix(layer) + "self_attn.";
-  std::vector<double> keys = Multiply(attention + "k_proj.weight", hidden, width, config.key_width());
+  std::vector<double> keys = Project(attention + "k_proj", hidden, width, config.key_width());
   NormAndRotate(attention + "k_norm.weight", keys, config.kv_heads, AllOwn());
   keys = GatherAll(SyntheticCache::Part::kKeys, layer, keys);
-  const std::vector<double> values =
-      GatherAll(SyntheticCache::Part::kValues, layer,
-                Multiply(attention + "v_proj.weight", hidden, width, config.key_width()));
+  const std::vector<double> values = GatherAll(
+      SyntheticCache::Part::kValues, layer, Project(attention + "v_proj", hidden, width, config.key_width()));
   const std::vector<int64_t> own = OwnOf(wanted);
   std::vector<double> queries =
-      Multiply(attention + "q_proj.weight", SelectRows(hidden, own), width, config.query_width());
+      Project(attention + "q_proj", SelectRows(hidden, own), width, config.query_width());
   NormAndRotate(attention + "q_norm.weight", queries, config.query_heads, own);
 
   const int64_t own_count = static_cast<int64_t>(own.size());
@@ -308,7 +344,7 @@ std::vector<double> DecoderReference::Block(int64_t layer, const std::vector<dou
       }
     }
   }
-  return Multiply(attention + "o_proj.weight", mixed, config.query_width(), width);
+  return Project(attention + "o_proj", mixed, config.query_width(), width);
 }
 
 std::vector<double> DecoderReference::Layer(int64_t layer, const std::vector<double>& hidden,

@@ -56,6 +56,9 @@ class DecoderReference {
   // rows [rows, columns] times the transposed tensor `name` [outputs, columns].
   std::vector<double> Multiply(const std::string& name, const std::vector<double>& rows, int64_t columns,
                                int64_t outputs) const;
+  // The same and, with attention_bias, the projection's bias: `name` is without ".weight".
+  std::vector<double> Project(const std::string& name, const std::vector<double>& rows, int64_t columns,
+                              int64_t outputs) const;
   std::vector<double> MultiplyPart(const std::string& name, const std::vector<double>& rows, int64_t columns,
                                    int64_t outputs, const IndexRange& part) const;
   std::vector<double> Norm(const std::string& name, const std::vector<double>& rows, int64_t width) const;

@@ -53,7 +53,7 @@ Variant VariantInsideDecoder(const Variant& asked, Phase phase) {
     inside.exchange = Exchange::kNone;
     inside.sharding = Sharding::kContiguous;
   } else if (phase == Phase::kDecode) {
-    inside.exchange = Exchange::kMerge;
+    inside.exchange = Exchange::kAllToAll;
     inside.sharding = Sharding::kContiguous;
     inside.algorithm = AttentionAlgorithm::kOnlineSoftmax;
   }
@@ -103,7 +103,7 @@ DecoderStep::DecoderStep(Communicator& communicator, const Qwen3Config& config, 
 
   PlaceTokens();
   qkv_ = Floats(rows_, qkv_row_.width);
-  mixed_ = Floats(rows_, qkv_row_.query_heads * config.head_dim);
+  mixed_ = Floats(rows_, attention_->output_shard().head_count * config.head_dim);
   normed_ = Floats(rows_, config.hidden_size);
   gate_up_ = Floats(rows_, gate_groups_ * kPanelOutputs);
   activated_ = Floats(rows_, gate_groups_ * kGateGroup);
@@ -182,6 +182,14 @@ void DecoderStep::Project(const AttentionWeights& weights, const float* x) {
   });
 }
 
+void DecoderStep::AddBias(std::span<const float> bias, float* rows) const {
+  if (bias.empty()) return;
+  ForEachRow(options_.threads, rows_, [&](int64_t row) {
+    float* values = rows + row * static_cast<int64_t>(bias.size());
+    for (size_t i = 0; i < bias.size(); ++i) values[i] += bias[i];
+  });
+}
+
 void DecoderStep::StoreKeysAndValues(const AttentionWeights& weights, KeyValueCache& cache, int64_t row) {
   const int64_t head_dim = config_.head_dim;
   const float epsilon = static_cast<float>(config_.rms_norm_epsilon);
@@ -226,17 +234,27 @@ void DecoderStep::Attention(const AttentionWeights& weights, const float* x, Key
   Require(append_begin_ + append_count_ <= cache.capacity(), "KV cache: ", append_begin_ + append_count_,
           " tokens, room for ", cache.capacity());
   Project(weights, x);
+  AddBias(weights.qkv_bias, qkv_.As<float>().data());
   NormAndRotate(weights, cache);
   const int64_t cached = append_begin_ + append_count_;
-  const int64_t width = qkv_row_.query_heads * config_.head_dim;
+  const int64_t heads = attention_->output_shard().head_count;
   float* mixed = mixed_.As<float>().data();
   attention_->Run(HeadsOfRow(qkv_.As<float>().data(), 0, qkv_row_.query_heads, qkv_row_.width),
                   cache.keys().SliceTokens(0, cached), cache.values().SliceTokens(0, cached),
-                  HeadsOfRow(mixed, 0, qkv_row_.query_heads, width));
-  if (!slices_weights_) return ProjectToHidden({mixed, rows_, width}, weights.o, store, output);
-  const IndexRange own = BalancedRange(width, communicator_->size(), communicator_->rank());
-  ProjectToHidden({mixed + own.begin, rows_, width}, weights.o.SliceInputs(own.begin, own.size()), store,
-                  output);
+                  HeadsOfRow(mixed, 0, heads, heads * config_.head_dim));
+  ProjectHeads(weights, mixed, store, output);
+}
+
+void DecoderStep::ProjectHeads(const AttentionWeights& weights, const float* mixed, Store store,
+                               float* output) {
+  const TensorShard& shard = attention_->output_shard();
+  const int64_t width = shard.head_count * config_.head_dim;
+  // Weights are the whole model's or, tensor-parallel, those of the rank's heads.
+  const PackedMatrixView own =
+      slices_weights_ ? weights.o.SliceInputs(shard.head_begin * config_.head_dim, width) : weights.o;
+  ProjectToHidden({mixed, rows_, width}, own, store, output);
+  // After the sum over ranks, in which it would be once per rank.
+  AddBias(weights.o_bias, output);
 }
 
 void DecoderStep::Mlp(const MlpWeights& weights, const float* x, Store store, float* output) {

@@ -42,8 +42,9 @@ struct StepShape {
 };
 
 // The attention variant inside a decoder for the variant that was asked for. headwise: heads in, heads out
-// (exchange none), as the output projection takes only the rank's heads. sequence in decode: merge, with the
-// online softmax, the only one that splits keys.
+// (exchange none), as the output projection takes only the rank's heads. sequence in decode: all_to_all,
+// which leaves each rank the heads that its part of the output projection takes, with the online softmax, the
+// only one that splits keys.
 Variant VariantInsideDecoder(const Variant& asked, Phase phase);
 
 // Tokens of `kv_tokens` that a rank's cache has to have room for.
@@ -92,8 +93,12 @@ class DecoderStep {
   // cached token lies.
   bool sees_all() const { return shape_.mask == Mask::Causal() || shape_.mask == Mask::Full(); }
   void Project(const AttentionWeights& weights, const float* x);
+  // rows += bias, which may be empty.
+  void AddBias(std::span<const float> bias, float* rows) const;
   void NormAndRotate(const AttentionWeights& weights, KeyValueCache& cache);
   void StoreKeysAndValues(const AttentionWeights& weights, KeyValueCache& cache, int64_t row);
+  // output (=, +=) mixed heads times the output projection, and its bias.
+  void ProjectHeads(const AttentionWeights& weights, const float* mixed, Store store, float* output);
   // output (=, +=) x W^T; with tensor-parallel weights x and W are parts and the sum goes over ranks.
   void ProjectToHidden(const ConstRows& x, const PackedMatrixView& weights, Store store, float* output);
   TensorView HeadsOfRow(float* data, int64_t first_head, int64_t heads, int64_t width) const;

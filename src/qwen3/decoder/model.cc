@@ -9,6 +9,7 @@
 #include "src/base/error.h"
 #include "src/mpi/agreement.h"
 #include "src/mpi/request_set.h"
+#include "src/qwen3/decoder/logit_sums.h"
 #include "src/qwen3/decoder/rank_collectives.h"
 
 namespace attention {
@@ -23,7 +24,8 @@ Qwen3Model::Qwen3Model(Communicator& communicator, std::shared_ptr<const ModelSt
       storage_(std::move(storage)),
       config_(storage_->config()),
       options_(options),
-      rotary_(std::max<int64_t>(1, options.max_tokens), config_.head_dim, config_.rope_theta),
+      rotary_(std::max<int64_t>(1, options.max_tokens), config_.head_dim, config_.rope_theta,
+              config_.rope_scaling),
       last_linear_(options.execution.isa, options.execution.threads, options.batch, config_.hidden_size) {
   AgreeOnErrors(communicator, [&] {
     Require(options.batch >= 1 && options.max_tokens >= 1, "model: batch ", options.batch, ", max tokens ",
@@ -200,12 +202,11 @@ std::vector<float> Qwen3Model::LastTokenLogits() {
   return logits_;
 }
 
-std::vector<float> Qwen3Model::AllTokenLogits() {
+std::vector<float> Qwen3Model::AllHidden() {
   Require(last_ != nullptr, "model: logits are asked for before anything ran");
   const StepShape& shape = last_->shape;
-  const int64_t rows = options_.batch * shape.query_tokens;
   const std::span<const float> hidden = last_->hidden.As<float>();
-  std::vector<float> whole(static_cast<size_t>(rows * config_.hidden_size));
+  std::vector<float> whole(static_cast<size_t>(options_.batch * shape.query_tokens * config_.hidden_size));
   if (deals_tokens()) {
     GatherTokens(*communicator_,
                  {options_.batch, shape.query_tokens, config_.hidden_size, options_.variant.sharding},
@@ -213,12 +214,47 @@ std::vector<float> Qwen3Model::AllTokenLogits() {
   } else {
     std::ranges::copy(hidden, whole.begin());
   }
+  return whole;
+}
+
+std::vector<float> Qwen3Model::AllTokenLogits() {
+  std::vector<float> whole = AllHidden();
+  const int64_t rows = static_cast<int64_t>(whole.size()) / config_.hidden_size;
   std::vector<float> logits(static_cast<size_t>(rows * config_.vocabulary_size));
   Linear linear(options_.execution.isa, options_.execution.threads, rows, config_.hidden_size);
   OwnLogits(linear, whole.data(), rows, logits.data());
   GatherColumns(*communicator_, {logits.data(), rows, config_.vocabulary_size},
                 [&](int rank) { return Vocabulary(rank); });
   return logits;
+}
+
+std::vector<double> Qwen3Model::NextTokenLogProbabilities(std::span<const int64_t> ids) {
+  Require(last_ != nullptr && last_ == prefill_.get() && options_.batch == 1 &&
+              static_cast<int64_t>(ids.size()) == tokens_,
+          "model: probabilities of ", ids.size(), " tokens are asked for, ", tokens_, " were prefilled");
+  // So many rows of logits at a time: of all there would be gigabytes.
+  constexpr int64_t kRows = 64;
+  std::vector<float> hidden = AllHidden();
+  std::vector<float> logits(static_cast<size_t>(kRows * config_.vocabulary_size));
+  Linear linear(options_.execution.isa, options_.execution.threads, kRows, config_.hidden_size);
+  const IndexRange own = Vocabulary(communicator_->rank());
+  std::vector<double> result;
+  for (int64_t begin = 0; begin + 1 < tokens_; begin += kRows) {
+    const int64_t rows = std::min(kRows, tokens_ - 1 - begin);
+    OwnLogits(linear, hidden.data() + begin * config_.hidden_size, rows, logits.data());
+    std::vector<LogitSums> sums(static_cast<size_t>(rows));
+    for (int64_t row = 0; row < rows; ++row) {
+      const float* values = logits.data() + row * config_.vocabulary_size;
+      sums[static_cast<size_t>(row)] = SumLogits({values + own.begin, static_cast<size_t>(own.size())},
+                                                 ids[static_cast<size_t>(begin + row + 1)] - own.begin);
+    }
+    MergeOverRanks(*communicator_, sums);
+    for (const LogitSums& sum : sums) {
+      if (!std::isfinite(sum.sum)) Fail("model: logits of a text are not finite; it has no probability");
+      result.push_back(sum.target - sum.largest - std::log(sum.sum));
+    }
+  }
+  return result;
 }
 
 std::vector<int64_t> Qwen3Model::GreedyNextTokens() {

@@ -51,6 +51,9 @@ class Qwen3Model {
   // Collective; about the rows of the last Prefill or Decode. Row-major, on every rank.
   std::vector<float> LastTokenLogits();  // [batch, vocabulary]
   std::vector<float> AllTokenLogits();   // [batch, tokens of the step, vocabulary]
+  // Of a Prefill of `ids`, batch 1: ln p(ids[t + 1] | ids[0 .. t]) for every t but the last, on every rank;
+  // double sums over float32 logits. The same Error on every rank if a logit is not finite.
+  std::vector<double> NextTokenLogProbabilities(std::span<const int64_t> ids);
   // [batch]: largest last-token logit, lowest id among equals. The same Error on every rank if a logit is not
   // finite: there is no largest then.
   std::vector<int64_t> GreedyNextTokens();
@@ -86,6 +89,8 @@ class Qwen3Model {
   bool deals_tokens() const;  // hidden states of the last step are spread over ranks
   // Hidden states of the last token, [batch, hidden], into last_hidden_.
   void FindLastHidden();
+  // Hidden states of the last step's tokens, [batch, tokens, hidden], on every rank.
+  std::vector<float> AllHidden();
   // Final norm, in place, and this rank's part of the LM head: [rows, vocabulary], own columns filled.
   void OwnLogits(Linear& linear, float* hidden, int64_t rows, float* logits);
   // The same of the last token, into logits_.

@@ -49,7 +49,8 @@ Golden Load(const std::string& name, DataType weight_type) {
 }
 
 std::vector<Golden> Goldens() {
-  return {Load("model_untied", DataType::kFloat32), Load("model_tied_bfloat16", DataType::kBfloat16)};
+  return {Load("model_untied", DataType::kFloat32), Load("model_tied_bfloat16", DataType::kBfloat16),
+          Load("model_yarn_bias", DataType::kFloat32)};
 }
 
 std::vector<Variant> Variants() {

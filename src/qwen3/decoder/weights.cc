@@ -60,6 +60,21 @@ PackedMatrix LoadQkv(const TensorSource& source, const std::string& prefix, cons
   return matrix;
 }
 
+// The same of the projections' biases.
+std::vector<float> LoadQkvBias(const TensorSource& source, const std::string& prefix,
+                               const Qwen3Config& config, const HeadShare& heads) {
+  std::vector<float> bias;
+  const auto append = [&](const char* name, int64_t size, const IndexRange& own) {
+    const std::vector<float> whole = LoadVector(source, prefix + name, size);
+    bias.insert(bias.end(), whole.begin() + own.begin * config.head_dim,
+                whole.begin() + own.end * config.head_dim);
+  };
+  append("q_proj.bias", config.query_width(), heads.query);
+  append("k_proj.bias", config.key_width(), heads.kv);
+  append("v_proj.bias", config.key_width(), heads.kv);
+  return bias;
+}
+
 PackedMatrix LoadGateUp(const TensorSource& source, const std::string& prefix, const Qwen3Config& config,
                         const IndexRange& groups, DataType type, int threads) {
   const int64_t hidden = config.hidden_size, intermediate = config.intermediate_size;
@@ -137,6 +152,10 @@ LayerStorage::LayerStorage(const TensorSource& source, const std::string& prefix
                   type, threads);
   q_norm_ = LoadVector(source, attention + "q_norm.weight", head_dim);
   k_norm_ = LoadVector(source, attention + "k_norm.weight", head_dim);
+  if (config.attention_bias) {
+    qkv_bias_ = LoadQkvBias(source, attention, config, share.heads);
+    o_bias_ = LoadVector(source, attention + "o_proj.bias", hidden);
+  }
   if (config.intermediate_size == 0) return;
   input_norm_ = LoadVector(source, prefix + "input_layernorm.weight", hidden);
   post_attention_norm_ = LoadVector(source, prefix + "post_attention_layernorm.weight", hidden);
@@ -153,13 +172,14 @@ LayerStorage::LayerStorage(const TensorSource& source, const std::string& prefix
 LayerWeights LayerStorage::view() const {
   return {input_norm_,
           post_attention_norm_,
-          {qkv_.view(), o_.view(), q_norm_, k_norm_},
+          {qkv_.view(), o_.view(), q_norm_, k_norm_, qkv_bias_, o_bias_},
           {gate_up_.view(), down_.view()}};
 }
 
 size_t LayerStorage::size_bytes() const {
-  const size_t norms = input_norm_.size() + post_attention_norm_.size() + q_norm_.size() + k_norm_.size();
-  return norms * sizeof(float) + qkv_.size_bytes() + o_.size_bytes() + gate_up_.size_bytes() +
+  const size_t vectors = input_norm_.size() + post_attention_norm_.size() + q_norm_.size() + k_norm_.size() +
+                         qkv_bias_.size() + o_bias_.size();
+  return vectors * sizeof(float) + qkv_.size_bytes() + o_.size_bytes() + gate_up_.size_bytes() +
          down_.size_bytes();
 }
 

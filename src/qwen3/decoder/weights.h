@@ -23,6 +23,9 @@ struct AttentionWeights {
   PackedMatrixView o;             // inputs: query heads of this rank
   std::span<const float> q_norm;  // [head_dim]
   std::span<const float> k_norm;  // [head_dim]
+  // Empty without attention_bias.
+  std::span<const float> qkv_bias;  // an element per output of qkv
+  std::span<const float> o_bias;    // [hidden]
 };
 struct MlpWeights {
   PackedMatrixView gate_up;  // outputs: 16 gates, their 16 ups, the next 16 gates, ... (GateUpRow)
@@ -81,7 +84,7 @@ class LayerStorage {
   size_t size_bytes() const;
 
  private:
-  std::vector<float> input_norm_, post_attention_norm_, q_norm_, k_norm_;
+  std::vector<float> input_norm_, post_attention_norm_, q_norm_, k_norm_, qkv_bias_, o_bias_;
   PackedMatrix qkv_, o_, gate_up_, down_;
 };
 

@@ -6,18 +6,17 @@
 
 namespace attention {
 
-RotaryTable::RotaryTable(int64_t positions, int64_t head_dim, double theta)
+RotaryTable::RotaryTable(int64_t positions, int64_t head_dim, double theta, const RotaryScaling& scaling)
     : positions_(positions),
       half_(head_dim / 2),
       cos_(static_cast<size_t>(positions * half_)),
       sin_(static_cast<size_t>(positions * half_)) {
-  Require(head_dim % 2 == 0, "head_dim ", head_dim, " is not even");
+  const std::vector<double> frequencies = RotaryFrequencies(head_dim, theta, scaling);
   for (int64_t i = 0; i < half_; ++i) {
-    const double frequency = std::pow(theta, -static_cast<double>(i) / static_cast<double>(half_));
     for (int64_t p = 0; p < positions; ++p) {
-      const double angle = static_cast<double>(p) * frequency;
-      cos_[p * half_ + i] = static_cast<float>(std::cos(angle));
-      sin_[p * half_ + i] = static_cast<float>(std::sin(angle));
+      const double angle = static_cast<double>(p) * frequencies[static_cast<size_t>(i)];
+      cos_[p * half_ + i] = static_cast<float>(std::cos(angle) * scaling.magnitude);
+      sin_[p * half_ + i] = static_cast<float>(std::sin(angle) * scaling.magnitude);
     }
   }
 }
