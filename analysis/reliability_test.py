@@ -78,13 +78,20 @@ class ReliabilityTest(unittest.TestCase):
         )
         names = ("aimed", "kills", "disks", "crash_problems", "mutations", "mutations_missed")
         self.assertEqual([values[f"reliability.{name}"] for name in names], ["500", "499", "40", "3", "51", "2"])
-        self.assertIn("| full-tests | what it does | **failed** | 2 of 4 | 70 s |", values["reliability.steps_table"])
-        self.assertIn("| coverage | what it does | passed |  | 10 min |", values["reliability.steps_table"])
+        self.assertIn("| full-tests | what it does | **failed** | 2 of 4 | 70 s | `012345678` |", values["reliability.steps_table"])
+        self.assertIn("| coverage | what it does | passed |  | 10 min | `012345678` |", values["reliability.steps_table"])
         self.assertIn("| `plan_fuzz` | 0 | 0 | 1 |", values["reliability.fuzz_table"])
         self.assertIn("| `config_fuzz` | 290094 | 30 | 0 |", values["reliability.fuzz_table"])
         self.assertEqual(values["reliability.coverage"], "950 of 1000 lines (95.0 %)")
         self.assertIn("| `src/base/error.cc` | 1 | 4 |", values["reliability.below_table"])
         self.assertIn("endless_documents.yaml", values["reliability.findings_table"])
+
+    def test_steps_of_several_revisions_say_which(self) -> None:
+        self.keep("fuzz", step("fuzz", FUZZED, "fuzz passed in 61", revision="f" * 40, begun="2026-01-01T03:00:00Z"))
+        self.assertEqual(self.run_command(), (0, ""))
+        values = page.values(Results(self.top / "results"))
+        self.assertIn("was run in parts, on 2 revisions (each row has its own), begun on 2026-01-01", values["reliability.outcome"])
+        self.assertIn("| fuzz | what it does | passed |  | 61 s | `fffffffff` |", values["reliability.steps_table"])
 
     def test_what_was_not_run_is_not_a_number(self) -> None:
         for name in ("full-tests", "coverage", "mutations"):
@@ -106,7 +113,6 @@ class ReliabilityTest(unittest.TestCase):
 
     def test_refusals(self) -> None:
         for name, text, complaint in (
-            ("fuzz", step("fuzz", "", "fuzz passed in 1", revision="f" * 40), "fuzz fffffffff"),
             ("fuzz", step("fuzz", "", "fuzz passed in 1").replace(REVISION, REVISION + " changed"), "fuzz: run on a tree with"),
             ("fuzz", "revision x\n", "fuzz.txt: is not what ./check --full keeps"),
             ("fuzz", "", "fuzz.txt: is not what ./check --full keeps"),

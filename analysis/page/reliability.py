@@ -52,8 +52,12 @@ def _outcome(steps: list[StepRecord]) -> str:
     if not steps:
         return "No full run is on record yet."
     failed = [step.name for step in steps if not step.passed]
+    revisions = {step.revision for step in steps}
+    which = f"is of revision `{steps[0].revision[:9]}`"
+    if len(revisions) > 1:
+        which = f"was run in parts, on {len(revisions)} revisions (each row has its own)"
     return (
-        f"The one on record is of revision `{steps[0].revision[:9]}`, begun on {steps[0].begun[:10]}, and took "
+        f"The one on record {which}, begun on {min(step.begun for step in steps)[:10]}, and took "
         f"{_minutes(sum(step.seconds for step in steps))}. " + (f"Failed: {', '.join(failed)}." if failed else "Every step passed.")
     )
 
@@ -66,9 +70,16 @@ def values(results: Results) -> dict[str, str]:
     return {
         "reliability.outcome": _outcome(steps),
         "reliability.steps_table": _table_if_any(
-            ["step", "what", "result", "tests passed", "time"],
+            ["step", "what", "result", "tests passed", "time", "revision"],
             [
-                [step.name, step.title, "passed" if step.passed else "**failed**", _tests(step), _minutes(step.seconds)]
+                [
+                    step.name,
+                    step.title,
+                    "passed" if step.passed else "**failed**",
+                    _tests(step),
+                    _minutes(step.seconds),
+                    f"`{step.revision[:9]}`",
+                ]
                 for step in steps
             ],
         ),
