@@ -94,6 +94,8 @@ Cell MakeCell(const Point& point, const ExperimentSpec& spec, const PlanOptions&
   cell.seed = spec.measure.seed;
   cell.weights = spec.weights;
   cell.where = point.at("ranks").where;
+  // Said, because of one token nothing else tells a decode from a prefill.
+  cell.problem.phase = cell.phase;
   cell.problem.query_tokens = cell.phase == Phase::kDecode ? 1 : cell.seq_len;
   cell.problem.kv_tokens = cell.seq_len;
   const std::string wrong_mask = cell.problem.mask.WhyInvalid(cell.seq_len);
