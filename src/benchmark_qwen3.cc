@@ -171,25 +171,16 @@ ExitStatus RunVerify(Communicator& world, const CommandLine& line) {
   return passed ? ExitStatus::kOk : ExitStatus::kCaseFailed;
 }
 
-ExitStatus RunGenerate(const Communicator& world, GenerateRequest request) {
+// Generation or perplexity: one model, its report.
+template <typename Request, typename RunModel, typename Report>
+ExitStatus RunOneModel(const Communicator& world, Request request, RunModel run, Report report) {
   AttachWeights(request.spec, world);
   std::unique_ptr<ProgressDisplay> display;
   if (world.rank() == 0) display = std::make_unique<ProgressDisplay>();
-  const GenerateResult result = GenerateGreedily(world, request, MakeAttentionKernel,
-                                                 [&](const std::string& text) { display->Show(text); });
+  const auto result =
+      run(world, request, MakeAttentionKernel, [&](const std::string& text) { display->Show(text); });
   display.reset();
-  Print(world, GenerateReport(result));
-  return ExitStatus::kOk;
-}
-
-ExitStatus RunPerplexity(const Communicator& world, PerplexityRequest request) {
-  AttachWeights(request.spec, world);
-  std::unique_ptr<ProgressDisplay> display;
-  if (world.rank() == 0) display = std::make_unique<ProgressDisplay>();
-  const PerplexityResult result = MeasurePerplexity(world, request, MakeAttentionKernel,
-                                                    [&](const std::string& text) { display->Show(text); });
-  display.reset();
-  Print(world, PerplexityReport(result));
+  Print(world, report(result));
   return ExitStatus::kOk;
 }
 
@@ -221,9 +212,9 @@ ExitStatus Run(Communicator& world, const std::vector<std::string>& arguments) {
     case CommandLine::Mode::kVerify:
       return RunVerify(world, line);
     case CommandLine::Mode::kGenerate:
-      return RunGenerate(world, line.generate);
+      return RunOneModel(world, line.generate, GenerateGreedily, GenerateReport);
     case CommandLine::Mode::kPerplexity:
-      return RunPerplexity(world, line.perplexity);
+      return RunOneModel(world, line.perplexity, MeasurePerplexity, PerplexityReport);
     default:
       break;
   }

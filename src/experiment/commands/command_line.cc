@@ -62,10 +62,10 @@ po::options_description OneOffOptions() {
                         "headwise (a rank owns heads; default) or sequence (a rank owns tokens)")(
       "attention-algo", po::value<std::string>(), "standard, row_blocked or online_softmax (default)")(
       "exchange", po::value<std::string>(),
-      "headwise: allgather, none, all_to_all; sequence: ring, allgather, merge, in decode all_to_all "
-      "(default: "
-      "by strategy)")("sharding", po::value<std::string>(),
-                      "contiguous or zigzag (default: zigzag if causal prefill)")(
+      "headwise: allgather, none, all_to_all; sequence: ring, allgather, merge; its decode: merge, "
+      "all_to_all "
+      "(default: by strategy)")("sharding", po::value<std::string>(),
+                                "contiguous or zigzag (default: zigzag if causal prefill)")(
       "grid", po::value<std::string>(),
       "2x4: 2-D, with --parallel-strategy sequence: 2 ranks share heads, 4 groups of them share tokens");
   for (const AxisOption& option : AxisOptions()) {

@@ -126,6 +126,12 @@ TEST(PlanTest, CommunicationIsThatOfTheStrategy) {
   EXPECT_EQ(cases[1].comm_bytes_per_rank, static_cast<int64_t>(output * 3 / 4));
 }
 
+// Without looking at every pair of ranks, which would take hours.
+TEST(PlanTest, VeryManyRanksArePricedAsWithoutAMask) {
+  const Plan plan = PlanOf(std::string(kVariants) + "  seq_len: [131072]\n  ranks: [65536]\n");
+  EXPECT_EQ(plan.cells.front().cases[0].comm_bytes_per_rank, int64_t{2} * 8 * 128 * 4 * (131072 - 2));
+}
+
 // One row of queries: states of all heads to everyone, or a share of the outputs.
 TEST(PlanTest, DecodeSendsStatesOrOutputs) {
   for (const char* contract : {"native", "replicated"}) {

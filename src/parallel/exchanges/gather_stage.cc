@@ -13,14 +13,20 @@
 namespace attention {
 namespace {
 
-// What the rank's queries see of each other rank's keys, and all its own unless they stay apart.
-TokenSegments GatheredTokens(const SequenceLayout& layout, const Mask& mask, bool without_own) {
-  std::vector<TokenSegments> shares;
+// What the rank's queries see of each rank's keys.
+std::vector<TokenSegments> SeenHere(const SequenceLayout& layout, const Mask& mask) {
+  std::vector<TokenSegments> seen;
   for (int source = 0; source < layout.size(); ++source) {
-    if (source != layout.rank) shares.push_back(KeysSeen(layout, mask, source, layout.rank));
+    seen.push_back(KeysSeen(layout, mask, source, layout.rank));
   }
-  if (!without_own) shares.push_back(layout.own());
-  return JoinTokens(shares);
+  return seen;
+}
+
+// That of the others, and all its own unless they stay apart.
+TokenSegments GatheredTokens(const SequenceLayout& layout, std::vector<TokenSegments> seen,
+                             bool without_own) {
+  seen[static_cast<size_t>(layout.rank)] = without_own ? TokenSegments() : layout.own();
+  return JoinTokens(seen);
 }
 
 // K/V of all ranks are gathered (Llama 3's context parallelism), as far as the rank's queries see them
@@ -70,12 +76,12 @@ GatherStage::GatherStage(const AttentionPlan& plan, const SequenceLayout& layout
       layout_(layout),
       communicator_(&communicator),
       own_first_(RowOf(plan.variant.algorithm).carries_state),
-      gathered_tokens_(GatheredTokens(layout, plan.problem.mask, own_first_)),
+      from_(SeenHere(layout, plan.problem.mask)),
+      gathered_tokens_(GatheredTokens(layout, from_, own_first_)),
       kernel_(plan, layout.heads, layout.TokensOf(layout.rank), layout.total_tokens()),
       gathered_(problem_.data_type,
                 QueryShape(problem_, layout.heads.kv.size(), TokenCount(gathered_tokens_))) {
   for (int other = 0; other < layout.size(); ++other) {
-    from_.push_back(KeysSeen(layout, problem_.mask, other, layout.rank));
     to_.push_back(KeysSeen(layout, problem_.mask, layout.rank, other));
   }
   if (own_first_) {

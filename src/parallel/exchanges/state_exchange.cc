@@ -13,7 +13,7 @@ TensorView Column(const AttentionStateView& state, float* values) {
 }  // namespace
 
 void SendState(RequestSet& requests, const AttentionStateView& state, int destination) {
-  requests.Send({state.o, Column(state, state.m), Column(state, state.l)}, destination);
+  SendHeadsOfState(requests, state, 0, state.o.shape.heads, destination);
 }
 
 void SendHeadsOfState(RequestSet& requests, const AttentionStateView& state, int64_t head_begin,

@@ -105,9 +105,8 @@ Qwen3Config Qwen3Config::FromFile(const std::string& path) {
   config.rope_scaling = rotary.scaling;
   config.tied_embeddings = is_tied;
   // Null is "no bias" to transformers.
-  config.attention_bias = json.value("attention_bias", nlohmann::json(false)).is_null()
-                              ? false
-                              : ReadFlag(json, "attention_bias", path);
+  const auto bias = json.find("attention_bias");
+  config.attention_bias = bias != json.end() && !bias->is_null() && ReadFlag(json, "attention_bias", path);
   CheckLayerCount(json, config.layers, path);
   config.Check(path);
   return config;
