@@ -5,9 +5,11 @@
 #include <functional>
 #include <map>
 #include <set>
+#include <string_view>
 #include <type_traits>
 #include <unordered_map>
-#include <unordered_set>
+#include <utility>
+#include <vector>
 
 #include "src/base/aligned_buffer.h"
 #include "src/base/error.h"
@@ -22,12 +24,40 @@ namespace {
 
 constexpr size_t kMaximumCases = 1000000;
 
-using Point = std::map<std::string, AxisValue>;
+// Position of an axis in Axes().
+size_t IndexOf(const Axis& axis) { return static_cast<size_t>(&axis - Axes().data()); }
+size_t IndexOf(std::string_view name) {
+  const Axis* axis = FindAxis(name);
+  Require(axis != nullptr, "there is no axis ", name);
+  return IndexOf(*axis);
+}
 
-// FNV-1a, 64 bits: stable across machines and runs, and short enough to read aloud.
-std::string ShortHash(const std::string& text) {
+// One value of every axis. There may be a million points, so a point only says where its values stand.
+class Point {
+ public:
+  explicit Point(const ExperimentSpec& spec) : chosen_(Axes().size(), 0) {
+    for (const Axis& axis : Axes()) values_.push_back(&spec.axes.at(axis.name));
+  }
+  const AxisValue& operator[](size_t axis) const { return (*values_[axis])[chosen_[axis]]; }
+  const AxisValue& operator[](std::string_view name) const { return (*this)[IndexOf(name)]; }
+  size_t chosen(size_t axis) const { return chosen_[axis]; }
+  size_t choices(size_t axis) const { return values_[axis]->size(); }
+  void Choose(size_t axis, size_t value) { chosen_[axis] = value; }
+
+ private:
+  std::vector<const std::vector<AxisValue>*> values_;  // by axis
+  std::vector<size_t> chosen_;                         // by axis
+};
+
+// FNV-1a, 64 bits: stable across machines and runs.
+uint64_t Hash(const std::string& text) {
   uint64_t hash = 0xCBF29CE484222325ull;
   for (unsigned char c : text) hash = (hash ^ c) * 0x100000001B3ull;
+  return hash;
+}
+
+// 40 of its bits: short enough to read aloud.
+std::string ShortHash(uint64_t hash) {
   char digits[17];
   std::snprintf(digits, sizeof(digits), "%010llx", static_cast<unsigned long long>(hash & 0xFFFFFFFFFFull));
   return digits;
@@ -37,7 +67,7 @@ std::string ShortHash(const std::string& text) {
 void CheckDecoderCell(const Cell& cell, const Point& point) {
   if (cell.scope == Scope::kAttention) return;
   const auto refuse = [&](const char* axis, const auto&... parts) {
-    FailUsage(point.at(axis).where, ": scope ", Name(cell.scope), " ", parts...);
+    FailUsage(point[axis].where, ": scope ", Name(cell.scope), " ", parts...);
   };
   if (cell.contract != Contract::kNative) refuse("contract", "has its own ends; valid contract: native");
   if (cell.model.hidden_size == 0) {
@@ -57,17 +87,18 @@ using AxisSet = std::set<std::string>;  // names
 // All that fixes the numbers of a cell, as text: seed, ISA and heads, then the axes by name, without those
 // of `left_out`.
 std::string IdFactors(const Cell& cell, const Point& point, const AxisSet& left_out) {
-  std::string factors = internal::Concatenate("seed=", cell.seed, ";");
-  if (left_out.count("isa") == 0) factors += internal::Concatenate("isa=", Name(cell.isa), ";");
+  std::string factors = "seed=" + std::to_string(cell.seed) + ";";
+  if (left_out.count("isa") == 0) factors.append("isa=").append(Name(cell.isa)).append(";");
   if (left_out.count("model") == 0) {
-    factors += internal::Concatenate("heads=", cell.model.query_heads, ";kv_heads=", cell.model.kv_heads,
-                                     ";head_dim=", cell.model.head_dim, ";");
+    factors += "heads=" + std::to_string(cell.model.query_heads) +
+               ";kv_heads=" + std::to_string(cell.model.kv_heads) +
+               ";head_dim=" + std::to_string(cell.model.head_dim) + ";";
   }
   if (cell.weights != nullptr) factors += "weights=" + cell.weights->fingerprint + ";";
   std::map<std::string, std::string> by_name;
   for (const Axis& axis : Axes()) {
     if (axis.set == nullptr || !axis.in_id || left_out.count(axis.name) > 0) continue;
-    const std::string& value = point.at(axis.name).text;
+    const std::string& value = point[IndexOf(axis)].text;
     if (value != axis.default_value || axis.default_in_id) by_name.insert(IdFactor(axis, value));
   }
   for (const auto& [name, value] : by_name) factors += name + "=" + value + ";";
@@ -84,42 +115,40 @@ AxisSet ComparedAxes(const ExperimentSpec& spec) {
   return names;
 }
 
-Cell MakeCell(const Point& point, const ExperimentSpec& spec, const PlanOptions& options,
-              const AxisSet& compared) {
+// Sets all but the id and the cases.
+Cell MakeCell(const Point& point, const ExperimentSpec& spec, const PlanOptions& options) {
   Cell cell;
   const AxisContext context = {spec.models, options.best_isa};
   for (const Axis& axis : Axes()) {
-    if (axis.set != nullptr) axis.set(point.at(axis.name).text, context, cell);
+    if (axis.set != nullptr) axis.set(point[IndexOf(axis)].text, context, cell);
   }
   cell.seed = spec.measure.seed;
   cell.weights = spec.weights;
-  cell.where = point.at("ranks").where;
+  cell.where = point["ranks"].where;
   // Said, because of one token nothing else tells a decode from a prefill.
   cell.problem.phase = cell.phase;
   cell.problem.query_tokens = cell.phase == Phase::kDecode ? 1 : cell.seq_len;
   cell.problem.kv_tokens = cell.seq_len;
   const std::string wrong_mask = cell.problem.mask.WhyInvalid(cell.seq_len);
-  if (!wrong_mask.empty()) FailUsage(point.at("mask").where, ": ", wrong_mask);
-  cell.id = ShortHash(IdFactors(cell, point, {}));
-  if (!compared.empty()) cell.bundle = ShortHash(IdFactors(cell, point, compared));
-  CheckDecoderCell(cell, point);
+  if (!wrong_mask.empty()) FailUsage(point["mask"].where, ": ", wrong_mask);
   return cell;
 }
 
 // Tile sizes of the grid's own axes go into the variant and, unless auto, into its label.
-Case MakeCase(const Cell& cell, const VariantSpec& variant_spec, const Point& tiles) {
+Case MakeCase(const Cell& cell, const VariantSpec& variant_spec, const AxisValue& q_block,
+              const AxisValue& kv_block) {
   Case made;
   made.label = variant_spec.label;
   made.variant = ResolveVariant(variant_spec, cell.contract, cell.phase, cell.problem.mask);
   if (cell.scope != Scope::kAttention) made.variant = VariantInsideDecoder(made.variant, cell.phase);
-  const std::string& q = tiles.at("q_block").text;
-  const std::string& kv = tiles.at("kv_block").text;
+  const std::string& q = q_block.text;
+  const std::string& kv = kv_block.text;
   std::string suffix;
   if (q != "auto") suffix += "q=" + q;
   if (kv != "auto") suffix += (suffix.empty() ? "" : ",") + ("kv=" + kv);
   if (!suffix.empty()) {
     if (variant_spec.tiles != TileSizes{}) {
-      FailUsage(tiles.at("q_block").where, ": variant '", variant_spec.label,
+      FailUsage(q_block.where, ": variant '", variant_spec.label,
                 "' has tile sizes of its own; leave either them or the axes q_block and kv_block out");
     }
     if (q != "auto") made.variant.tiles.q_block = *ParseInteger(q);
@@ -149,62 +178,86 @@ std::string WhyInvalid(const Cell& cell, const Variant& variant) {
 // value of its own.
 class ExcludeIndex {
  public:
-  explicit ExcludeIndex(const ExperimentSpec& spec) {
-    for (const auto& listed : spec.exclude) {
-      Entry& entry = entries_.emplace_back();
-      for (const auto& [axis, values] : listed) entry.values[axis].insert(values.begin(), values.end());
-      // The axis that tells most entries apart.
-      const auto key = std::min_element(listed.begin(), listed.end(), [&](const auto& a, const auto& b) {
-        return Share(spec, a) < Share(spec, b);
-      });
-      for (const std::string& value : key->second)
-        by_value_[key->first][value].push_back(entries_.size() - 1);
-    }
+  explicit ExcludeIndex(const ExperimentSpec& spec) : variant_axis_(IndexOf("variant")) {
+    for (const Axis& axis : Axes()) by_value_.emplace_back(spec.axes.at(axis.name).size());
+    std::vector<Places> places(Axes().size());
+    for (const auto& listed : spec.exclude) AddEntry(listed, spec, places);
   }
 
-  // A cell's hash does not hold its cases, so a cell is excluded as a whole or loses single variants.
-  bool Excludes(const Point& point, const std::string* variant) const {
-    for (const auto& [axis, by_value] : by_value_) {
-      const bool is_variant = axis == "variant" && variant != nullptr;
-      const auto found = by_value.find(is_variant ? *variant : point.at(axis).text);
-      if (found == by_value.end()) continue;
-      for (size_t index : found->second) {
-        if (Matches(entries_[index], point, variant)) return true;
+  // A cell's hash does not hold its cases, so a cell is excluded as a whole (variant == nullptr: by entries
+  // that name none) or loses single variants.
+  bool Excludes(const Point& point, const size_t* variant) const {
+    for (size_t axis : key_axes_) {
+      const size_t value = variant != nullptr && axis == variant_axis_ ? *variant : point.chosen(axis);
+      for (size_t entry : by_value_[axis][value]) {
+        if (Matches(entries_[entry], point, variant)) return true;
       }
     }
     return false;
   }
 
  private:
-  struct Entry {
-    std::map<std::string, std::unordered_set<std::string>> values;  // by axis
+  using Places = std::unordered_map<std::string, size_t>;  // of an axis' values, by text
+  struct Named {
+    size_t axis;
+    std::vector<size_t> values;  // sorted
   };
+  using Entry = std::vector<Named>;
 
-  // Of the axis' values that the entry names.
-  static double Share(const ExperimentSpec& spec,
-                      const std::pair<const std::string, std::vector<std::string>>& listed) {
-    return static_cast<double>(listed.second.size()) / static_cast<double>(spec.axes.at(listed.first).size());
-  }
-  static bool Matches(const Entry& entry, const Point& point, const std::string* variant) {
-    if ((entry.values.count("variant") > 0) != (variant != nullptr)) return false;
-    return std::all_of(entry.values.begin(), entry.values.end(), [&](const auto& named) {
-      const bool is_variant = named.first == "variant" && variant != nullptr;
-      return named.second.count(is_variant ? *variant : point.at(named.first).text) > 0;
-    });
+  void AddEntry(const std::map<std::string, std::vector<std::string>>& listed, const ExperimentSpec& spec,
+                std::vector<Places>& places) {
+    Entry entry;
+    const Named* key = nullptr;  // the axis that tells most entries apart
+    double least = 2;
+    entry.reserve(listed.size());
+    for (const auto& [name, texts] : listed) {
+      const std::vector<AxisValue>& values = spec.axes.at(name);
+      Named& named = entry.emplace_back(Named{IndexOf(name), {}});
+      Places& known = places[named.axis];
+      if (known.empty()) {
+        for (size_t value = 0; value < values.size(); ++value) known.emplace(values[value].text, value);
+      }
+      for (const std::string& text : texts) named.values.push_back(known.at(text));
+      std::sort(named.values.begin(), named.values.end());
+      const double share = static_cast<double>(texts.size()) / static_cast<double>(values.size());
+      if (share < least) {
+        least = share;
+        key = &named;
+      }
+    }
+    for (size_t value : key->values) by_value_[key->axis][value].push_back(entries_.size());
+    if (std::find(key_axes_.begin(), key_axes_.end(), key->axis) == key_axes_.end()) {
+      key_axes_.push_back(key->axis);
+    }
+    entries_.push_back(std::move(entry));
   }
 
+  bool Matches(const Entry& entry, const Point& point, const size_t* variant) const {
+    bool names_variant = false;
+    for (const Named& named : entry) {
+      const bool is_variant = named.axis == variant_axis_;
+      names_variant |= is_variant;
+      const size_t value = is_variant && variant != nullptr ? *variant : point.chosen(named.axis);
+      if (!std::binary_search(named.values.begin(), named.values.end(), value)) return false;
+    }
+    return names_variant == (variant != nullptr);
+  }
+
+  size_t variant_axis_;
   std::vector<Entry> entries_;
-  // By axis and value.
-  std::map<std::string, std::unordered_map<std::string, std::vector<size_t>>> by_value_;
+  std::vector<size_t> key_axes_;
+  std::vector<std::vector<std::vector<size_t>>> by_value_;  // entries by axis and value
 };
 
 void AddCases(Cell& cell, const Point& point, const ExperimentSpec& spec, const ExcludeIndex& excludes) {
-  for (const AxisValue& variant : spec.axes.at("variant")) {
-    if (excludes.Excludes(point, &variant.text)) continue;
+  const std::vector<AxisValue>& variants = spec.axes.at("variant");
+  for (size_t index = 0; index < variants.size(); ++index) {
+    if (excludes.Excludes(point, &index)) continue;
+    const AxisValue& variant = variants[index];
     const VariantSpec& variant_spec = spec.variants.at(variant.text);
     for (const AxisValue& q_block : spec.axes.at("q_block")) {
       for (const AxisValue& kv_block : spec.axes.at("kv_block")) {
-        Case made = MakeCase(cell, variant_spec, {{"q_block", q_block}, {"kv_block", kv_block}});
+        Case made = MakeCase(cell, variant_spec, q_block, kv_block);
         const std::string reason = WhyInvalid(cell, made.variant);
         if (!reason.empty()) FailUsage(variant.where, ": ", reason);
         cell.cases.push_back(made);
@@ -245,24 +298,17 @@ void AddCopies(const ExperimentSpec& spec, Plan& plan) {
 }
 
 void ForEachPoint(const ExperimentSpec& spec, const std::function<void(const Point&)>& visit) {
-  std::vector<const Axis*> axes;
-  Point point;
-  for (const Axis& axis : Axes()) {
-    // The axes that are inside a cell still need a value for `exclude` to look at.
-    if (axis.set == nullptr) {
-      point[axis.name] = spec.axes.at(axis.name).front();
-    } else {
-      axes.push_back(&axis);
-    }
-  }
-  const std::function<void(size_t)> descend = [&](size_t depth) {
-    if (depth == axes.size()) {
+  Point point(spec);
+  const std::function<void(size_t)> descend = [&](size_t axis) {
+    if (axis == Axes().size()) {
       visit(point);
       return;
     }
-    for (const AxisValue& value : spec.axes.at(axes[depth]->name)) {
-      point[axes[depth]->name] = value;
-      descend(depth + 1);
+    // The axes inside a cell stay at their first value: `exclude` looks at all axes.
+    const size_t choices = Axes()[axis].set == nullptr ? 1 : point.choices(axis);
+    for (size_t value = 0; value < choices; ++value) {
+      point.Choose(axis, value);
+      descend(axis + 1);
     }
   };
   descend(0);
@@ -287,19 +333,33 @@ static_assert(std::is_nothrow_move_constructible_v<Cell>);
 
 Plan MakePlan(const ExperimentSpec& spec, const PlanOptions& options) {
   double points = 1;
-  for (const Axis& axis : Axes()) points *= static_cast<double>(spec.axes.at(axis.name).size());
+  double cells = 1;
+  for (const Axis& axis : Axes()) {
+    const auto choices = static_cast<double>(spec.axes.at(axis.name).size());
+    points *= choices;
+    if (axis.set != nullptr) cells *= choices;
+  }
   if (points > kMaximumCases) {
     FailUsage("grid: ", points, " cases are too many, allowed are ", kMaximumCases, "; shorten some axes");
   }
   Plan plan;
+  plan.cells.reserve(static_cast<size_t>(cells));
   const ExcludeIndex excludes(spec);
   const AxisSet compared = ComparedAxes(spec);
-  std::unordered_set<std::string> ids;
+  std::unordered_map<std::string, uint64_t> hashes;  // by id
+  hashes.reserve(static_cast<size_t>(cells));
   ForEachPoint(spec, [&](const Point& point) {
     if (excludes.Excludes(point, nullptr)) return;
-    Cell cell = MakeCell(point, spec, options, compared);
+    Cell cell = MakeCell(point, spec, options);
+    const uint64_t hash = Hash(IdFactors(cell, point, {}));
+    cell.id = ShortHash(hash);
+    if (!compared.empty()) cell.bundle = ShortHash(Hash(IdFactors(cell, point, compared)));
     // isa: [auto, avx512] may name the same cell twice.
-    if (!ids.insert(cell.id).second) return;
+    const auto [known, is_new] = hashes.emplace(cell.id, hash);
+    if (known->second != hash)
+      FailUsage("grid: two cells have the id ", cell.id, "; another seed gives others");
+    if (!is_new) return;
+    CheckDecoderCell(cell, point);
     AddCases(cell, point, spec, excludes);
     if (cell.cases.empty()) return;
     EstimateCosts(cell, spec.measure);
