@@ -130,14 +130,6 @@ ATTENTION_BF16_TARGET float Bfloat16Chains(int64_t iterations) {
 double Bfloat16Flops(int64_t iterations) { return 2.0 * 32 * 12 * static_cast<double>(iterations); }
 #endif
 
-bool HasBfloat16Dot(Isa isa) {
-#if defined(__x86_64__)
-  return RowOf(isa).target == SimdTarget::kAvx3 && __builtin_cpu_supports("avx512bf16");
-#else
-  return false;
-#endif
-}
-
 }  // namespace
 
 double MeasurePeakGflops(Isa isa, DataType data_type, int threads, double seconds) {

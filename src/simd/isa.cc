@@ -38,4 +38,13 @@ std::vector<Isa> SupportedIsas() {
 
 Isa BestIsa() { return SupportedIsas().back(); }
 
+bool HasBfloat16Dot(Isa isa) {
+#if defined(__x86_64__)
+  return RowOf(isa).target == SimdTarget::kAvx3 && __builtin_cpu_supports("avx512bf16");
+#else
+  static_cast<void>(isa);
+  return false;
+#endif
+}
+
 }  // namespace attention

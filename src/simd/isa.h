@@ -53,6 +53,10 @@ std::vector<Isa> SupportedIsas();
 // The widest of them.
 Isa BestIsa();
 
+// Whether this CPU has bf16 dot products (AVX512_BF16) for kernels of the ISA. No ISA of its own: kernels of
+// avx512 take them for bf16 where they are.
+bool HasBfloat16Dot(Isa isa);
+
 }  // namespace attention
 
 #endif  // SRC_SIMD_ISA_H_

@@ -146,7 +146,7 @@ TileKernels GetTileKernels(Isa isa, DataType data_type, int64_t head_dim) {
   Require(IsSupported(isa), "this CPU does not run ", Name(isa));
   if (data_type == DataType::kFloat32) return ATTENTION_FOR_ISA(isa, Table<float>());
   TileKernels kernels = ATTENTION_FOR_ISA(isa, Table<Bfloat16>());
-  if (RowOf(isa).target == SimdTarget::kAvx3 && HasBfloat16Dot() && head_dim % 2 == 0) {
+  if (HasBfloat16Dot(isa) && head_dim % 2 == 0) {
     UseBfloat16Dot(kernels);
     kernels.pack_queries = N_AVX3::PackQueryPairs;
   }

@@ -343,8 +343,6 @@ void WeightedSumAnyWidth(const WeightedSumArguments& arguments) {
 
 namespace attention {
 
-bool HasBfloat16Dot() { return __builtin_cpu_supports("avx512bf16"); }
-
 void UseBfloat16Dot(TileKernels& kernels) {
   kernels.packed_bytes = 2;
   kernels.key_granule = 2;
@@ -360,7 +358,6 @@ void UseBfloat16Dot(TileKernels& kernels) {
 
 namespace attention {
 
-bool HasBfloat16Dot() { return false; }
 void UseBfloat16Dot(TileKernels&) {}
 
 }  // namespace attention

@@ -6,11 +6,8 @@
 
 namespace attention {
 
-// Whether this binary holds them and this CPU runs them.
-bool HasBfloat16Dot();
-
-// Replaces what multiplies in a table of AVX-512 kernels for bf16 inputs; pack_queries is the caller's to
-// replace.
+// Where HasBfloat16Dot(): replaces what multiplies in a table of AVX-512 kernels for bf16 inputs;
+// pack_queries is the caller's to replace.
 void UseBfloat16Dot(TileKernels& kernels);
 
 }  // namespace attention

@@ -11,12 +11,13 @@ namespace {
 
 // How a product is cut, and why.
 //
-// x is repacked into tiles of up to max_rows rows (14 on AVX-512), each tile [input][rows], so that the
-// kernel broadcasts from one stream. Inputs are cut into blocks of kInputBlock: within a block a tile's sums
-// stay in registers, so a result element moves once per block. Rows are cut so that one block of x
-// (kRowBlockBytes) stays in L2 while every panel of weights passes over it; a panel is then read from memory
-// or L3 once per row block and from L2 for the other tiles. With 1024 rows and inputs: 9 passes over the
-// weights in 1024 * 9 tile-rows of compute, about 1 byte per core and cycle.
+// x is repacked into tiles of up to max_rows rows (14 on AVX-512), each tile [word][rows], so that the
+// kernel broadcasts from one stream; a word is an input, or a pair of them rounded to bf16. Inputs are cut
+// into blocks of kInputBlock: within a block a tile's sums stay in registers, so a result element moves once
+// per block. Rows are cut so that one block of x (kRowBlockBytes) stays in L2 while every panel of weights
+// passes over it; a panel is then read from memory or L3 once per row block and from L2 for the other tiles.
+// With 1024 rows and inputs: 9 passes over the weights in 1024 * 9 tile-rows of compute, about 1 byte per
+// core and cycle.
 //
 // Threads: with half a row block or more for each, they share out the rows, and each packs a block of x just
 // before it is used, in L2 (1024 rows of 3072 inputs, packed at once beforehand, are 25 MB that pass through
@@ -33,7 +34,9 @@ namespace {
 constexpr int64_t kInputBlock = 1024;
 constexpr int64_t kRowBlockBytes = 480 << 10;
 // Half a row block: with as many rows for each thread, threads share out rows, not panels.
-constexpr int64_t kRowsApart = kRowBlockBytes / (kInputBlock * int64_t{sizeof(float)}) / 2;
+int64_t RowsApart(const LinearKernels& kernels) {
+  return kRowBlockBytes / (kernels.Words(kInputBlock) * int64_t{sizeof(float)}) / 2;
+}
 // Covers memory's latency; the hardware prefetcher stops at 4 KB pages, this does not. bf16 asks less of a
 // line and needs more of them under way: as a fraction of plain loads, one Zen 5 core, 2, 4, 6, 8, 12, 16 KB
 // ahead give .91, .96, .97, .98, .95, .93 for bf16 and .97, .97, .98, .96, .96, .96 for fp32.
@@ -77,10 +80,10 @@ class Product {
         store_(store),
         y_(y),
         packed_(packed),
-        is_packed_(x.rows == 1),
+        is_packed_(x.rows == 1 && kernels.convert == nullptr),
         cut_{x.rows, (x.rows + kernels.max_rows - 1) / kernels.max_rows} {
     const bool one_stream =
-        cut_.tiles == 1 && x.rows * weights.inputs * int64_t{sizeof(float)} <= kRowBlockBytes;
+        cut_.tiles == 1 && x.rows * kernels.Words(weights.inputs) * int64_t{sizeof(float)} <= kRowBlockBytes;
     block_inputs_ = one_stream ? std::max<int64_t>(1, weights.inputs) : kInputBlock;
   }
 
@@ -126,7 +129,8 @@ class Product {
   int64_t Input(int64_t block) const { return block * block_inputs_; }
   int64_t Length(int64_t block) const { return std::min(block_inputs_, weights_.inputs - Input(block)); }
   int64_t RowBlocks(int64_t inputs) const {
-    const int64_t tile_bytes = kernels_.max_rows * std::max<int64_t>(inputs, 1) * int64_t{sizeof(float)};
+    const int64_t tile_bytes =
+        kernels_.max_rows * std::max<int64_t>(kernels_.Words(inputs), 1) * int64_t{sizeof(float)};
     const int64_t most = std::max<int64_t>(1, kRowBlockBytes / tile_bytes);
     return (cut_.tiles + most - 1) / most;
   }
@@ -136,15 +140,26 @@ class Product {
 
   // Where a tile lies: all of x packed, or a row block of one block of inputs.
   float* Shared(int64_t block, int64_t tile) const {
-    return packed_ + Input(block) * x_.rows + cut_.Begin(tile) * Length(block);
+    return packed_ + kernels_.Words(Input(block)) * x_.rows +
+           cut_.Begin(tile) * kernels_.Words(Length(block));
   }
   int64_t InBlock(int64_t block, const TileRange& tiles, int64_t tile) const {
-    return (cut_.Begin(tile) - cut_.Begin(tiles.begin)) * Length(block);
+    return (cut_.Begin(tile) - cut_.Begin(tiles.begin)) * kernels_.Words(Length(block));
   }
 
   void PackTile(int64_t block, int64_t tile, float* packed) const {
-    kernels_.pack(x_.data + cut_.Begin(tile) * x_.stride + Input(block), x_.stride, cut_.Size(tile),
-                  Length(block), packed);
+    const float* x = x_.data + cut_.Begin(tile) * x_.stride + Input(block);
+    const int rows = cut_.Size(tile);
+    const int64_t inputs = Length(block);
+    if (kernels_.convert == nullptr) return kernels_.pack(x, x_.stride, rows, inputs, packed);
+    // Words of a few inputs of every row, in L1, on their way.
+    constexpr int64_t kRun = 256;
+    float words[kMaxTileRows * kRun];
+    for (int64_t i = 0; i < inputs; i += kRun) {
+      const int64_t length = std::min(kRun, inputs - i);
+      for (int r = 0; r < rows; ++r) kernels_.convert(x + r * x_.stride + i, length, words + r * kRun);
+      kernels_.pack(words, kRun, rows, kernels_.Words(length), packed + kernels_.Words(i) * rows);
+    }
   }
 
   void RunPanel(int64_t block, const TileRange& tiles, const float* packed, int64_t panel,
@@ -159,9 +174,9 @@ class Product {
                                   ? ReadAhead{data + AheadBytes(weights_.data_type), row_bytes}
                                   : ReadAhead{next + (tile - tiles.begin) * length * row_bytes / tiles.size(),
                                               (row_bytes + tiles.size() - 1) / tiles.size()};
-      RunTile(kernels_.Get(weights_.data_type, cut_.Size(tile)), cut_.Size(tile),
-              packed + InBlock(block, tiles, tile), data, length,
-              y_.data + cut_.Begin(tile) * y_.stride + panel * kPanelOutputs, y_.stride, outputs, add, ahead);
+      RunTile(kernels_.tiles[cut_.Size(tile) - 1], cut_.Size(tile), packed + InBlock(block, tiles, tile),
+              data, length, y_.data + cut_.Begin(tile) * y_.stride + panel * kPanelOutputs, y_.stride,
+              outputs, add, ahead);
     }
   }
 
@@ -178,8 +193,9 @@ class Product {
 
 }  // namespace
 
-Linear::Linear(Isa isa, int threads, int64_t max_rows, int64_t max_inputs)
-    : kernels_(&GetLinearKernels(isa)),
+Linear::Linear(Isa isa, int threads, int64_t max_rows, int64_t max_inputs, DataType activations)
+    : isa_(isa),
+      activations_(activations),
       threads_(threads),
       packed_(static_cast<size_t>(CheckedProduct(CheckedProduct(max_rows, max_inputs, "linear workspace"),
                                                  sizeof(float), "linear workspace"))) {}
@@ -189,19 +205,20 @@ void Linear::Run(const ConstRows& x, const PackedMatrixView& weights, Store stor
   Require(x.rows * weights.inputs <= static_cast<int64_t>(packed_.As<float>().size()),
           "linear layer: ", x.rows, " rows of ", weights.inputs,
           " inputs are more than the workspace was made for");
+  const LinearKernels kernels = GetLinearKernels(isa_, weights.data_type, activations_);
   if (x.rows == 0 || weights.outputs == 0) return;
   float* packed = packed_.As<float>().data();
-  if (x.rows >= threads_ * kRowsApart) {
+  if (x.rows >= threads_ * RowsApart(kernels)) {
 #pragma omp parallel for num_threads(threads_) if (threads_ > 1)
     for (int thread = 0; thread < threads_; ++thread) {
       const int64_t begin = x.rows * thread / threads_, rows = x.rows * (thread + 1) / threads_ - begin;
-      Product(*kernels_, {x.data + begin * x.stride, rows, x.stride}, weights, store,
-              {y.data + begin * y.stride, rows, y.stride}, packed + begin * weights.inputs)
+      Product(kernels, {x.data + begin * x.stride, rows, x.stride}, weights, store,
+              {y.data + begin * y.stride, rows, y.stride}, packed + begin * kernels.Words(weights.inputs))
           .RunAlone();
     }
     return;
   }
-  const Product product(*kernels_, x, weights, store, y, packed);
+  const Product product(kernels, x, weights, store, y, packed);
 #pragma omp parallel num_threads(threads_)
   {
     if (!product.is_packed()) {

@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include "src/base/aligned_buffer.h"
+#include "src/base/data_type.h"
 #include "src/qwen3/linear/linear_kernels.h"
 #include "src/qwen3/linear/packed_matrix.h"
 #include "src/simd/isa.h"
@@ -34,16 +35,19 @@ enum class Store { kOverwrite, kAdd };
 class Linear {
  public:
   // Workspace for products of up to max_rows rows with up to max_inputs inputs; nothing is allocated later.
-  Linear(Isa isa, int threads, int64_t max_rows, int64_t max_inputs);
+  // activations: bf16 rounds x before it is multiplied, which bf16 weights are needed for.
+  Linear(Isa isa, int threads, int64_t max_rows, int64_t max_inputs,
+         DataType activations = DataType::kFloat32);
 
-  // y [rows, weights.outputs] (=, or +=) x [rows, weights.inputs] W^T. fp32 sums whatever the weights' type.
-  // y must not overlap x.
+  // y [rows, weights.outputs] (=, or +=) x [rows, weights.inputs] W^T. fp32 sums whatever the types. y must
+  // not overlap x.
   void Run(const ConstRows& x, const PackedMatrixView& weights, Store store, const Rows& y);
 
   size_t workspace_bytes() const { return packed_.size_bytes(); }
 
  private:
-  const LinearKernels* kernels_;
+  Isa isa_;
+  DataType activations_;
   int threads_;
   AlignedBuffer packed_;  // x, repacked tile by tile
 };

@@ -33,13 +33,13 @@ void Report(benchmark::State& state, double weight_bytes) {
       benchmark::Counter(weight_bytes * 1e-9, benchmark::Counter::kIsIterationInvariantRate);
 }
 
-void PackedLinear(benchmark::State& state, DataType type) {
+void PackedLinear(benchmark::State& state, DataType type, DataType activations) {
   const int64_t rows = state.range(0), outputs = state.range(1), inputs = state.range(2);
   const int threads = static_cast<int>(state.range(3));
   PackedMatrix matrix(outputs, inputs, type);
   matrix.Fill([](int64_t, std::span<float> row) { row[0] = 1; }, threads);
   std::vector<float> x(rows * inputs, 1.0f), y(rows * outputs);
-  Linear linear(Isa::kAvx512, threads, rows, inputs);
+  Linear linear(Isa::kAvx512, threads, rows, inputs, activations);
   for (auto _ : state) {
     linear.Run({x.data(), rows, inputs}, matrix.view(), Store::kOverwrite, {y.data(), rows, outputs});
     benchmark::DoNotOptimize(y.data());
@@ -48,7 +48,7 @@ void PackedLinear(benchmark::State& state, DataType type) {
 }
 
 // The layers of a model, one after the other: weights come from memory, not from L3.
-void ModelLinear(benchmark::State& state, DataType type) {
+void ModelLinear(benchmark::State& state, DataType type, DataType activations) {
   constexpr int kLayers = 8;  // 8 x 12 MB and more
   const int64_t rows = state.range(0), outputs = state.range(1), inputs = state.range(2);
   const int threads = static_cast<int>(state.range(3));
@@ -58,7 +58,7 @@ void ModelLinear(benchmark::State& state, DataType type) {
     layers.back().Fill([](int64_t, std::span<float> row) { row[0] = 1; }, threads);
   }
   std::vector<float> x(rows * inputs, 1.0f), y(rows * outputs);
-  Linear linear(Isa::kAvx512, threads, rows, inputs);
+  Linear linear(Isa::kAvx512, threads, rows, inputs, activations);
   size_t next = 0;
   for (auto _ : state) {
     linear.Run({x.data(), rows, inputs}, layers[next++ % kLayers].view(), Store::kOverwrite,
@@ -90,10 +90,13 @@ void Blas(benchmark::State& state) {
   Report(state, 4.0 * static_cast<double>(outputs * inputs));
 }
 
-BENCHMARK_CAPTURE(PackedLinear, fp32, DataType::kFloat32)->Apply(Shapes)->UseRealTime();
-BENCHMARK_CAPTURE(PackedLinear, bf16, DataType::kBfloat16)->Apply(Shapes)->UseRealTime();
-BENCHMARK_CAPTURE(ModelLinear, fp32, DataType::kFloat32)->Apply(ModelShapes)->UseRealTime();
-BENCHMARK_CAPTURE(ModelLinear, bf16, DataType::kBfloat16)->Apply(ModelShapes)->UseRealTime();
+constexpr DataType kFloat32 = DataType::kFloat32, kBfloat16 = DataType::kBfloat16;
+BENCHMARK_CAPTURE(PackedLinear, fp32, kFloat32, kFloat32)->Apply(Shapes)->UseRealTime();
+BENCHMARK_CAPTURE(PackedLinear, bf16_weights, kBfloat16, kFloat32)->Apply(Shapes)->UseRealTime();
+BENCHMARK_CAPTURE(PackedLinear, bf16, kBfloat16, kBfloat16)->Apply(Shapes)->UseRealTime();
+BENCHMARK_CAPTURE(ModelLinear, fp32, kFloat32, kFloat32)->Apply(ModelShapes)->UseRealTime();
+BENCHMARK_CAPTURE(ModelLinear, bf16_weights, kBfloat16, kFloat32)->Apply(ModelShapes)->UseRealTime();
+BENCHMARK_CAPTURE(ModelLinear, bf16, kBfloat16, kBfloat16)->Apply(ModelShapes)->UseRealTime();
 BENCHMARK(Blas)->Apply(Shapes)->UseRealTime();
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "src/base/error.h"
+#include "src/qwen3/linear/linear_kernels_bf16.h"
 #include "src/qwen3/linear/packed_matrix.h"
 
 // Highway compiles the rest of this file once per target. SSSE3 and AVX3_DL would be tables nobody asks for.
@@ -33,58 +34,73 @@ constexpr int kTileRows = 14;
 constexpr int kTileRows = 6;
 #endif
 
+// What is loaded at once holds so many inputs: one float each, or a pair of bf16.
+template <typename Weight>
+constexpr int kInputsPerLoad = sizeof(float) / sizeof(Weight);
+
 // The weights of outputs [lane, lane + kLanes) and [16 + lane, 16 + lane + kLanes) of one input.
 struct Pair {
   FloatVec low, high;
 };
 
-HWY_INLINE Pair LoadPair(const float* input, int64_t lane) {
+// `input` is 0, or of a pair 0 or 1.
+HWY_INLINE Pair LoadPair(const float* inputs, int64_t lane, int) {
   const FloatTag df;
-  return {hn::LoadU(df, input + lane), hn::LoadU(df, input + kHalf + lane)};
+  return {hn::LoadU(df, inputs + lane), hn::LoadU(df, inputs + kHalf + lane)};
 }
 
-// A bf16 is the upper half of a float: the low output of a lane is shifted up, the high one masked.
-HWY_INLINE Pair LoadPair(const Bfloat16* input, int64_t lane) {
+// A bf16 is the upper half of a float: the first input of a lane is shifted up, the second one masked.
+HWY_INLINE Pair LoadPair(const Bfloat16* inputs, int64_t lane, int input) {
   const FloatTag df;
   const hn::RebindToUnsigned<FloatTag> du;
-  const auto words = hn::LoadU(du, reinterpret_cast<const uint32_t*>(input) + lane);
-  return {hn::BitCast(df, hn::ShiftLeft<16>(words)),
-          hn::BitCast(df, hn::And(words, hn::Set(du, 0xFFFF0000u)))};
+  const uint32_t* words = reinterpret_cast<const uint32_t*>(inputs) + lane;
+  const auto low = hn::LoadU(du, words), high = hn::LoadU(du, words + kHalf);
+  if (input == 0) return {hn::BitCast(df, hn::ShiftLeft<16>(low)), hn::BitCast(df, hn::ShiftLeft<16>(high))};
+  const auto mask = hn::Set(du, 0xFFFF0000u);
+  return {hn::BitCast(df, hn::And(low, mask)), hn::BitCast(df, hn::And(high, mask))};
 }
 
 // Few rows leave the FMA units waiting for their own results: split the sum over inputs so that at least 8
 // accumulators are under way.
 constexpr int Splits(int rows) { return rows == 1 ? 4 : rows <= 3 ? 2 : 1; }
 
+template <int kRows>
+HWY_INLINE void AddProducts(const float* HWY_RESTRICT a, const Pair& w, FloatVec* low, FloatVec* high) {
+  const FloatTag df;
+  ATTENTION_UNROLL for (int r = 0; r < kRows; ++r) {
+    const FloatVec x = hn::Set(df, a[r]);
+    low[r] = hn::MulAdd(x, w.low, low[r]);
+    high[r] = hn::MulAdd(x, w.high, high[r]);
+  }
+}
+
 template <int kRows, int kSplits, typename Weight>
 HWY_INLINE void Accumulate(const float* HWY_RESTRICT a, const Weight* HWY_RESTRICT weights, int64_t inputs,
                            int64_t lane, const ReadAhead& ahead, FloatVec (&low)[kRows * kSplits],
                            FloatVec (&high)[kRows * kSplits]) {
-  const FloatTag df;
+  constexpr int kLoad = kInputsPerLoad<Weight>;
+  constexpr int kStep = HWY_MAX(kSplits, kLoad);
   int64_t i = 0;
-  for (; i + kSplits <= inputs; i += kSplits) {
-    ATTENTION_UNROLL for (int s = 0; s < kSplits; ++s) {
-      const Weight* input = weights + (i + s) * kPanelOutputs;
+  for (; i + kStep <= inputs; i += kStep) {
+    ATTENTION_UNROLL for (int s = 0; s < kStep; s += kLoad) {
+      const Weight* loaded = weights + (i + s) * kPanelOutputs;
       if (lane == 0) {
         const std::byte* next = ahead.begin + (i + s) * ahead.step;
         hwy::Prefetch(next);
-        if (sizeof(Weight) == 4) hwy::Prefetch(next + 64);
+        hwy::Prefetch(next + 64);
       }
-      const Pair w = LoadPair(input, lane);
-      ATTENTION_UNROLL for (int r = 0; r < kRows; ++r) {
-        const FloatVec x = hn::Set(df, a[(i + s) * kRows + r]);
-        low[s * kRows + r] = hn::MulAdd(x, w.low, low[s * kRows + r]);
-        high[s * kRows + r] = hn::MulAdd(x, w.high, high[s * kRows + r]);
+      ATTENTION_UNROLL for (int input = 0; input < kLoad; ++input) {
+        const int split = (s + input) % kSplits * kRows;
+        AddProducts<kRows>(a + (i + s + input) * kRows, LoadPair(loaded, lane, input), low + split,
+                           high + split);
       }
     }
   }
   for (; i < inputs; ++i) {
-    const Pair w = LoadPair(weights + i * kPanelOutputs, lane);
-    ATTENTION_UNROLL for (int r = 0; r < kRows; ++r) {
-      const FloatVec x = hn::Set(df, a[i * kRows + r]);
-      low[r] = hn::MulAdd(x, w.low, low[r]);
-      high[r] = hn::MulAdd(x, w.high, high[r]);
-    }
+    const int64_t input = i % kLoad;
+    AddProducts<kRows>(a + i * kRows,
+                       LoadPair(weights + (i - input) * kPanelOutputs, lane, static_cast<int>(input)), low,
+                       high);
   }
 }
 
@@ -118,6 +134,11 @@ void Tile(const float* HWY_RESTRICT a, const std::byte* HWY_RESTRICT panel, int6
       hn::StoreU(high[r], df, row + kHalf);
     }
   }
+}
+
+// See LinearKernels::convert: bf16 activations, widened again.
+void RoundToBfloat16(const float* x, int64_t inputs, float* words) {
+  for (int64_t i = 0; i < inputs; ++i) words[i] = Bfloat16::FromFloat(x[i]).ToFloat();
 }
 
 // See LinearKernels::pack. Squares of rows and inputs are transposed in registers. A store's lanes that are
@@ -160,19 +181,22 @@ void FillTable(LinearTile (&table)[kMaxTileRows], std::integer_sequence<int, kRo
   ((table[kRowsMinusOne] = &Tile<kRowsMinusOne + 1, Weight>), ...);
 }
 
-const LinearKernels& Table() {
-  static const LinearKernels kTable = [] {
-    LinearKernels kernels = {};
-    kernels.max_rows = kTileRows;
-    kernels.pack = &Pack;
-    FillTable<float>(kernels.float32, std::make_integer_sequence<int, kTileRows>());
-    FillTable<Bfloat16>(kernels.bfloat16, std::make_integer_sequence<int, kTileRows>());
-    return kernels;
-  }();
-  return kTable;
+template <typename Weight>
+LinearKernels Table() {
+  LinearKernels kernels = {};
+  kernels.max_rows = kTileRows;
+  kernels.inputs_per_word = 1;
+  kernels.pack = &Pack;
+  FillTable<Weight>(kernels.tiles, std::make_integer_sequence<int, kTileRows>());
+  return kernels;
 }
 
-const LinearKernels* TableAddress() { return &Table(); }
+LinearKernels Float32Table() { return Table<float>(); }
+LinearKernels Bfloat16Table() {
+  LinearKernels kernels = Table<Bfloat16>();
+  kernels.convert = &RoundToBfloat16;
+  return kernels;
+}
 
 }  // namespace HWY_NAMESPACE
 }  // namespace linear_simd
@@ -186,14 +210,25 @@ namespace attention {
 namespace linear_simd {
 namespace {
 
-const LinearKernels& TableOf(Isa isa) { return *ATTENTION_FOR_ISA(isa, TableAddress()); }
+LinearKernels TableOf(Isa isa, DataType weights) {
+  return weights == DataType::kFloat32 ? ATTENTION_FOR_ISA(isa, Float32Table())
+                                       : ATTENTION_FOR_ISA(isa, Bfloat16Table());
+}
 
 }  // namespace
 }  // namespace linear_simd
 
-const LinearKernels& GetLinearKernels(Isa isa) {
+LinearKernels GetLinearKernels(Isa isa, DataType weights, DataType activations) {
   Require(IsSupported(isa), "this CPU does not run ", Name(isa));
-  return linear_simd::TableOf(isa);
+  Require(activations == DataType::kFloat32 || weights == DataType::kBfloat16,
+          "linear layer: bf16 activations need bf16 weights");
+  LinearKernels kernels = linear_simd::TableOf(isa, weights);
+  if (activations == DataType::kFloat32) {
+    kernels.convert = nullptr;
+  } else if (HasBfloat16Dot(isa)) {
+    UseBfloat16Dot(kernels);
+  }
+  return kernels;
 }
 
 }  // namespace attention

@@ -7,11 +7,10 @@
 namespace attention {
 namespace {
 
-// Where output j of a panel stands among the 32 values of one input.
-int64_t PositionInPanel(int64_t j, DataType data_type) {
-  constexpr int64_t kHalf = kPanelOutputs / 2;
-  if (data_type == DataType::kFloat32) return j;
-  return j < kHalf ? 2 * j : 2 * (j - kHalf) + 1;
+// Where the weight of input i and output j of a panel stands in it.
+int64_t PositionInPanel(int64_t i, int64_t j, DataType data_type) {
+  if (data_type == DataType::kFloat32) return i * kPanelOutputs + j;
+  return (i / 2 * kPanelOutputs + j) * 2 + i % 2;
 }
 
 }  // namespace
@@ -30,6 +29,8 @@ PackedMatrixView PackedMatrixView::SlicePanels(int64_t begin, int64_t count) con
 PackedMatrixView PackedMatrixView::SliceInputs(int64_t begin, int64_t count) const {
   Require(begin >= 0 && count >= 0 && begin + count <= inputs, "inputs ", begin, " to ", begin + count,
           " of ", inputs);
+  Require(data_type == DataType::kFloat32 || (begin % 2 == 0 && (count % 2 == 0 || begin + count == inputs)),
+          "bf16 weights are cut between pairs of inputs, not at ", begin, " and ", begin + count);
   PackedMatrixView slice = *this;
   slice.data += begin * input_bytes();
   slice.inputs = count;
@@ -39,8 +40,8 @@ PackedMatrixView PackedMatrixView::SliceInputs(int64_t begin, int64_t count) con
 PackedMatrix::PackedMatrix(int64_t outputs, int64_t inputs, DataType data_type)
     : outputs_(outputs), inputs_(inputs), data_type_(data_type) {
   Require(outputs >= 0 && inputs >= 0, "a weight matrix of ", outputs, " x ", inputs);
-  const int64_t elements =
-      CheckedProduct(CheckedProduct(PanelCount(outputs), kPanelOutputs, "weights"), inputs, "weights");
+  const int64_t elements = CheckedProduct(CheckedProduct(PanelCount(outputs), kPanelOutputs, "weights"),
+                                          StoredInputs(inputs, data_type), "weights");
   storage_ = AlignedBuffer(
       static_cast<size_t>(CheckedProduct(elements, static_cast<int64_t>(SizeOf(data_type)), "weight bytes")));
 }
@@ -59,33 +60,32 @@ void PackedMatrix::Fill(const RowReader& read_row, int threads) {
   }
 }
 
+int64_t PackedMatrix::PanelElements() const { return kPanelOutputs * StoredInputs(inputs_, data_type_); }
+
 void PackedMatrix::PackPanelRow(int64_t output, std::span<const float> row) {
-  const int64_t offset =
-      output / kPanelOutputs * inputs_ * kPanelOutputs + PositionInPanel(output % kPanelOutputs, data_type_);
-  if (data_type_ == DataType::kFloat32) {
-    float* panel = storage_.As<float>().data() + offset;
-    for (int64_t i = 0; i < inputs_; ++i) panel[i * kPanelOutputs] = row[i];
-  } else {
-    Bfloat16* panel = storage_.As<Bfloat16>().data() + offset;
-    for (int64_t i = 0; i < inputs_; ++i) panel[i * kPanelOutputs] = Bfloat16::FromFloat(row[i]);
+  const int64_t panel = output / kPanelOutputs * PanelElements(), j = output % kPanelOutputs;
+  for (int64_t i = 0; i < inputs_; ++i) {
+    const int64_t at = panel + PositionInPanel(i, j, data_type_);
+    if (data_type_ == DataType::kFloat32) {
+      storage_.As<float>()[at] = row[i];
+    } else {
+      storage_.As<Bfloat16>()[at] = Bfloat16::FromFloat(row[i]);
+    }
   }
 }
 
 void PackedMatrix::ReadRow(int64_t output, std::span<float> row) const {
-  const int64_t offset =
-      output / kPanelOutputs * inputs_ * kPanelOutputs + PositionInPanel(output % kPanelOutputs, data_type_);
-  if (data_type_ == DataType::kFloat32) {
-    const float* panel = storage_.As<float>().data() + offset;
-    for (int64_t i = 0; i < inputs_; ++i) row[i] = panel[i * kPanelOutputs];
-  } else {
-    const Bfloat16* panel = storage_.As<Bfloat16>().data() + offset;
-    for (int64_t i = 0; i < inputs_; ++i) row[i] = panel[i * kPanelOutputs].ToFloat();
+  const int64_t panel = output / kPanelOutputs * PanelElements(), j = output % kPanelOutputs;
+  for (int64_t i = 0; i < inputs_; ++i) {
+    const int64_t at = panel + PositionInPanel(i, j, data_type_);
+    row[i] =
+        data_type_ == DataType::kFloat32 ? storage_.As<float>()[at] : storage_.As<Bfloat16>()[at].ToFloat();
   }
 }
 
 PackedMatrixView PackedMatrix::view() const {
   return {storage_.data(), data_type_, outputs_, inputs_,
-          inputs_ * kPanelOutputs * static_cast<int64_t>(SizeOf(data_type_))};
+          PanelElements() * static_cast<int64_t>(SizeOf(data_type_))};
 }
 
 }  // namespace attention

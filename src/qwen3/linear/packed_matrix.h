@@ -3,11 +3,13 @@
 // y = W x with W [outputs, inputs]. Outputs come in panels of kPanelOutputs; a panel stores its columns of
 // W^T one input after the other, so that a kernel reads one long stream, whatever the number of rows of x:
 //   fp32  panel[input][32]            output j of the panel at position j
-//   bf16  panel[input][16 pairs]      outputs (i, i + 16) side by side: one 32-bit lane holds both, and a
-//                                     shift and a mask widen them
+//   bf16  panel[input / 2][32][2]     inputs (2 i, 2 i + 1) of an output side by side: one 32-bit lane holds
+//                                     both, as the CPU's dot product of pairs takes them; a shift and a mask
+//                                     widen them. An odd number of inputs ends with a weight of zero.
 // Packed once, when weights are loaded. The layout is the same for every ISA.
 //
-// Ranges of outputs (whole panels) and of inputs (any) are views: tensor parallelism slices without copying.
+// Ranges of outputs (whole panels) and of inputs (bf16: whole pairs) are views: tensor parallelism slices
+// without copying.
 #ifndef SRC_QWEN3_LINEAR_PACKED_MATRIX_H_
 #define SRC_QWEN3_LINEAR_PACKED_MATRIX_H_
 
@@ -23,6 +25,10 @@ namespace attention {
 
 inline constexpr int64_t kPanelOutputs = 32;
 
+// Of so many inputs of a panel: in pairs if they are bf16.
+constexpr int64_t StoredInputs(int64_t inputs, DataType type) {
+  return type == DataType::kBfloat16 ? (inputs + 1) / 2 * 2 : inputs;
+}
 constexpr int64_t PanelCount(int64_t outputs) { return (outputs + kPanelOutputs - 1) / kPanelOutputs; }
 
 struct PackedMatrixView {
@@ -40,7 +46,8 @@ struct PackedMatrixView {
 
   // Panels [begin, begin + count): outputs from begin * 32.
   PackedMatrixView SlicePanels(int64_t begin, int64_t count) const;
-  // W[:, begin : begin + count]: the part of the product that these inputs contribute.
+  // W[:, begin : begin + count]: the part of the product that these inputs contribute. bf16: begin is even,
+  // and so is count unless it ends with the last input.
   PackedMatrixView SliceInputs(int64_t begin, int64_t count) const;
 };
 
@@ -62,6 +69,7 @@ class PackedMatrix {
   size_t size_bytes() const { return storage_.size_bytes(); }
 
  private:
+  int64_t PanelElements() const;
   void PackPanelRow(int64_t output, std::span<const float> row);
 
   int64_t outputs_ = 0;
