@@ -59,6 +59,8 @@ GRID = (
     (2, "--scope model --seq-len 64"),
     (2, "--scope model --seq-len 256 --dtype bf16 --parallel-strategy sequence"),
     (1, "--scope model --phase decode --seq-len 128 --dtype bf16"),
+    (1, "--scope layer --phase decode --seq-len 65536 --dtype bf16 --activations bf16 --kv-cache bf16"),
+    (2, "--scope layer --seq-len 4096 --dtype bf16 --kv-cache bf16 --parallel-strategy sequence"),
 )
 # Started by mpirun for each rank: runs the command, and writes the peak of its resident set, in KiB, and its status.
 PROBE = """

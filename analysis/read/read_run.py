@@ -17,8 +17,9 @@ from analysis.read.plan import LAUNCH_ID_STEP as LAUNCH_ID_STEP
 from analysis.read.plan import Plan, launch_unit, read_plan
 
 # Version 2 has the column `mask`; in version 1 `causal` says all of it. Version 3 has copies of variants (`duplicate_of`)
-# and what disturbed each sample. Version 4 says which cells were measured by turns (`bundle`).
-SCHEMA_VERSIONS = ("1", "2", "3", "4")
+# and what disturbed each sample. Version 4 says which cells were measured by turns (`bundle`). Version 5 says what is rounded in
+# a decoder (`activations`, `kv_cache`).
+SCHEMA_VERSIONS = ("1", "2", "3", "4", "5")
 
 # What a claim may be about. Times are measured every round; rates and the overlap follow from them round by round.
 TIME_METRICS = ("time_s", "time_min_rank_s", "compute_s", "comm_total_s", "comm_exposed_s")
@@ -43,7 +44,7 @@ SAMPLE_COLUMNS = (
 
 FACTOR_COLUMNS = (
     "variant", "strategy", "exchange", "sharding", "algorithm", "backend", "model", "scope", "phase", "contract",
-    "dtype", "isa", "batch", "heads", "kv_heads", "head_dim", "seq_len", "mask", "causal", "ranks", "threads",
+    "dtype", "activations", "kv_cache", "isa", "batch", "heads", "kv_heads", "head_dim", "seq_len", "mask", "causal", "ranks", "threads",
     "nodes", "placement", "cache", "data", "seed", "q_block", "kv_block",
 )  # fmt: skip
 # These follow from the variant; the other factors are the same for all cases of a cell.
@@ -61,7 +62,7 @@ RESULT_COLUMNS = (
 # What every schema version has.
 CASE_COLUMNS = (
     ("schema_version", "launch", "cell", "case")
-    + tuple(name for name in FACTOR_COLUMNS if name != "mask")
+    + tuple(name for name in FACTOR_COLUMNS if name not in ("mask", "activations", "kv_cache"))
     + RESULT_COLUMNS
 )
 
@@ -158,6 +159,8 @@ def _read_rows(path: Path, columns: tuple[str, ...]) -> Iterator[Row]:
 def _read_case(row: Row) -> Case:
     factors = {name: canonical_factor(name, row.values.get(name, "")) for name in FACTOR_COLUMNS}
     factors["mask"] = row.values.get("mask", "").strip() or ("causal" if factors["causal"] == "true" else "full")
+    for name in ("activations", "kv_cache"):
+        factors[name] = row.values.get(name, "").strip() or "fp32"
     for name in ("variant", "strategy", "algorithm", "contract", "isa"):
         row.text(name)
     for name in WHOLE_FACTORS:

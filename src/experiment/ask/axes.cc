@@ -48,6 +48,8 @@ void SetModel(const std::string& value, const AxisContext& context, Cell& cell) 
 }
 
 std::string PrintModel(const Cell& cell) { return cell.model.name; }
+std::string PrintActivations(const Cell& cell) { return Name(cell.precision.activations); }
+std::string PrintKvCache(const Cell& cell) { return Name(cell.precision.kv_cache); }
 std::string PrintMask(const Cell& cell) { return Name(cell.problem.mask); }
 
 // What is computed.
@@ -106,6 +108,29 @@ void AddProblemAxes(std::vector<Axis>& axes) {
                         SetByName(value, {DataType::kFloat32, DataType::kBfloat16}, cell.problem.data_type);
                       },
                   .print = [](const Cell& cell) { return Text(Name(cell.problem.data_type)); }});
+  axes.push_back(
+      {.name = "activations",
+       .choices = {"fp32", "bf16"},
+       .default_value = "fp32",
+       .help = "what linear layers multiply with bf16 weights; bf16 is rounded first",
+       .set =
+           [](const std::string& value, const AxisContext&, Cell& cell) {
+             SetByName(value, {DataType::kFloat32, DataType::kBfloat16}, cell.precision.activations);
+           },
+       .print = &PrintActivations,
+       .columns = {{"activations", &PrintActivations, 5}},
+       .default_in_id = false});
+  axes.push_back({.name = "kv_cache",
+                  .choices = {"fp32", "bf16"},
+                  .default_value = "fp32",
+                  .help = "type of a decoder's keys and values, cached and on their way, and of its queries",
+                  .set =
+                      [](const std::string& value, const AxisContext&, Cell& cell) {
+                        SetByName(value, {DataType::kFloat32, DataType::kBfloat16}, cell.precision.kv_cache);
+                      },
+                  .print = &PrintKvCache,
+                  .columns = {{"kv_cache", &PrintKvCache, 5}},
+                  .default_in_id = false});
   axes.push_back({.name = "isa",
                   .choices = IsaNames(),
                   .default_value = "auto",

@@ -12,6 +12,7 @@
 #include "src/machine/placement.h"
 #include "src/parallel/strategy/strategy.h"
 #include "src/qwen3/checkpoint/model_shapes.h"
+#include "src/qwen3/decoder/precision.h"
 #include "src/simd/isa.h"
 
 namespace attention {
@@ -45,7 +46,8 @@ struct Cell {
   Phase phase = Phase::kPrefill;
   Contract contract = Contract::kNative;
   Isa isa = Isa::kScalar;
-  AttentionProblem problem;  // batch, heads, lengths, mask, data type
+  AttentionProblem problem;    // batch, heads, lengths, mask, data type
+  DecoderPrecision precision;  // of decoder scopes
   int64_t seq_len = 0;
   int ranks = 1;
   int threads = 1;

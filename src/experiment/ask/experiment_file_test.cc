@@ -266,7 +266,8 @@ const BadFile kBadFiles[] = {
     {WithLine("  seq_len: \n"),
      "x.yaml:5:3: grid.seq_len: a list is expected, such as [512, 1024]; found nothing"},
     {WithLine("  seqlen: [4]\n"),
-     "x.yaml:5:3: grid: unknown key 'seqlen', allowed are model, scope, phase, contract, dtype, isa, batch, "
+     "x.yaml:5:3: grid: unknown key 'seqlen', allowed are model, scope, phase, contract, dtype, activations, "
+     "kv_cache, isa, batch, "
      "seq_len, mask, causal, ranks, threads, placement, cache, data, q_block, kv_block, variant; did you "
      "mean "
      "seq_len?"},
@@ -290,6 +291,10 @@ const BadFile kBadFiles[] = {
      "x.yaml:5:10: grid.mask: scope model is causal; valid mask: causal"},
     {WithLine("  causal: [off]\n  scope: [model]\n"),
      "x.yaml:5:12: grid.causal: scope model is causal; valid mask: causal"},
+    {WithLine("  kv_cache: [bf16]\n"),
+     "x.yaml:5:14: grid.kv_cache: scope attention has no kv_cache; its type is the axis dtype"},
+    {WithLine("  activations: [bf16]\n  scope: [model]\n"),
+     "x.yaml:5:17: grid.activations: bf16 activations are for bf16 weights; valid dtype: bf16"},
     {WithLine("  isa: [avx51]\n"),
      "x.yaml:5:9: grid.isa: unknown value 'avx51', allowed are auto, scalar, sse4, avx2, avx512; did you "
      "mean avx512?"},

@@ -91,6 +91,7 @@ po::options_description OneModelOptions() {
       "generate", po::value<std::string>(),
       "this many greedy tokens of the model after a prompt, with tokens/s; with --weights or "
       "--model, --parallel-strategy, --attention-algo, --exchange, --sharding, --isa, --dtype, "
+      "--activations, --kv-cache, "
       "--threads, --placement")("prompt-ids", po::value<std::string>(),
                                 "token ids of the prompt, 1,2,3 (default: --seq-len seeded ones)")(
       "perplexity", po::value<std::string>(),
@@ -345,8 +346,9 @@ std::vector<int64_t> PromptOption(const std::string& text) {
 // Options of what runs one model; `command` and its own option come on top.
 void RefuseBesideModel(const Values& values, std::string_view command, std::string_view own) {
   static constexpr std::string_view kAllowed[] = {
-      "parallel-strategy", "exchange", "sharding", "attention-algo", "attention", "isa", "threads", "model",
-      "weights",           "dtype",    "seq-len",  "seed",           "placement"};
+      "parallel-strategy", "exchange", "sharding", "attention-algo", "attention",   "isa",
+      "threads",           "model",    "weights",  "dtype",          "activations", "kv-cache",
+      "seq-len",           "seed",     "placement"};
   for (const auto& [option, value] : values) {
     if (option == command || option == own) continue;
     if (std::find(std::begin(kAllowed), std::end(kAllowed), option) == std::end(kAllowed)) {

@@ -44,6 +44,7 @@ std::unique_ptr<Qwen3Model> PlacedModel::Load(int64_t max_tokens,
   options.variant = variant;
   options.execution = {cell().isa, cell().threads, backend_, true};
   options.max_tokens = max_tokens;
+  options.precision = cell().precision;
   return std::make_unique<Qwen3Model>(group(), weights_->Model(group(), variant.strategy), options);
 }
 

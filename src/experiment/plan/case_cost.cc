@@ -66,7 +66,10 @@ AttentionPlan PlanOfCase(const Cell& cell, const Variant& variant) {
   ExecutionOptions options;
   options.isa = cell.isa;
   options.threads = cell.threads;
-  return AttentionPlan::Make(cell.problem, variant, cell.contract, options, cell.ranks, 0);
+  AttentionProblem problem = cell.problem;
+  // That of a decoder's cell is the weights'.
+  if (cell.scope != Scope::kAttention) problem.data_type = cell.precision.kv_cache;
+  return AttentionPlan::Make(problem, variant, cell.contract, options, cell.ranks, 0);
 }
 
 double VisiblePairs(const AttentionProblem& problem) {
@@ -87,9 +90,9 @@ void EstimateCosts(Cell& cell, const MeasureOptions& measure) {
   cell.flops = decoder.layers * 4.0 * p.batch * p.query_heads * p.head_dim * VisiblePairs(p) +
                2 * (rows * decoder.row_weights + p.batch * decoder.sequence_weights);
   const double weight_bytes = decoder.weights() * static_cast<double>(SizeOf(p.data_type));
-  // Inside a decoder, activations stay in caches; the K/V cache is float32 whatever the weights are.
-  const double cache_bytes =
-      decoder.layers * 2.0 * p.batch * p.kv_heads * p.kv_tokens * p.head_dim * sizeof(float);
+  // Inside a decoder, activations stay in caches.
+  const double cache_bytes = decoder.layers * 2.0 * p.batch * p.kv_heads * p.kv_tokens * p.head_dim *
+                             static_cast<double>(SizeOf(cell.precision.kv_cache));
   cell.minimum_bytes = cell.scope == Scope::kAttention
                            ? static_cast<double>(total.query) + total.key_value + total.output
                            : cache_bytes + weight_bytes;

@@ -117,7 +117,7 @@ class DecoderMemory {
     return 2 *
            Times(cell_.problem.batch * share.heads.kv.size() * config_.head_dim,
                  CacheTokens(strategy, cell_.seq_len, cell_.ranks)) *
-           sizeof(float);
+           static_cast<double>(SizeOf(cell_.precision.kv_cache));
   }
 
   double StepBytes(const Variant& asked) const {
@@ -133,6 +133,9 @@ class DecoderMemory {
     const int64_t width =
         (2 * heads + 2 * kv_heads) * config_.head_dim + config_.hidden_size + 3 * intermediate + widest;
     double bytes = Times(rows, width) * sizeof(float);
+    if (cell_.precision.kv_cache == DataType::kBfloat16) {
+      bytes += Times(rows, heads * config_.head_dim) * sizeof(Bfloat16);
+    }
     // What the others' parts of a sum arrive in.
     if (cell_.ranks > 1 && tensor_parallel) bytes += Times(rows, config_.hidden_size) * sizeof(float);
     return bytes + AttentionBytes(asked);
@@ -140,7 +143,6 @@ class DecoderMemory {
 
   double AttentionBytes(const Variant& asked) const {
     Cell step = cell_;
-    step.problem.data_type = DataType::kFloat32;
     step.contract = Contract::kNative;
     const AttentionPlan plan = PlanOfCase(step, VariantInsideDecoder(asked, cell_.phase));
     return static_cast<double>(MostExchangeBufferBytes(plan)) + ScoreBytes(plan);

@@ -65,7 +65,16 @@ std::string ShortHash(uint64_t hash) {
 
 // What the decoder scopes cannot do.
 void CheckDecoderCell(const Cell& cell, const Point& point) {
-  if (cell.scope == Scope::kAttention) return;
+  if (cell.scope == Scope::kAttention) {
+    for (const char* axis : {"activations", "kv_cache"}) {
+      if (point[axis].text == "fp32") continue;
+      FailUsage(point[axis].where, ": scope attention has no ", axis, "; its type is the axis dtype");
+    }
+    return;
+  }
+  if (cell.precision.activations == DataType::kBfloat16 && cell.problem.data_type != DataType::kBfloat16) {
+    FailUsage(point["activations"].where, ": bf16 activations are for bf16 weights; valid dtype: bf16");
+  }
   const auto refuse = [&](const char* axis, const auto&... parts) {
     FailUsage(point[axis].where, ": scope ", Name(cell.scope), " ", parts...);
   };

@@ -16,7 +16,7 @@ namespace attention {
 
 // 2: the column mask; causal (no query sees a later key) stays. 3: copies of variants, what disturbed a
 // sample, a check of every row. 4: the column bundle.
-inline constexpr int kSchemaVersion = 4;
+inline constexpr int kSchemaVersion = 5;
 inline constexpr double kNotMeasured = std::numeric_limits<double>::quiet_NaN();
 
 enum class CaseStatus {

@@ -106,7 +106,7 @@ double RelativeTolerance(const AttentionProblem& problem, InputDataKind data) {
 double CellTolerance(const Cell& cell) {
   if (cell.scope == Scope::kAttention) return RelativeTolerance(cell.problem, cell.data);
   const double layers = cell.scope == Scope::kModel ? static_cast<double>(cell.model.layers) : 1;
-  return 5e-6 * std::sqrt(layers);
+  return (cell.precision == DecoderPrecision{} ? 5e-6 : 0x1.0p-8) * std::sqrt(layers);
 }
 
 std::vector<int64_t> SampleRows(const std::vector<int64_t>& borders, int64_t query_tokens, int count,
@@ -194,6 +194,7 @@ void AccuracyReference::ComputeDecoder(const Communicator& communicator, const C
   setup.config = weights.config();
   setup.source = &weights.source();
   setup.weight_type = cell.problem.data_type;
+  setup.precision = cell.precision;
   setup.batch = cell.problem.batch;
   setup.tokens = cell.seq_len;
   setup.mask = cell.problem.mask;

@@ -36,6 +36,13 @@ double RelativeTolerance(const AttentionProblem& problem, InputDataKind data);
 // The same for a cell of any scope. Decoder scopes compute in fp32 whatever the type of the weights (the
 // reference has the rounded weights), and each layer is a chain of a few sums like attention's: 5e-6, which
 // grows over the layers of a model as a random walk, with their square root.
+//
+// bf16 activations are rounded on both sides at the same four places of a layer, but a value near the middle
+// of two bfloat16 may fall to either: the last bits of a float32 sum decide it. Each such value is off by
+// 2^-8 of itself, later roundings multiply them, and after a few layers the two sides round independently. A
+// rounding errs by 2^-9 at most, 2^-8 / sqrt(12) on average; two sides and four places make 2^-8 sqrt(8 / 12)
+// per layer. The bound is 2^-8, and again the layers' square root. A bf16 K/V cache rounds keys, values and
+// queries alike, and its kernels the weights of attention as above: the same bound.
 double CellTolerance(const Cell& cell);
 
 // Query rows (positions in the query tensor) to compare of head (batch, head): the borders clipped to the

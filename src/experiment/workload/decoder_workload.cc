@@ -41,14 +41,16 @@ class LayerWorkload : public Workload {
         share_(StoredWeights(config_, made.variant.strategy, communicator.size(), communicator.rank())),
         rotary_(cell.seq_len, config_.head_dim, config_.rope_theta, config_.rope_scaling),
         step_(communicator, config_, made.variant, Execution(cell, backend), rotary_,
-              {cell.problem.batch, cell.problem.query_tokens, cell.seq_len, cell.phase, cell.problem.mask}),
+              {cell.problem.batch, cell.problem.query_tokens, cell.seq_len, cell.phase, cell.problem.mask},
+              cell.precision),
         output_shard_{0, 1, step_.tokens()} {
     AgreeOnErrors(communicator, [&] {
       storage_ = std::make_unique<LayerStorage>(weights.source(), "model.layers.0.", config_, share_,
                                                 cell.problem.data_type, cell.threads);
       cache_ = std::make_unique<KeyValueCache>(
           cell.problem.batch, share_.heads.kv.size(),
-          CacheTokens(made.variant.strategy, cell.seq_len, communicator.size()), config_.head_dim);
+          CacheTokens(made.variant.strategy, cell.seq_len, communicator.size()), config_.head_dim,
+          cell.precision.kv_cache);
       input_ = HiddenRows(step_.tokens());
       output_.resize(input_.size());
     });
@@ -119,7 +121,7 @@ class ModelWorkload : public Workload {
                 CellWeights& weights)
       : cell_(cell),
         model_(communicator, weights.Model(communicator, made.variant.strategy),
-               {made.variant, Execution(cell, backend), cell.problem.batch, cell.seq_len}),
+               {made.variant, Execution(cell, backend), cell.problem.batch, cell.seq_len, cell.precision}),
         output_shard_{0, 1, {{0, cell.seq_len - 1, 1}}} {
     const bool decodes = cell.phase == Phase::kDecode;
     for (int64_t b = 0; b < cell.problem.batch; ++b) {

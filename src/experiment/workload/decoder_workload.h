@@ -39,7 +39,7 @@ class CellWeights {
 std::optional<SyntheticCache> CachedTokensOf(const Cell& cell, const Qwen3Config& config);
 
 // Collective over `communicator`, which, as `weights`, must outlive the result. Throws the same Error on
-// every rank. dtype of the cell is that of the weights; activations and K/V cache are float32.
+// every rank. dtype of the cell is that of the weights; its precision says what else is not float32.
 //   block, layer  prefill: all rows of seeded hidden states. decode: the last one, after a cache of made keys
 //                 and values (synthetic_cache.h).
 //   model         prefill: seeded token ids to the first generated token. decode: one more token, greedy, the

@@ -126,6 +126,15 @@ double Frequency(const Qwen3Config& config, int64_t i) {
   return plain * (1 - ramp + ramp / scaling.factor);
 }
 
+double Rounded(double value, DataType type) {
+  return type == DataType::kBfloat16 ? Bfloat16::FromFloat(static_cast<float>(value)).ToFloat() : value;
+}
+
+void Round(std::vector<double>& values, DataType type) {
+  if (type == DataType::kFloat32) return;
+  for (double& value : values) value = Rounded(value, type);
+}
+
 int64_t Padded(int64_t n) { return (n + kLanes - 1) / kLanes * kLanes; }
 
 void ReadWeights(const TensorSource::Reader& read, int64_t begin, DataType type, std::span<float> scratch,
@@ -160,7 +169,11 @@ std::vector<double> DecoderReference::MultiplyPart(const std::string& name, cons
   const int64_t count = static_cast<int64_t>(rows.size()) / columns, padded = Padded(columns);
   const int64_t row_tiles = (count + kTile - 1) / kTile, width = part.size();
   std::vector<double> x(static_cast<size_t>(row_tiles * kTile * padded), 0.0);
-  for (int64_t r = 0; r < count; ++r) std::copy_n(&rows[r * columns], columns, &x[r * padded]);
+  for (int64_t r = 0; r < count; ++r) {
+    for (int64_t i = 0; i < columns; ++i) {
+      x[r * padded + i] = Rounded(rows[r * columns + i], setup_.precision.activations);
+    }
+  }
   std::vector<double> result(static_cast<size_t>(count * width));
 #pragma omp parallel num_threads(setup_.threads)
   {
@@ -276,6 +289,7 @@ std::vector<double> DecoderReference::GatherAll(SyntheticCache::Part part, int64
                 communicator_->handle());
     }
   }
+  Round(all, setup_.precision.kv_cache);
   return all;
 }
 
@@ -321,6 +335,7 @@ std::vector<double> DecoderReference::Block(int64_t layer, const std::vector<dou
   std::vector<double> queries =
       Project(attention + "q_proj", SelectRows(hidden, own), width, config.query_width());
   NormAndRotate(attention + "q_norm.weight", queries, config.query_heads, own);
+  Round(queries, setup_.precision.kv_cache);
 
   const int64_t own_count = static_cast<int64_t>(own.size());
   std::vector<double> mixed(queries.size(), 0.0);

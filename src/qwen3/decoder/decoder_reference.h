@@ -17,6 +17,7 @@
 #include "src/parallel/partition/partition.h"
 #include "src/qwen3/checkpoint/config.h"
 #include "src/qwen3/checkpoint/tensor_source.h"
+#include "src/qwen3/decoder/precision.h"
 #include "src/qwen3/decoder/synthetic_cache.h"
 
 namespace attention {
@@ -32,6 +33,7 @@ struct ReferenceSetup {
   // The first of the tokens, if their keys and values are made instead of computed: only the others' hidden
   // states are then asked for and worked on.
   std::optional<SyntheticCache> cached;
+  DecoderPrecision precision = {};  // what is rounded beside the weights, at the same places
 };
 
 class DecoderReference {

@@ -10,8 +10,9 @@ namespace {
 
 std::unique_ptr<DistributedAttention> MakeAttention(Communicator& communicator, const Qwen3Config& config,
                                                     const Variant& asked, const ExecutionOptions& options,
-                                                    const StepShape& shape) {
+                                                    const StepShape& shape, DataType data_type) {
   AttentionProblem problem;
+  problem.data_type = data_type;
   problem.batch = shape.batch;
   problem.query_heads = config.query_heads;
   problem.kv_heads = config.kv_heads;
@@ -67,14 +68,16 @@ int64_t CacheTokens(ParallelStrategy strategy, int64_t kv_tokens, int64_t ranks)
 }
 
 DecoderStep::DecoderStep(Communicator& communicator, const Qwen3Config& config, const Variant& asked,
-                         const ExecutionOptions& options, const RotaryTable& rotary, const StepShape& shape)
+                         const ExecutionOptions& options, const RotaryTable& rotary, const StepShape& shape,
+                         const DecoderPrecision& precision)
     : communicator_(&communicator),
       config_(config),
       shape_(shape),
       options_(options),
+      precision_(precision),
       rotary_(&rotary),
       row_kernels_(&GetRowKernels(options.isa)),
-      attention_(MakeAttention(communicator, config, asked, options, shape)),
+      attention_(MakeAttention(communicator, config, asked, options, shape, precision.kv_cache)),
       slices_weights_(asked.strategy == ParallelStrategy::kSequence && shape.phase == Phase::kDecode),
       sums_over_ranks_(communicator.size() > 1 &&
                        (asked.strategy == ParallelStrategy::kHeadwise || shape.phase == Phase::kDecode)),
@@ -87,7 +90,8 @@ DecoderStep::DecoderStep(Communicator& communicator, const Qwen3Config& config, 
       append_count_(0),
       linear_(options.isa, options.threads, rows_,
               std::max({config.hidden_size, config.query_width(),
-                        GateGroups(config.intermediate_size) * kGateGroup})),
+                        GateGroups(config.intermediate_size) * kGateGroup}),
+              precision.activations),
       sum_(communicator, sums_over_ranks_ ? rows_ * config.hidden_size : 0) {
   const int64_t ranks = communicator.size(), rank = communicator.rank();
   Require(rotary.half() * 2 == config.head_dim && rotary.positions() >= shape.kv_tokens, "rotary angles for ",
@@ -103,6 +107,11 @@ DecoderStep::DecoderStep(Communicator& communicator, const Qwen3Config& config, 
 
   PlaceTokens();
   qkv_ = Floats(rows_, qkv_row_.width);
+  if (precision.kv_cache == DataType::kBfloat16) {
+    rounded_queries_ = AlignedBuffer(static_cast<size_t>(
+        CheckedProduct(CheckedProduct(rows_, qkv_row_.query_heads * config.head_dim, "queries"),
+                       sizeof(Bfloat16), "queries")));
+  }
   mixed_ = Floats(rows_, attention_->output_shard().head_count * config.head_dim);
   normed_ = Floats(rows_, config.hidden_size);
   gate_up_ = Floats(rows_, gate_groups_ * kPanelOutputs);
@@ -141,19 +150,28 @@ IndexRange DecoderStep::cached_tokens() const {
 
 size_t DecoderStep::workspace_bytes() const {
   size_t bytes = attention_->workspace_bytes() + linear_.workspace_bytes() + sum_.workspace_bytes();
-  for (const AlignedBuffer* buffer : {&qkv_, &mixed_, &normed_, &gate_up_, &activated_}) {
+  for (const AlignedBuffer* buffer : {&qkv_, &mixed_, &normed_, &gate_up_, &activated_, &rounded_queries_}) {
     bytes += buffer->size_bytes();
   }
   return bytes;
 }
 
-TensorView DecoderStep::HeadsOfRow(float* data, int64_t first_head, int64_t heads, int64_t width) const {
-  return {reinterpret_cast<std::byte*>(data + first_head * config_.head_dim),
-          DataType::kFloat32,
+template <typename T>
+TensorView DecoderStep::HeadsOfRows(T* data, int64_t heads, int64_t width) const {
+  return {reinterpret_cast<std::byte*>(data),
+          sizeof(T) == sizeof(float) ? DataType::kFloat32 : DataType::kBfloat16,
           {shape_.batch, heads, local_tokens_, config_.head_dim},
           local_tokens_ * width,
           config_.head_dim,
           width};
+}
+
+TensorView DecoderStep::Queries() {
+  if (precision_.kv_cache == DataType::kFloat32) {
+    return HeadsOfRows(qkv_.As<float>().data(), qkv_row_.query_heads, qkv_row_.width);
+  }
+  return HeadsOfRows(rounded_queries_.As<Bfloat16>().data(), qkv_row_.query_heads,
+                     qkv_row_.query_heads * config_.head_dim);
 }
 
 void DecoderStep::Norm(const float* x, std::span<const float> weight, int64_t rows, float* y) {
@@ -195,14 +213,20 @@ void DecoderStep::StoreKeysAndValues(const AttentionWeights& weights, KeyValueCa
   const float epsilon = static_cast<float>(config_.rms_norm_epsilon);
   const int64_t batch = row / local_tokens_, token = row % local_tokens_;
   const int64_t position = GlobalPosition(tokens_, token);
-  const float* key = qkv_.As<float>().data() + row * qkv_row_.width + qkv_row_.query_heads * head_dim;
+  float* key = qkv_.As<float>().data() + row * qkv_row_.width + qkv_row_.query_heads * head_dim;
   const float* value = key + qkv_row_.kv_heads * head_dim;
-  for (int64_t head = 0; head < qkv_row_.kv_heads; ++head) {
-    float* stored = cache.keys().Row<float>(batch, head, append_begin_ + token);
-    row_kernels_->rms_norm(key + head * head_dim, weights.k_norm.data(), head_dim, epsilon, stored);
-    row_kernels_->rotate_half(stored, rotary_->cos(position), rotary_->sin(position), rotary_->half());
-    std::copy_n(value + head * head_dim, head_dim,
-                cache.values().Row<float>(batch, head, append_begin_ + token));
+  const auto store = [&](const float* from, const TensorView& to, int64_t head) {
+    if (to.data_type == DataType::kFloat32) {
+      std::copy_n(from, head_dim, to.Row<float>(batch, head, append_begin_ + token));
+    } else {
+      row_kernels_->round_to_bfloat16(from, head_dim, to.Row<Bfloat16>(batch, head, append_begin_ + token));
+    }
+  };
+  for (int64_t head = 0; head < qkv_row_.kv_heads; ++head, key += head_dim, value += head_dim) {
+    row_kernels_->rms_norm(key, weights.k_norm.data(), head_dim, epsilon, key);
+    row_kernels_->rotate_half(key, rotary_->cos(position), rotary_->sin(position), rotary_->half());
+    store(key, cache.keys(), head);
+    store(value, cache.values(), head);
   }
 }
 
@@ -216,6 +240,10 @@ void DecoderStep::NormAndRotate(const AttentionWeights& weights, KeyValueCache& 
       float* query = heads + head * head_dim;
       row_kernels_->rms_norm(query, weights.q_norm.data(), head_dim, epsilon, query);
       row_kernels_->rotate_half(query, rotary_->cos(position), rotary_->sin(position), rotary_->half());
+    }
+    if (precision_.kv_cache == DataType::kBfloat16) {
+      const int64_t width = qkv_row_.query_heads * head_dim;
+      row_kernels_->round_to_bfloat16(heads, width, rounded_queries_.As<Bfloat16>().data() + row * width);
     }
     if (append_count_ > 0) StoreKeysAndValues(weights, cache, row);
   });
@@ -233,15 +261,16 @@ void DecoderStep::Attention(const AttentionWeights& weights, const float* x, Key
                             Store store, float* output) {
   Require(append_begin_ + append_count_ <= cache.capacity(), "KV cache: ", append_begin_ + append_count_,
           " tokens, room for ", cache.capacity());
+  Require(cache.data_type() == precision_.kv_cache, "KV cache: of ", Name(cache.data_type()),
+          ", the step of ", Name(precision_.kv_cache));
   Project(weights, x);
   AddBias(weights.qkv_bias, qkv_.As<float>().data());
   NormAndRotate(weights, cache);
   const int64_t cached = append_begin_ + append_count_;
   const int64_t heads = attention_->output_shard().head_count;
   float* mixed = mixed_.As<float>().data();
-  attention_->Run(HeadsOfRow(qkv_.As<float>().data(), 0, qkv_row_.query_heads, qkv_row_.width),
-                  cache.keys().SliceTokens(0, cached), cache.values().SliceTokens(0, cached),
-                  HeadsOfRow(mixed, 0, heads, heads * config_.head_dim));
+  attention_->Run(Queries(), cache.keys().SliceTokens(0, cached), cache.values().SliceTokens(0, cached),
+                  HeadsOfRows(mixed, heads, heads * config_.head_dim));
   ProjectHeads(weights, mixed, store, output);
 }
 

@@ -21,6 +21,7 @@
 #include "src/parallel/partition/partition.h"
 #include "src/qwen3/checkpoint/config.h"
 #include "src/qwen3/decoder/key_value_cache.h"
+#include "src/qwen3/decoder/precision.h"
 #include "src/qwen3/decoder/rank_collectives.h"
 #include "src/qwen3/decoder/weights.h"
 #include "src/qwen3/linear/linear.h"
@@ -55,7 +56,8 @@ class DecoderStep {
   // Collective; all ranks pass the same. Allocates everything; running allocates nothing. The communicator
   // and the table must outlive it. Throws the same Error on every rank if the combination is not valid.
   DecoderStep(Communicator& communicator, const Qwen3Config& config, const Variant& asked,
-              const ExecutionOptions& options, const RotaryTable& rotary, const StepShape& shape);
+              const ExecutionOptions& options, const RotaryTable& rotary, const StepShape& shape,
+              const DecoderPrecision& precision = {});
 
   // Decode, while the cache grows: from now on kv_tokens, the decoded one included, no more than at
   // construction. Local, but every rank says the same; no buffer is allocated.
@@ -68,7 +70,7 @@ class DecoderStep {
   IndexRange cached_tokens() const;
 
   // Collective. output (=, or += for a residual) attention block of x; both [rows, hidden], not overlapping.
-  // Appends the keys and values of the step to the cache.
+  // Appends the keys and values of the step to the cache, which is of the precision's type.
   void Attention(const AttentionWeights& weights, const float* x, KeyValueCache& cache, Store store,
                  float* output);
   // Collective. output (=, +=) MLP of x.
@@ -101,12 +103,16 @@ class DecoderStep {
   void ProjectHeads(const AttentionWeights& weights, const float* mixed, Store store, float* output);
   // output (=, +=) x W^T; with tensor-parallel weights x and W are parts and the sum goes over ranks.
   void ProjectToHidden(const ConstRows& x, const PackedMatrixView& weights, Store store, float* output);
-  TensorView HeadsOfRow(float* data, int64_t first_head, int64_t heads, int64_t width) const;
+  // Heads of every row of a buffer whose rows have `width` elements, as attention takes them.
+  template <typename T>
+  TensorView HeadsOfRows(T* data, int64_t heads, int64_t width) const;
+  TensorView Queries();
 
   Communicator* communicator_;
   Qwen3Config config_;
   StepShape shape_;
   ExecutionOptions options_;
+  DecoderPrecision precision_;
   const RotaryTable* rotary_;
   const RowKernels* row_kernels_;
   std::unique_ptr<DistributedAttention> attention_;
@@ -125,6 +131,7 @@ class DecoderStep {
   Linear linear_;
   RankSum sum_;
   AlignedBuffer qkv_, mixed_, normed_, gate_up_, activated_;
+  AlignedBuffer rounded_queries_;  // [rows, query heads, head_dim] of bf16, if the K/V cache is
 };
 
 }  // namespace attention

@@ -26,7 +26,8 @@ Qwen3Model::Qwen3Model(Communicator& communicator, std::shared_ptr<const ModelSt
       options_(options),
       rotary_(std::max<int64_t>(1, options.max_tokens), config_.head_dim, config_.rope_theta,
               config_.rope_scaling),
-      last_linear_(options.execution.isa, options.execution.threads, options.batch, config_.hidden_size) {
+      last_linear_(options.execution.isa, options.execution.threads, options.batch, config_.hidden_size,
+                   options.precision.activations) {
   AgreeOnErrors(communicator, [&] {
     Require(options.batch >= 1 && options.max_tokens >= 1, "model: batch ", options.batch, ", max tokens ",
             options.max_tokens);
@@ -36,7 +37,8 @@ Qwen3Model::Qwen3Model(Communicator& communicator, std::shared_ptr<const ModelSt
     const WeightShare share = StoredWeights(config_, strategy, communicator.size(), communicator.rank());
     for (int64_t layer = 0; layer < config_.layers; ++layer) {
       caches_.emplace_back(options.batch, share.heads.kv.size(),
-                           CacheTokens(strategy, options.max_tokens, communicator.size()), config_.head_dim);
+                           CacheTokens(strategy, options.max_tokens, communicator.size()), config_.head_dim,
+                           options.precision.kv_cache);
     }
     last_hidden_.resize(static_cast<size_t>(options.batch * config_.hidden_size));
     logits_.resize(static_cast<size_t>(options.batch * config_.vocabulary_size));
@@ -49,7 +51,7 @@ Qwen3Model::Qwen3Model(Communicator& communicator, std::shared_ptr<const ModelSt
 Qwen3Model::Step::Step(Communicator& communicator, const Qwen3Config& config, const ModelOptions& options,
                        const RotaryTable& rotary, const StepShape& step_shape)
     : shape(step_shape),
-      decoder(communicator, config, options.variant, options.execution, rotary, shape),
+      decoder(communicator, config, options.variant, options.execution, rotary, shape, options.precision),
       embedding_sum(communicator, shape.batch * shape.query_tokens * config.hidden_size),
       embedded(static_cast<size_t>(shape.batch * shape.query_tokens * config.hidden_size) * sizeof(float)),
       hidden(static_cast<size_t>(decoder.rows() * config.hidden_size) * sizeof(float)) {}
@@ -221,7 +223,8 @@ std::vector<float> Qwen3Model::AllTokenLogits() {
   std::vector<float> whole = AllHidden();
   const int64_t rows = static_cast<int64_t>(whole.size()) / config_.hidden_size;
   std::vector<float> logits(static_cast<size_t>(rows * config_.vocabulary_size));
-  Linear linear(options_.execution.isa, options_.execution.threads, rows, config_.hidden_size);
+  Linear linear(options_.execution.isa, options_.execution.threads, rows, config_.hidden_size,
+                options_.precision.activations);
   OwnLogits(linear, whole.data(), rows, logits.data());
   GatherColumns(*communicator_, {logits.data(), rows, config_.vocabulary_size},
                 [&](int rank) { return Vocabulary(rank); });
@@ -236,7 +239,8 @@ std::vector<double> Qwen3Model::NextTokenLogProbabilities(std::span<const int64_
   constexpr int64_t kRows = 64;
   std::vector<float> hidden = AllHidden();
   std::vector<float> logits(static_cast<size_t>(kRows * config_.vocabulary_size));
-  Linear linear(options_.execution.isa, options_.execution.threads, kRows, config_.hidden_size);
+  Linear linear(options_.execution.isa, options_.execution.threads, kRows, config_.hidden_size,
+                options_.precision.activations);
   const IndexRange own = Vocabulary(communicator_->rank());
   std::vector<double> result;
   for (int64_t begin = 0; begin + 1 < tokens_; begin += kRows) {
@@ -320,7 +324,7 @@ int64_t Qwen3Model::cache_bytes_per_token() const {
   const WeightShare share = StoredWeights(config_, options_.variant.strategy, ranks, rank);
   const int64_t own_tokens = headwise ? tokens_ : BalancedRange(tokens_, ranks, rank).size();
   return config_.layers * options_.batch * 2 * share.heads.kv.size() * own_tokens * config_.head_dim *
-         static_cast<int64_t>(sizeof(float));
+         static_cast<int64_t>(SizeOf(options_.precision.kv_cache));
 }
 
 size_t Qwen3Model::workspace_bytes() const {

@@ -13,6 +13,7 @@
 #include "src/qwen3/decoder/decoder_step.h"
 #include "src/qwen3/decoder/key_value_cache.h"
 #include "src/qwen3/decoder/model_storage.h"
+#include "src/qwen3/decoder/precision.h"
 #include "src/qwen3/decoder/rank_collectives.h"
 #include "src/qwen3/decoder/synthetic_cache.h"
 #include "src/qwen3/linear/linear.h"
@@ -25,6 +26,7 @@ struct ModelOptions {
   ExecutionOptions execution;
   int64_t batch = 1;
   int64_t max_tokens = 0;  // longest sequence, prompt and generated
+  DecoderPrecision precision = {};
 };
 
 class Qwen3Model {

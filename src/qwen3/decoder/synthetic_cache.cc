@@ -1,13 +1,28 @@
 #include "src/qwen3/decoder/synthetic_cache.h"
 
+#include <algorithm>
+#include <utility>
+#include <vector>
+
 #include "src/base/counter_random.h"
+#include "src/base/data_type.h"
 #include "src/base/error.h"
+#include "src/base/tensor_view.h"
 
 namespace attention {
 namespace {
 
 constexpr uint64_t kKeyStream = 103;
 constexpr uint64_t kValueStream = 104;
+
+void StoreRow(std::span<const float> row, const TensorView& view, int64_t batch, int64_t head,
+              int64_t token) {
+  if (view.data_type == DataType::kFloat32) {
+    std::ranges::copy(row, view.Row<float>(batch, head, token));
+  } else {
+    std::ranges::transform(row, view.Row<Bfloat16>(batch, head, token), Bfloat16::FromFloat);
+  }
+}
 
 }  // namespace
 
@@ -22,15 +37,19 @@ void SyntheticCache::Fill(int64_t layer, const IndexRange& heads, const IndexRan
   Require(own_tokens.size() <= cache.capacity(), "KV cache: ", own_tokens.size(), " tokens, room for ",
           cache.capacity());
   const TensorView keys = cache.keys(), values = cache.values();
-  const size_t width = static_cast<size_t>(head_dim);
-#pragma omp parallel for collapse(3) num_threads(threads)
-  for (int64_t b = 0; b < batch; ++b) {
-    for (int64_t head = heads.begin; head < heads.end; ++head) {
-      for (int64_t token = own_tokens.begin; token < own_tokens.end; ++token) {
-        const Row row{layer, b, head, token};
-        const int64_t place = token - own_tokens.begin;
-        FillRow(Part::kKeys, row, {keys.Row<float>(b, head - heads.begin, place), width});
-        FillRow(Part::kValues, row, {values.Row<float>(b, head - heads.begin, place), width});
+#pragma omp parallel num_threads(threads)
+  {
+    std::vector<float> made(static_cast<size_t>(head_dim));
+#pragma omp for collapse(3)
+    for (int64_t b = 0; b < batch; ++b) {
+      for (int64_t head = heads.begin; head < heads.end; ++head) {
+        for (int64_t token = own_tokens.begin; token < own_tokens.end; ++token) {
+          const Row row{layer, b, head, token};
+          for (const auto& [part, view] : {std::pair(Part::kKeys, keys), std::pair(Part::kValues, values)}) {
+            FillRow(part, row, made);
+            StoreRow(made, view, b, head - heads.begin, token - own_tokens.begin);
+          }
+        }
       }
     }
   }

@@ -30,7 +30,8 @@ struct SyntheticCache {
   };
   void FillRow(Part part, const Row& row, std::span<float> out) const;
 
-  // Some heads and tokens of a layer of every batch entry, into the first places of the rank's cache.
+  // Some heads and tokens of a layer of every batch entry, into the first places of the rank's cache, rounded
+  // to its type.
   void Fill(int64_t layer, const IndexRange& heads, const IndexRange& own_tokens, int threads,
             KeyValueCache& cache) const;
 };

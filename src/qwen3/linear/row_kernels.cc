@@ -82,11 +82,32 @@ void SwiGlu(const float* x, int64_t groups, float* y) {
   }
 }
 
+void RoundToBfloat16(const float* x, int64_t n, Bfloat16* y) {
+  int64_t i = 0;
+#if HWY_TARGET != HWY_SCALAR
+  const FloatTag df;
+  const hn::RebindToUnsigned<FloatTag> du;
+  const hn::RebindToSigned<FloatTag> di;
+  const hn::Rebind<uint16_t, FloatTag> half;
+  for (; i + kLanes <= n; i += kLanes) {
+    const FloatVec v = hn::LoadU(df, x + i);
+    const auto bits = hn::BitCast(du, v);
+    // To nearest, ties to even; NaN, which could become infinity or zero, to the quiet one.
+    const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(du, 1));
+    const auto rounded = hn::ShiftRight<16>(hn::Add(hn::Add(bits, hn::Set(du, 0x7FFF)), odd));
+    const auto words = hn::IfThenElse(hn::RebindMask(du, hn::IsNaN(v)), hn::Set(du, 0x7FC0), rounded);
+    hn::StoreU(hn::DemoteTo(half, hn::BitCast(di, words)), half, reinterpret_cast<uint16_t*>(y + i));
+  }
+#endif
+  for (; i < n; ++i) y[i] = Bfloat16::FromFloat(x[i]);
+}
+
 const RowKernels& Table() {
   static constexpr RowKernels kTable = {
       .rms_norm = RmsNormRow,
       .rotate_half = RotateHalf,
       .swiglu = SwiGlu,
+      .round_to_bfloat16 = RoundToBfloat16,
   };
   return kTable;
 }

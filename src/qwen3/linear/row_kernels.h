@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "src/base/data_type.h"
 #include "src/simd/isa.h"
 
 namespace attention {
@@ -16,6 +17,8 @@ struct RowKernels {
   // y[16 g + i] = silu(x[32 g + i]) * x[32 g + 16 + i], silu(a) = a / (1 + e^-a): gates and ups lie in
   // alternating groups of 16, as GateUpRow() in weights.h orders them.
   void (*swiglu)(const float* x, int64_t groups, float* y);
+  // As Bfloat16::FromFloat, n elements.
+  void (*round_to_bfloat16)(const float* x, int64_t n, Bfloat16* y);
 };
 
 // Throws Error if this CPU does not run the ISA.

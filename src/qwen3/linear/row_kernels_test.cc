@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include "src/base/counter_random.h"
@@ -96,6 +98,32 @@ TEST(RowKernelsTest, SwiGluOverTheWholeRange) {
         // Highway's Exp errs by 1 ULP; a gate below -88 is clamped to |gate| e^-88 instead of less.
         ASSERT_NEAR(y[16 * g + i], expected, 6 * 0x1p-24 * std::abs(expected) + std::abs(gate * up) * 1e-38)
             << Name(isa) << " gate " << gate;
+      }
+    }
+  }
+}
+
+TEST(RowKernelsTest, RoundsToBfloat16LikeOneValue) {
+  std::vector<float> x = Gaussian(67, 6);
+  x[0] = 1.00390625f;  // halfway between two: to even, down
+  x[1] = 1.01171875f;  // halfway: up
+  x[2] = std::numeric_limits<float>::infinity();
+  x[3] = -std::numeric_limits<float>::max();  // rounds to infinity
+  x[4] = std::bit_cast<float>(0xFFFFFFFFu);   // NaN whose sum would wrap around
+  x[5] = -0.0f;
+  x[6] = 1e-40f;  // denormal
+  for (Isa isa : Isas()) {
+    for (int64_t n : {1, 7, 15, 16, 17, 67}) {
+      constexpr Bfloat16 kUntouched = {0x1234};
+      std::vector<Bfloat16> y(70, kUntouched);
+      GetRowKernels(isa).round_to_bfloat16(x.data(), n, y.data());
+      for (int64_t i = 0; i < std::ssize(y); ++i) {
+        if (i < n && std::isnan(x[i])) {
+          ASSERT_TRUE(std::isnan(y[i].ToFloat())) << Name(isa);
+        } else {
+          ASSERT_EQ(y[i].bits, (i < n ? Bfloat16::FromFloat(x[i]) : kUntouched).bits)
+              << Name(isa) << " " << i;
+        }
       }
     }
   }
