@@ -7,6 +7,7 @@
 #include <set>
 #include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "src/base/error.h"
@@ -171,16 +172,26 @@ ExitStatus RunVerify(Communicator& world, const CommandLine& line) {
   return passed ? ExitStatus::kOk : ExitStatus::kCaseFailed;
 }
 
-// Generation or perplexity: one model, its report.
-template <typename Request, typename RunModel, typename Report>
-ExitStatus RunOneModel(const Communicator& world, Request request, RunModel run, Report report) {
+// Both callbacks of these are rank 0's.
+ExitStatus RunGenerate(const Communicator& world, GenerateRequest request) {
   AttachWeights(request.spec, world);
-  std::unique_ptr<ProgressDisplay> display;
-  if (world.rank() == 0) display = std::make_unique<ProgressDisplay>();
-  const auto result =
-      run(world, request, MakeAttentionKernel, [&](const std::string& text) { display->Show(text); });
-  display.reset();
-  Print(world, report(result));
+  ProgressDisplay display;
+  GenerateGreedily(
+      world, std::move(request), MakeAttentionKernel, [&](const std::string& text) { display.Show(text); },
+      [&](const std::string& text) {
+        display.Clear();
+        Print(world, text);
+      });
+  return ExitStatus::kOk;
+}
+
+ExitStatus RunPerplexity(const Communicator& world, PerplexityRequest request) {
+  AttachWeights(request.spec, world);
+  ProgressDisplay display;
+  const PerplexityResult result = MeasurePerplexity(world, request, MakeAttentionKernel,
+                                                    [&](const std::string& text) { display.Show(text); });
+  display.Clear();
+  Print(world, PerplexityReport(result));
   return ExitStatus::kOk;
 }
 
@@ -212,9 +223,9 @@ ExitStatus Run(Communicator& world, const std::vector<std::string>& arguments) {
     case CommandLine::Mode::kVerify:
       return RunVerify(world, line);
     case CommandLine::Mode::kGenerate:
-      return RunOneModel(world, line.generate, GenerateGreedily, GenerateReport);
+      return RunGenerate(world, line.generate);
     case CommandLine::Mode::kPerplexity:
-      return RunOneModel(world, line.perplexity, MeasurePerplexity, PerplexityReport);
+      return RunPerplexity(world, line.perplexity);
     default:
       break;
   }

@@ -89,6 +89,44 @@ class WeightsCommandTest(unittest.TestCase):
                         self.assertIn(expected, output.splitlines())
                         self.assertRegex(output, r"decode [0-9.]+ s, 63 tokens, [0-9.]+ tokens/s")
 
+    def test_a_prompt_from_a_file_and_where_to_stop(self) -> None:
+        tensors, metadata = safetensors_io.read(TESTDATA / "model_untied.golden.safetensors")
+        ids = [int(i) for i in tensors["input_ids"].flatten()]
+        prompt = int(metadata["prompt_tokens"])
+        (self.directory / "ids.txt").write_text("\n".join(map(str, ids[:prompt])) + "\n")
+        asked = ["--weights", "model", "--threads", "1", "--prompt-file", "ids.txt", "--generate"]
+        generated = ids[prompt:]
+        never = next(id for id in range(97) if id not in generated)
+        for stop, count in ((generated[0], 1), (generated[20], generated.index(generated[20]) + 1), (never, 64)):
+            for ranks in RANKS:
+                output = self.succeeds(ranks, *asked, "64", "--stop-ids", f"{never},{stop}").splitlines()
+                self.assertEqual(output[1], "prompt " + ",".join(map(str, ids[:prompt])))
+                self.assertEqual(output[2], "generated " + ",".join(map(str, generated[:count])))
+                self.assertIn(f"{prompt} tokens", output[3])
+                self.assertEqual(len(output), 4 if count == 1 else 5)
+        self.refuses("--stop-ids: 97 is not in the vocabulary", *asked, "2", "--stop-ids", "97")
+        self.refuses("--prompt-ids, --prompt-file and --seq-len exclude", *asked, "2", "--prompt-ids", "1")
+        (self.directory / "ids.txt").write_text("1 97")
+        self.refuses("ids.txt: 97 is not in the vocabulary", *asked, "2")
+        (self.directory / "ids.txt").write_text(" ")
+        self.refuses("ids.txt: holds 0 token ids, at least 1", *asked, "2")
+
+    def test_tokens_are_printed_as_they_come(self) -> None:
+        # More tokens than fit into a pipe, so that it cannot have ended while they are not read.
+        command = [str(BINARY), "--weights", "model", "--threads", "1", "--prompt-ids", "1,2", "--generate", "100000"]
+        with subprocess.Popen(
+            command, cwd=self.directory, env=self.environment, stdout=subprocess.PIPE, text=True, bufsize=1
+        ) as process:
+            try:
+                assert process.stdout is not None
+                lines = [process.stdout.readline() for _ in range(2)]
+                begun = process.stdout.read(len("generated 1,2,3,4,5"))
+                self.assertIsNone(process.poll())
+            finally:
+                process.kill()
+        self.assertEqual(lines[1], "prompt 1,2\n")
+        self.assertRegex(begun, "^generated [0-9]+,[0-9]+,")
+
     def test_strategies_agree_on_the_perplexity_of_a_text(self) -> None:
         name = "model_untied"
         tensors, _ = safetensors_io.read(TESTDATA / f"{name}.golden.safetensors")
@@ -256,6 +294,7 @@ class WeightsCommandTest(unittest.TestCase):
         self.refuses("97 is not in the vocabulary", *weights, "--generate", "2", "--prompt-ids", "1,97")
         self.refuses("token ids with commas", *weights, "--generate", "2", "--prompt-ids", "1,,2")
         self.refuses("--prompt-ids is for --generate", "--prompt-ids", "1")
+        self.refuses("--stop-ids is for --generate", "--stop-ids", "1")
         self.refuses("--rounds means nothing with --generate", "--generate", "2", "--rounds", "3")
 
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <boost/program_options.hpp>
+#include <initializer_list>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -94,6 +95,9 @@ po::options_description OneModelOptions() {
       "--activations, --kv-cache, "
       "--threads, --placement")("prompt-ids", po::value<std::string>(),
                                 "token ids of the prompt, 1,2,3 (default: --seq-len seeded ones)")(
+      "prompt-file", po::value<std::string>(), "a file of the prompt's token ids, as --perplexity reads it")(
+      "stop-ids", po::value<std::string>(),
+      "--generate ends with the first of these token ids, 1,2,3 (default: none)")(
       "perplexity", po::value<std::string>(),
       "how well the model predicts the token ids in this file, in windows of --seq-len tokens (default 512) "
       "that overlap by half; with the options of --generate");
@@ -327,14 +331,15 @@ VerifyRequest VerifyOptions(const Values& values, int default_threads) {
   return request;
 }
 
-std::vector<int64_t> PromptOption(const std::string& text) {
-  constexpr size_t kMaximumPrompt = 1 << 20;
+// Token ids with commas between them.
+std::vector<int64_t> IdsOption(const std::string& option, const std::string& text) {
+  constexpr size_t kMaximumIds = 1 << 20;
   std::vector<int64_t> ids;
   for (size_t begin = 0; begin <= text.size();) {
     const size_t end = std::min(text.find(',', begin), text.size());
     const std::optional<int64_t> id = ParseInteger(text.substr(begin, end - begin));
-    if (!id || *id < 0 || ids.size() == kMaximumPrompt) {
-      FailUsage("--prompt-ids: token ids with commas between them are expected, as in 1,2,3; found '",
+    if (!id || *id < 0 || ids.size() == kMaximumIds) {
+      FailUsage("--", option, ": token ids with commas between them are expected, as in 1,2,3; found '",
                 text.substr(begin, end - begin).substr(0, 60), "'");
     }
     ids.push_back(*id);
@@ -343,14 +348,15 @@ std::vector<int64_t> PromptOption(const std::string& text) {
   return ids;
 }
 
-// Options of what runs one model; `command` and its own option come on top.
-void RefuseBesideModel(const Values& values, std::string_view command, std::string_view own) {
+// Options of what runs one model; `command` and its own options come on top.
+void RefuseBesideModel(const Values& values, std::string_view command,
+                       std::initializer_list<std::string_view> own) {
   static constexpr std::string_view kAllowed[] = {
       "parallel-strategy", "exchange", "sharding", "attention-algo", "attention",   "isa",
       "threads",           "model",    "weights",  "dtype",          "activations", "kv-cache",
       "seq-len",           "seed",     "placement"};
   for (const auto& [option, value] : values) {
-    if (option == command || option == own) continue;
+    if (option == command || std::find(own.begin(), own.end(), option) != own.end()) continue;
     if (std::find(std::begin(kAllowed), std::end(kAllowed), option) == std::end(kAllowed)) {
       FailUsage("--", option, " means nothing with --", command);
     }
@@ -359,7 +365,7 @@ void RefuseBesideModel(const Values& values, std::string_view command, std::stri
 
 PerplexityRequest PerplexityOptions(Values& values, int default_threads, int ranks,
                                     std::vector<std::string>& notes) {
-  RefuseBesideModel(values, "perplexity", "");
+  RefuseBesideModel(values, "perplexity", {});
   PerplexityRequest request;
   request.ids_file = PathOption(values, "perplexity");
   values["scope"] = "model";
@@ -370,15 +376,19 @@ PerplexityRequest PerplexityOptions(Values& values, int default_threads, int ran
 
 GenerateRequest GenerateOptions(Values& values, int default_threads, int ranks,
                                 std::vector<std::string>& notes) {
-  RefuseBesideModel(values, "generate", "prompt-ids");
+  RefuseBesideModel(values, "generate", {"prompt-ids", "prompt-file", "stop-ids"});
   GenerateRequest request;
   request.count = IntegerOption(values, "generate", 1, 1 << 20, 1);
   int64_t prompt = IntegerOption(values, "seq-len", 1, 1 << 20, 128);
+  if (values.count("prompt-ids") + values.count("prompt-file") + values.count("seq-len") > 1) {
+    FailUsage("--prompt-ids, --prompt-file and --seq-len exclude each other");
+  }
   if (values.count("prompt-ids") > 0) {
-    if (values.count("seq-len") > 0) FailUsage("--prompt-ids and --seq-len exclude each other");
-    request.prompt = PromptOption(values["prompt-ids"]);
+    request.prompt = IdsOption("prompt-ids", values["prompt-ids"]);
     prompt = static_cast<int64_t>(request.prompt.size());
   }
+  request.prompt_file = PathOption(values, "prompt-file");
+  if (values.count("stop-ids") > 0) request.stop_ids = IdsOption("stop-ids", values["stop-ids"]);
   values["scope"] = "model";
   values["seq-len"] = std::to_string(prompt);
   request.spec = OneOff(values, default_threads, ranks, notes);
@@ -425,7 +435,9 @@ CommandLine ParseCommandLine(const std::vector<std::string>& arguments, int defa
     line.perplexity = PerplexityOptions(values, default_threads, ranks, line.notes);
     return line;
   }
-  if (given("prompt-ids")) FailUsage("--prompt-ids is for --generate");
+  for (const char* option : {"prompt-ids", "prompt-file", "stop-ids"}) {
+    if (given(option)) FailUsage("--", option, " is for --generate");
+  }
   line.experiment = path("experiment");
   line.profile = given("profile") ? values["profile"] : "";
   if (given("profile") && line.profile.empty())

@@ -1,28 +1,30 @@
 #include "src/experiment/commands/generation.h"
 
+#include <algorithm>
+#include <cstdint>
 #include <memory>
+#include <vector>
 
-#include "src/base/error.h"
 #include "src/experiment/commands/placed_model.h"
+#include "src/experiment/commands/token_ids.h"
 #include "src/mpi/agreement.h"
 #include "src/qwen3/decoder/decoder_inputs.h"
 
 namespace attention {
 namespace {
 
-// The prompt, the same on every rank; its ids are in the vocabulary.
-std::vector<int64_t> PromptOf(const GenerateRequest& request, const Cell& cell) {
-  const int64_t vocabulary = cell.model.vocabulary_size;
-  std::vector<int64_t> ids = request.prompt;
-  for (int64_t row = 0; request.prompt.empty() && row < cell.seq_len; ++row) {
-    ids.push_back(SeededTokenId(cell.seed, row, vocabulary));
-  }
-  for (int64_t id : ids) {
-    if (id >= vocabulary) {
-      FailUsage("--prompt-ids: ", id, " is not in the vocabulary, which has ", vocabulary, " tokens");
-    }
+std::vector<int64_t> SeededPrompt(const Cell& cell) {
+  std::vector<int64_t> ids;
+  for (int64_t row = 0; row < cell.seq_len; ++row) {
+    ids.push_back(SeededTokenId(cell.seed, row, cell.model.vocabulary_size));
   }
   return ids;
+}
+
+void RequireKnownIds(const GenerateRequest& request, int64_t vocabulary) {
+  RequireInVocabulary(request.prompt, vocabulary,
+                      request.prompt_file.empty() ? "--prompt-ids" : request.prompt_file);
+  RequireInVocabulary(request.stop_ids, vocabulary, "--stop-ids");
 }
 
 std::string IdsText(const std::vector<int64_t>& ids) {
@@ -33,37 +35,39 @@ std::string IdsText(const std::vector<int64_t>& ids) {
 
 }  // namespace
 
-GenerateResult GenerateGreedily(const Communicator& world, const GenerateRequest& request,
-                                BackendFactory backend,
-                                const std::function<void(const std::string&)>& progress) {
+void GenerateGreedily(const Communicator& world, GenerateRequest request, BackendFactory backend,
+                      const std::function<void(const std::string&)>& progress,
+                      const std::function<void(const std::string&)>& print) {
+  if (!request.prompt_file.empty()) {
+    request.prompt = ReadTokenIds(world, request.prompt_file, 1);
+    request.spec.axes["seq_len"] = {{std::to_string(request.prompt.size()), "--prompt-file"}};
+  }
   PlacedModel placed(world, request.spec, backend);
-  Communicator& group = placed.group();
-  GenerateResult result;
-  AgreeOnErrors(world, [&] { result.prompt = PromptOf(request, placed.cell()); });
-  const std::unique_ptr<Qwen3Model> model =
-      placed.Load(static_cast<int64_t>(result.prompt.size()) + request.count, progress);
-  result.run = placed.Describe();
-  std::vector<int64_t>& generated = result.generated;
-  result.prefill_s = TimeOnAllRanks(group, [&] {
-    model->Prefill(result.prompt);
-    generated = model->GreedyNextTokens();
+  AgreeOnErrors(world, [&] { RequireKnownIds(request, placed.cell().model.vocabulary_size); });
+  if (request.prompt.empty()) request.prompt = SeededPrompt(placed.cell());
+  const auto prompt_tokens = static_cast<int64_t>(request.prompt.size());
+  const std::unique_ptr<Qwen3Model> model = placed.Load(prompt_tokens + request.count, progress);
+  const auto say = [&](const std::string& text) {
+    if (world.rank() == 0) print(text);
+  };
+  int64_t last = 0, generated = 1;
+  const double prefill_s = TimeOnAllRanks(placed.group(), [&] {
+    model->Prefill(request.prompt);
+    last = model->GreedyNextTokens().front();
   });
-  generated.reserve(static_cast<size_t>(request.count));
-  result.decode_s = TimeOnAllRanks(group, [&] {
-    while (static_cast<int64_t>(generated.size()) < request.count) {
-      const int64_t last = generated.back();
+  say(placed.Describe() + "\nprompt " + IdsText(request.prompt) + "\ngenerated " + std::to_string(last));
+  const auto& stops = request.stop_ids;
+  const double decode_s = TimeOnAllRanks(placed.group(), [&] {
+    // Every rank has the same tokens, so all end at the same one.
+    while (generated < request.count && std::find(stops.begin(), stops.end(), last) == stops.end()) {
       model->Decode({&last, 1});
-      generated.push_back(model->GreedyNextTokens().front());
+      last = model->GreedyNextTokens().front();
+      ++generated;
+      say("," + std::to_string(last));
     }
   });
-  return result;
-}
-
-std::string GenerateReport(const GenerateResult& result) {
-  const int64_t decoded = static_cast<int64_t>(result.generated.size()) - 1;
-  return result.run + "\nprompt " + IdsText(result.prompt) + "\ngenerated " + IdsText(result.generated) +
-         "\n" + RateLine("prefill", result.prefill_s, static_cast<int64_t>(result.prompt.size())) +
-         (decoded > 0 ? RateLine("decode", result.decode_s, decoded) : "");
+  say("\n" + RateLine("prefill", prefill_s, prompt_tokens) +
+      (generated > 1 ? RateLine("decode", decode_s, generated - 1) : ""));
 }
 
 }  // namespace attention

@@ -4,38 +4,13 @@
 #include <cmath>
 #include <cstdio>
 #include <memory>
-#include <optional>
 #include <span>
 
 #include "src/base/error.h"
-#include "src/base/regular_file.h"
-#include "src/experiment/ask/yaml_reader.h"
 #include "src/experiment/commands/placed_model.h"
-#include "src/mpi/agreement.h"
+#include "src/experiment/commands/token_ids.h"
 
 namespace attention {
-namespace {
-
-constexpr int64_t kMaximumFileBytes = int64_t{1} << 28;
-constexpr std::string_view kSeparators = " \t\r\n,";
-
-// The text, the same on every rank; its ids are in the vocabulary.
-std::vector<int64_t> ReadIds(const Communicator& world, const std::string& path, int64_t vocabulary) {
-  std::string text;
-  AgreeOnErrors(world, [&] {
-    if (world.rank() == 0) text = ReadWholeFile(path, kMaximumFileBytes);
-  });
-  text = world.Broadcast(text, 0);
-  std::vector<int64_t> ids = ParseTokenIds(text, path);
-  for (int64_t id : ids) {
-    if (id < vocabulary) continue;
-    FailUsage(path, ": ", id, " is not in the vocabulary, which has ", vocabulary, " tokens");
-  }
-  return ids;
-}
-
-}  // namespace
-
 double PerplexityResult::perplexity() const { return std::exp(mean_nats); }
 
 std::vector<ScoredWindow> ScoredWindows(int64_t tokens, int64_t window) {
@@ -50,36 +25,14 @@ std::vector<ScoredWindow> ScoredWindows(int64_t tokens, int64_t window) {
   return windows;
 }
 
-std::vector<int64_t> ParseTokenIds(std::string_view text, const std::string& name) {
-  std::vector<int64_t> ids;
-  int64_t line = 1;
-  for (size_t at = 0; at < text.size();) {
-    if (kSeparators.find(text[at]) != std::string_view::npos) {
-      if (text[at] == '\n') ++line;
-      ++at;
-      continue;
-    }
-    const std::string_view word =
-        text.substr(at, std::min(text.find_first_of(kSeparators, at), text.size()) - at);
-    const std::optional<int64_t> id = ParseInteger(word);
-    if (!id || *id < 0) {
-      FailUsage(name, ":", line, ": token ids, separated by white space or commas, are expected; found '",
-                word.substr(0, 40), "'");
-    }
-    ids.push_back(*id);
-    at += word.size();
-  }
-  if (ids.size() < 2) FailUsage(name, ": holds ", ids.size(), " token ids, at least 2 are needed");
-  return ids;
-}
-
 PerplexityResult MeasurePerplexity(const Communicator& world, const PerplexityRequest& request,
                                    BackendFactory backend,
                                    const std::function<void(const std::string&)>& progress) {
   PlacedModel placed(world, request.spec, backend);
   PerplexityResult result;
   result.ids_file = request.ids_file;
-  const std::vector<int64_t> ids = ReadIds(world, request.ids_file, placed.cell().model.vocabulary_size);
+  const std::vector<int64_t> ids = ReadTokenIds(world, request.ids_file, 2);
+  RequireInVocabulary(ids, placed.cell().model.vocabulary_size, request.ids_file);
   result.tokens = static_cast<int64_t>(ids.size());
   result.window = std::min<int64_t>(placed.cell().seq_len, result.tokens);
   const std::vector<ScoredWindow> windows = ScoredWindows(result.tokens, result.window);

@@ -10,7 +10,6 @@
 #include <cstdint>
 #include <functional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "src/attention/attention_backend.h"
@@ -26,10 +25,6 @@ struct ScoredWindow {
 };
 // At least two tokens, and a window of at least two.
 std::vector<ScoredWindow> ScoredWindows(int64_t tokens, int64_t window);
-
-// Token ids of a text of them. Throws Error (bad usage), "NAME:LINE: ...", if something else stands there or
-// there are fewer than two.
-std::vector<int64_t> ParseTokenIds(std::string_view text, const std::string& name);
 
 struct PerplexityResult {
   std::string run;  // what ran, in a line
