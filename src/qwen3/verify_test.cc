@@ -9,6 +9,7 @@
 #include <fstream>
 #include <iterator>
 #include <limits>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <span>
 #include <string>
@@ -272,6 +273,7 @@ TEST(VerifyTest, WhatAFileSaysBesides) {
                                 {"partial_rotary_factor", "0.5"},
                                 {"rope_scaling", "{\"rope_type\": \"yarn\"}"},
                                 {"rope_scaling", "linear"},
+                                {"rope_parameters", "{\"rope_type\": \"default\", \"rope_theta\": 10000.0}"},
                                 {"use_sliding_window", "true"},
                                 {"rms_norm_eps", "inf"},
                                 {"rope_theta", "nan"},
@@ -290,9 +292,36 @@ TEST(VerifyTest, WhatAFileSaysBesides) {
                                      {"hidden_size", "64"},
                                      {"hidden_act", "silu"},
                                      {"rope_scaling", "{\"rope_type\": \"default\"}"},
+                                     {"rope_parameters", "{\"rope_type\": \"default\", \"rope_theta\": 1e6}"},
+                                     {"max_position_embeddings", "40960"},
                                      {"transformers_version", "5.0.0"},
                                      {"dtype", "torch.float32"}};
   for (const auto& [key, value] : harmless) EXPECT_GT(with(key, value).passed, 0) << key << " " << value;
+}
+
+// What the recipe of docs/checkpoints.md writes of a stretched model under transformers 4 and 5.
+TEST(VerifyTest, ScalingAsEitherTransformersHasIt) {
+  Communicator world(MPI_COMM_WORLD);
+  const std::string yarn = R"({"rope_type": "yarn", "factor": 2.0, "beta_fast": 8, "beta_slow": 0.25)";
+  const std::string original = R"(, "original_max_position_embeddings": 64)",
+                    theta = R"(, "rope_theta": 10000.0)";
+  const std::map<std::string, std::string> recipes[] = {
+      {{"rope_scaling", yarn + original + "}"}},
+      {{"rope_scaling", yarn + "}"}, {"max_position_embeddings", "64"}},
+      {{"rope_parameters", yarn + original + theta + "}"}},
+      // Transformers 5 answers to both names.
+      {{"rope_parameters", yarn + original + theta + "}"}, {"rope_scaling", yarn + original + theta + "}"}},
+      {{"rope_parameters", yarn + theta + "}"}, {"max_position_embeddings", "64"}},
+  };
+  for (const auto& recipe : recipes) {
+    Golden golden = Golden::Read("block_yarn");
+    auto& metadata = golden.header["__metadata__"];
+    metadata.erase("rope_scaling");
+    for (const auto& [key, value] : recipe) metadata[key] = value;
+    const Outcome outcome = Verify(world, golden);
+    EXPECT_GT(outcome.passed, 0) << outcome.error << metadata;
+    EXPECT_EQ(outcome.failed, 0) << metadata;
+  }
 }
 
 }  // namespace

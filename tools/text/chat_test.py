@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import re
 import signal
 import subprocess
@@ -140,6 +141,32 @@ class ChatTest(unittest.TestCase):
             done = self.start("--interactive", typed="a\nus日\n".encode())
             self.assertEqual(done.returncode, status, done.stderr)
             self.assertIn(f"has {length} tokens" if status else "(max_position_embeddings)", done.stderr.decode())
+
+    def test_a_terminal_is_asked_for_turns(self) -> None:
+        self.chain_model([*"hi", "<|im_end|>"])
+        ours, theirs = pty.openpty()
+        self.addCleanup(os.close, ours)
+        with subprocess.Popen(
+            self.command(), cwd=self.directory, env=self.environment, stdin=theirs, stdout=theirs, stderr=theirs
+        ) as chat:
+            try:
+                os.close(theirs)
+                for typed in (b"a\n", b"us\n"):
+                    self.shown_until(ours, b"> ")
+                    os.write(ours, typed)
+                    self.shown_until(ours, b"hi\r\n")
+                self.shown_until(ours, b"> ")
+                os.write(ours, b"\x04")  # Ctrl-D
+                self.assertEqual(chat.wait(timeout=60), 0)
+            finally:
+                chat.kill()
+
+    def shown_until(self, terminal: int, end: bytes) -> bytes:
+        """What a terminal shows, up to `end`; a hang ends with the test's own limit."""
+        shown = b""
+        while not shown.endswith(end):
+            shown += os.read(terminal, 1)
+        return shown
 
     def test_it_stops_at_every_end_token(self) -> None:
         other = IDS["<|endoftext|>"]
