@@ -201,6 +201,30 @@ class ChatTest(unittest.TestCase):
         status, _, complaint = self.read_then("roundround", lambda chat: chat.stdout.close())
         self.assertEqual((status, complaint), (0, ""))
 
+    def test_a_binary_that_says_nothing_is_ended_too(self) -> None:
+        # As one does that is still loading: no pipe breaks under it.
+        self.chain_model([*"hi", "<|im_end|>"])
+        idle = self.directory / "idle"
+        idle.write_text("#!/bin/sh\necho $$ >started\nsleep 600\n")
+        idle.chmod(0o755)
+        command = self.command("a", "--model", str(self.model), "--binary", str(idle))
+        with subprocess.Popen(command, cwd=self.directory, env=self.environment, stderr=subprocess.PIPE) as chat:
+            try:
+                while not (self.directory / "started").exists():
+                    self.assertIsNone(chat.poll())
+                    time.sleep(0.05)
+                chat.send_signal(signal.SIGINT)
+                self.assertEqual(chat.wait(timeout=60), 130)
+            finally:
+                chat.kill()
+        self.assertEqual(self.left_running(), [])
+
+    def test_a_model_that_fails(self) -> None:
+        weights = tiny.chain_weights(ids_of([NO_THOUGHT[-1], *"hi"]))
+        weights["model.norm.weight"] = np.full_like(weights["model.norm.weight"], 3.4e38)
+        tiny.write_checkpoint(self.model, weights)
+        self.refuses("are not finite", "a", status=1)
+
     def read_then(self, begin: str, act: object) -> tuple[int, str, str]:
         """Starts an endless answer, reads so much of it, acts on it; status, what was read, and what was complained. Nothing
         of it is left running."""

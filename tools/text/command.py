@@ -9,7 +9,7 @@ import signal
 import sys
 from pathlib import Path
 from types import FrameType
-from typing import Iterator, NoReturn, Sequence
+from typing import Callable, Iterator, NoReturn, Sequence
 
 from tools.text.checkpoint import Checkpoint, read_checkpoint
 from tools.text.conversation import Conversation
@@ -51,13 +51,13 @@ class _Parser(argparse.ArgumentParser):
         raise Problem(f"{message}; see --help")
 
 
-def _number(most: int) -> type[int]:
+def _number(most: int) -> Callable[[str], int]:
     def read(text: str) -> int:
         if not (text.isascii() and text.isdecimal()) or not 1 <= int(text[:20]) <= most:
             raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from 1 to {most}")
         return int(text)
 
-    return read  # type: ignore[return-value]
+    return read
 
 
 def _parse(arguments: Sequence[str], top: Path) -> tuple[argparse.Namespace, list[str]]:
