@@ -71,15 +71,16 @@ Mask Mask::Window(int64_t window) {
 Mask Mask::Documents(std::span<const int64_t> lengths) {
   Require(!lengths.empty(), "packed sequences need at least one document");
   constexpr int64_t kMost = int64_t{1} << 40;
-  auto borders = std::make_shared<std::vector<int64_t>>(1, 0);
+  auto documents = std::make_shared<Packed>(Packed{{0}, {0}});
   for (int64_t length : lengths) {
     Require(length >= 1 && length <= kMost, "a document of ", length, " tokens; 1 to ", kMost);
-    borders->push_back(borders->back() + length);
-    Require(borders->back() <= kMost, "documents of more than ", kMost, " tokens together");
+    documents->borders.push_back(documents->borders.back() + length);
+    documents->pairs_before.push_back(documents->pairs_before.back() + Pairs(static_cast<double>(length), 1));
+    Require(documents->borders.back() <= kMost, "documents of more than ", kMost, " tokens together");
   }
   Mask mask;
   mask.kind_ = MaskKind::kDocuments;
-  mask.borders_ = std::move(borders);
+  mask.documents_ = std::move(documents);
   return mask;
 }
 
@@ -95,9 +96,24 @@ Mask Mask::Parse(std::string_view text) {
   FailUsage("'", text.substr(0, 60), "' is no mask; allowed: ", MaskSpellings());
 }
 
-int64_t Mask::DocumentBegin(int64_t position) const {
-  const auto after = std::upper_bound(borders_->begin(), borders_->end(), position);
-  return *(after - 1);
+size_t Mask::DocumentIndex(int64_t position) const {
+  const std::vector<int64_t>& borders = documents_->borders;
+  return static_cast<size_t>(std::upper_bound(borders.begin(), borders.end(), position) - borders.begin()) -
+         1;
+}
+
+KeyRange Mask::Document(int64_t position) const {
+  constexpr int64_t kNoEnd = std::numeric_limits<int64_t>::max();
+  if (kind_ != MaskKind::kDocuments) return {0, kNoEnd};
+  const std::vector<int64_t>& borders = documents_->borders;
+  const size_t index = DocumentIndex(position);
+  return {borders[index], index + 1 < borders.size() ? borders[index + 1] : kNoEnd};
+}
+
+double Mask::PairsBefore(int64_t position) const {
+  const size_t index = DocumentIndex(position);
+  const int64_t inside = position - documents_->borders[index];
+  return documents_->pairs_before[index] + Pairs(static_cast<double>(inside), 1);
 }
 
 double Mask::VisiblePairs(int64_t first, int64_t queries, int64_t keys) const {
@@ -110,33 +126,25 @@ double Mask::VisiblePairs(int64_t first, int64_t queries, int64_t keys) const {
     return Pairs(static_cast<double>(growing), static_cast<double>(first + 1)) +
            static_cast<double>(queries - growing) * static_cast<double>(window_);
   }
-  double pairs = 0;
-  for (int64_t position = first; position < first + queries;) {
-    const int64_t begin = DocumentBegin(position);
-    const auto next = std::upper_bound(borders_->begin(), borders_->end(), position);
-    const int64_t end = std::min(next == borders_->end() ? first + queries : *next, first + queries);
-    pairs += Pairs(static_cast<double>(end - position), static_cast<double>(position - begin + 1));
-    position = end;
-  }
-  return pairs;
+  return PairsBefore(first + queries) - PairsBefore(first);
 }
 
 std::string Mask::WhyInvalid(int64_t tokens) const {
-  if (kind_ != MaskKind::kDocuments || borders_->back() == tokens) return "";
-  return internal::Concatenate("the documents of mask ", Name(*this), " have ", borders_->back(),
+  if (kind_ != MaskKind::kDocuments || documents_->borders.back() == tokens) return "";
+  return internal::Concatenate("the documents of mask ", Name(*this), " have ", documents_->borders.back(),
                                " tokens together, the sequence has ", tokens);
 }
 
 bool Mask::operator==(const Mask& other) const {
   if (kind_ != other.kind_ || window_ != other.window_) return false;
-  return kind_ != MaskKind::kDocuments || *borders_ == *other.borders_;
+  return kind_ != MaskKind::kDocuments || documents_->borders == other.documents_->borders;
 }
 
 std::string Name(const Mask& mask) {
   std::string text(RowOf(mask.kind_).name);
   if (mask.kind_ == MaskKind::kWindow) text += ":" + std::to_string(mask.window_);
   if (mask.kind_ == MaskKind::kDocuments) {
-    const std::vector<int64_t>& borders = *mask.borders_;
+    const std::vector<int64_t>& borders = mask.documents_->borders;
     for (size_t i = 1; i < borders.size(); ++i) {
       text += (i == 1 ? ":" : "+") + std::to_string(borders[i] - borders[i - 1]);
     }

@@ -81,8 +81,12 @@ class Mask {
     return Clip({Visible(last).begin, Visible(first).end}, key_begin, keys);
   }
 
+  // The document that a position lies in; without documents everything: {0, infinity}. Nothing outside of it
+  // sees it, or is seen.
+  KeyRange Document(int64_t position) const;
+
   // Number of (query, visible key) pairs of queries [first, first + queries) and keys [0, keys), exact up to
-  // 2^53.
+  // 2^53. Takes no longer for more documents but by their logarithm.
   double VisiblePairs(int64_t first, int64_t queries, int64_t keys) const;
 
   // "" if a sequence of `tokens` can have this mask, otherwise one line that says what is wrong.
@@ -98,13 +102,19 @@ class Mask {
     const int64_t end = global.end - key_begin < keys ? global.end - key_begin : keys;
     return begin < end ? KeyRange{begin, end} : KeyRange{};
   }
-  int64_t DocumentBegin(int64_t position) const;
+  // Number of the document that a position lies in; beyond the last begins one more.
+  size_t DocumentIndex(int64_t position) const;
+  int64_t DocumentBegin(int64_t position) const { return documents_->borders[DocumentIndex(position)]; }
+  // Of queries [0, position), under documents.
+  double PairsBefore(int64_t position) const;
 
+  struct Packed {
+    std::vector<int64_t> borders;      // global positions at which documents begin, and the end of the last
+    std::vector<double> pairs_before;  // of all documents before each border
+  };
   MaskKind kind_ = MaskKind::kFull;
   int64_t window_ = 0;
-  // Global positions at which documents begin, and the end of the last; shared, so that a mask is a small
-  // value.
-  std::shared_ptr<const std::vector<int64_t>> borders_;
+  std::shared_ptr<const Packed> documents_;  // shared, so that a mask is a small value
 };
 
 std::string Name(const Mask& mask);

@@ -1,10 +1,11 @@
 #include "src/parallel/attention_api.h"
 
+#include "src/base/error.h"
 #include "src/kernels/attention_kernel.h"
 #include "src/mpi/communicator.h"
 #include "src/parallel/contracts/distributed_attention.h"
 #include "src/parallel/make_distributed_attention.h"
-#include "src/parallel/partition/partition.h"
+#include "src/parallel/partition/token_dealing.h"
 
 namespace attention {
 namespace {
@@ -68,9 +69,14 @@ void attention_sequence_online_softmax(const float* q, const float* k, const flo
           communicator, options);
 }
 
-std::vector<int64_t> attention_tokens_of_rank(int64_t tokens, int ranks, int rank, Sharding sharding) {
+std::vector<int64_t> attention_tokens_of_rank(int64_t tokens, int ranks, int rank, Sharding sharding,
+                                              const Mask& mask) {
+  Require(ranks >= 1 && rank >= 0 && rank < ranks, "tokens of rank ", rank, " of ", ranks);
+  const std::string wrong_mask = mask.WhyInvalid(tokens);
+  Require(wrong_mask.empty(), wrong_mask);
   std::vector<int64_t> positions;
-  for (const TokenSegment& segment : ShareOfTokens(tokens, sharding, ranks, rank)) {
+  const std::vector<TokenSegments> shares = DealTokens(mask, tokens, sharding, ranks);
+  for (const TokenSegment& segment : shares[static_cast<size_t>(rank)]) {
     for (int64_t i = 0; i < segment.length; ++i) positions.push_back(segment.global_begin + i);
   }
   return positions;

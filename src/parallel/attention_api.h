@@ -41,7 +41,7 @@ struct AttentionShape {
 struct AttentionOptions {
   int threads = 1;         // OpenMP threads of this rank
   std::optional<Isa> isa;  // nothing: the widest of this CPU
-  // How sequence shards tokens. zigzag balances causal attention.
+  // How sequence shards tokens. zigzag balances causal attention, balanced any mask.
   Sharding sharding = Sharding::kContiguous;
 };
 
@@ -63,9 +63,10 @@ void attention_sequence_online_softmax(const float* q, const float* k, const flo
                                        const AttentionOptions& options = {});
 
 // The global positions of the rows that rank `rank` of `ranks` passes to the sequence functions, in storage
-// order.
+// order. Balanced sharding deals them by the mask.
 std::vector<int64_t> attention_tokens_of_rank(int64_t tokens, int ranks, int rank,
-                                              Sharding sharding = Sharding::kContiguous);
+                                              Sharding sharding = Sharding::kContiguous,
+                                              const Mask& mask = Mask::Causal());
 
 }  // namespace attention
 

@@ -64,7 +64,8 @@ class AttentionApiTest : public testing::Test {
   }
 
   void CheckSequence(Function function, Sharding sharding) {
-    const std::vector<int64_t> tokens = attention_tokens_of_rank(kShape.tokens, ranks_, rank_, sharding);
+    const std::vector<int64_t> tokens =
+        attention_tokens_of_rank(kShape.tokens, ranks_, rank_, sharding, kShape.mask);
     const std::vector<float> q = Rows(q_, kShape.query_heads, tokens), k = Rows(k_, kShape.kv_heads, tokens),
                              v = Rows(v_, kShape.kv_heads, tokens);
     std::vector<float> output(q.size(), NAN);
@@ -84,10 +85,12 @@ TEST_F(AttentionApiTest, HeadwiseOnlineSoftmax) { CheckHeadwise(&attention_headw
 TEST_F(AttentionApiTest, SequenceStandard) {
   CheckSequence(&attention_sequence_standard, Sharding::kContiguous);
   CheckSequence(&attention_sequence_standard, Sharding::kZigzag);
+  CheckSequence(&attention_sequence_standard, Sharding::kBalanced);
 }
 TEST_F(AttentionApiTest, SequenceOnlineSoftmax) {
   CheckSequence(&attention_sequence_online_softmax, Sharding::kContiguous);
   CheckSequence(&attention_sequence_online_softmax, Sharding::kZigzag);
+  CheckSequence(&attention_sequence_online_softmax, Sharding::kBalanced);
 }
 
 TEST_F(AttentionApiTest, BadShapeIsAnErrorOnEveryRank) {

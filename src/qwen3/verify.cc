@@ -6,6 +6,7 @@
 
 #include "src/base/error.h"
 #include "src/mpi/agreement.h"
+#include "src/parallel/partition/partition.h"
 #include "src/qwen3/checkpoint/config.h"
 #include "src/qwen3/checkpoint/tensor_source.h"
 #include "src/qwen3/decoder/decoder_step.h"
@@ -46,10 +47,12 @@ std::vector<float> RunOnce(Communicator& communicator, const VerifyCase& problem
                    {problem.batch, problem.tokens, problem.tokens, Phase::kPrefill, problem.mask});
   const WeightShare share = StoredWeights(config, variant.strategy, communicator.size(), communicator.rank());
   const LayerStorage storage(source, kVerifyPrefix, config, share, DataType::kFloat32, options.threads);
-  KeyValueCache cache(problem.batch, share.heads.kv.size(),
-                      CacheTokens(variant.strategy, problem.tokens, communicator.size()), config.head_dim);
+  KeyValueCache cache(
+      problem.batch, share.heads.kv.size(),
+      std::max(CacheTokens(variant.strategy, problem.tokens, communicator.size()), TokenCount(step.tokens())),
+      config.head_dim);
 
-  const TokenRows rows{problem.batch, problem.tokens, hidden_size, variant.sharding};
+  const TokenRows rows{problem.batch, problem.tokens, hidden_size, variant.sharding, problem.mask};
   std::vector<float> x = ShareOfRows(rows, step.tokens(), problem.hidden), output(x.size());
   if (config.intermediate_size > 0) {
     step.Layer(storage.view(), cache, x.data());

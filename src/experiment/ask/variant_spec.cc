@@ -78,7 +78,7 @@ Exchange ExchangeFromText(std::string_view text) {
 }
 
 Sharding ShardingFromText(std::string_view text) {
-  return FromText<Sharding>(text, ParseSharding, "sharding", {"contiguous", "zigzag"});
+  return FromText<Sharding>(text, ParseSharding, "sharding", {"contiguous", "zigzag", "balanced"});
 }
 
 AttentionAlgorithm AlgorithmFromText(std::string_view text) {

@@ -66,7 +66,8 @@ po::options_description OneOffOptions() {
       "headwise: allgather, none, all_to_all; sequence: ring, allgather, merge; its decode: merge, "
       "all_to_all "
       "(default: by strategy)")("sharding", po::value<std::string>(),
-                                "contiguous or zigzag (default: zigzag if causal prefill)")(
+                                "contiguous, zigzag or balanced (default: of a prefill zigzag if causal, "
+                                "balanced if documents are packed)")(
       "grid", po::value<std::string>(),
       "2x4: 2-D, with --parallel-strategy sequence: 2 ranks share heads, 4 groups of them share tokens");
   for (const AxisOption& option : AxisOptions()) {

@@ -37,12 +37,12 @@ double InputBytes(const Cell& cell, const Variant& variant) {
   const double element = static_cast<double>(SizeOf(p.data_type));
   const double output = Times(p.query_heads, p.query_tokens) * sizeof(float);
   const double inputs = element * (Times(p.query_heads, p.query_tokens) + 2 * Times(p.kv_heads, p.kv_tokens));
-  return static_cast<double>(TensorBytes(PlanOfCase(cell, variant))) * inputs / (inputs + output);
+  return static_cast<double>(MostTensorBytes(PlanOfCase(cell, variant))) * inputs / (inputs + output);
 }
 
 double AttentionCaseBytes(const Cell& cell, const Variant& variant) {
   const AttentionPlan plan = PlanOfCase(cell, variant);
-  return static_cast<double>(TensorBytes(plan)) + static_cast<double>(MostExchangeBufferBytes(plan)) +
+  return static_cast<double>(MostTensorBytes(plan)) + static_cast<double>(MostExchangeBufferBytes(plan)) +
          ScoreBytes(plan);
 }
 
@@ -71,8 +71,7 @@ class DecoderMemory {
   double WorkBytes(const Variant& variant) const {
     const int64_t batch = cell_.problem.batch, tokens = cell_.problem.query_tokens;
     const double layers = cell_.scope == Scope::kModel ? static_cast<double>(config_.layers) : 1;
-    double bytes =
-        layers * CacheBytes(variant.strategy) + Times(cell_.seq_len, config_.head_dim) * sizeof(float);
+    double bytes = layers * CacheBytes(variant) + Times(cell_.seq_len, config_.head_dim) * sizeof(float);
     bytes += StepBytes(variant);
     if (cell_.scope == Scope::kModel) {
       // Embedded ids of every token, hidden states of the rank's; logits, and once more where they are
@@ -107,16 +106,16 @@ class DecoderMemory {
 
  private:
   int64_t Rows(const Variant& variant) const {
-    const int64_t tokens = cell_.problem.query_tokens;
     const bool dealt = variant.strategy == ParallelStrategy::kSequence && cell_.phase == Phase::kPrefill;
-    return cell_.problem.batch * (dealt ? (tokens + cell_.ranks - 1) / cell_.ranks : tokens);
+    const int64_t tokens = dealt ? MostQueryTokens(PlanInside(variant)) : cell_.problem.query_tokens;
+    return cell_.problem.batch * tokens;
   }
 
-  double CacheBytes(ParallelStrategy strategy) const {
-    const WeightShare share = StoredWeights(config_, strategy, cell_.ranks, 0);
-    return 2 *
-           Times(cell_.problem.batch * share.heads.kv.size() * config_.head_dim,
-                 CacheTokens(strategy, cell_.seq_len, cell_.ranks)) *
+  double CacheBytes(const Variant& variant) const {
+    const WeightShare share = StoredWeights(config_, variant.strategy, cell_.ranks, 0);
+    const int64_t tokens = std::max(CacheTokens(variant.strategy, cell_.seq_len, cell_.ranks),
+                                    Rows(variant) / cell_.problem.batch);
+    return 2 * Times(cell_.problem.batch * share.heads.kv.size() * config_.head_dim, tokens) *
            static_cast<double>(SizeOf(cell_.precision.kv_cache));
   }
 
@@ -141,10 +140,14 @@ class DecoderMemory {
     return bytes + AttentionBytes(asked);
   }
 
-  double AttentionBytes(const Variant& asked) const {
+  AttentionPlan PlanInside(const Variant& asked) const {
     Cell step = cell_;
     step.contract = Contract::kNative;
-    const AttentionPlan plan = PlanOfCase(step, VariantInsideDecoder(asked, cell_.phase));
+    return PlanOfCase(step, VariantInsideDecoder(asked, cell_.phase));
+  }
+
+  double AttentionBytes(const Variant& asked) const {
+    const AttentionPlan plan = PlanInside(asked);
     return static_cast<double>(MostExchangeBufferBytes(plan)) + ScoreBytes(plan);
   }
 

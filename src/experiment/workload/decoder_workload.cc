@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "src/mpi/agreement.h"
+#include "src/parallel/partition/partition.h"
 #include "src/qwen3/decoder/decoder_inputs.h"
 #include "src/qwen3/decoder/decoder_step.h"
 #include "src/qwen3/decoder/model.h"
@@ -49,8 +50,9 @@ class LayerWorkload : public Workload {
                                                 cell.problem.data_type, cell.threads);
       cache_ = std::make_unique<KeyValueCache>(
           cell.problem.batch, share_.heads.kv.size(),
-          CacheTokens(made.variant.strategy, cell.seq_len, communicator.size()), config_.head_dim,
-          cell.precision.kv_cache);
+          std::max(CacheTokens(made.variant.strategy, cell.seq_len, communicator.size()),
+                   TokenCount(step_.tokens())),
+          config_.head_dim, cell.precision.kv_cache);
       input_ = HiddenRows(step_.tokens());
       output_.resize(input_.size());
     });

@@ -6,6 +6,7 @@
 
 #include "src/mpi/peers.h"
 #include "src/mpi/request_set.h"
+#include "src/parallel/partition/sequence_layout.h"
 
 namespace attention {
 
@@ -13,15 +14,17 @@ ReplicatedAttention::ReplicatedAttention(const AttentionPlan& plan, GridCommunic
     : DistributedAttention(plan),
       communicators_(std::move(communicators)),
       gathers_(plan.variant.exchange != Exchange::kNone),
+      group_tokens_(QueryTokensByGroup(plan)),
       pieces_(PiecesOf(plan)),
       kernel_(plan, pieces_[static_cast<size_t>(plan.head_index())].front(),
-              TokenCount(QueryTokensOf(plan, plan.rank)), plan.problem.kv_tokens) {
+              TokenCount(QueryTokensOf(plan.rank)), plan.problem.kv_tokens) {
   ReplicatedAttention::PlaceTokens();
 }
 
 void ReplicatedAttention::PlaceTokens() {
   const AttentionProblem& problem = plan_.problem;
-  query_tokens_ = QueryTokensOf(plan_, plan_.rank);
+  // Of a decode the position moves; a prefill's tokens are dealt once.
+  if (plan_.token_parts == 1) group_tokens_ = QueryTokensByGroup(plan_);
   key_tokens_ = AllTokens(problem.kv_tokens);
   const HeadShare own = plan_.heads();
   const TokenSegments rows = AllTokens(problem.query_tokens, plan_.first_query_position());
@@ -46,12 +49,6 @@ std::vector<std::vector<HeadShare>> ReplicatedAttention::PiecesOf(const Attentio
   return pieces;
 }
 
-TokenSegments ReplicatedAttention::QueryTokensOf(const AttentionPlan& plan, int rank) {
-  if (plan.token_parts == 1) return AllTokens(plan.problem.query_tokens, plan.first_query_position());
-  return InWholeSequence(ShareOfTokens(plan.problem.query_tokens, plan.variant.sharding, plan.token_parts,
-                                       rank / plan.head_parts));
-}
-
 void ReplicatedAttention::Execute(const ConstTensorView& q, const ConstTensorView& k,
                                   const ConstTensorView& v, const TensorView& output, RunParts parts) {
   const std::vector<HeadShare>& own = pieces_[static_cast<size_t>(plan_.head_index())];
@@ -74,7 +71,7 @@ void ReplicatedAttention::Compute(RunParts parts, const HeadShare& piece, const 
   const KeyValueShard keys = {k.SliceHeads(kv_begin, piece.kv.size()),
                               v.SliceHeads(kv_begin, piece.kv.size()), key_tokens_};
   kernel_.Accumulate(parts,
-                     {.query = {q.SliceHeads(query_begin, piece.query.size()), query_tokens_},
+                     {.query = {q.SliceHeads(query_begin, piece.query.size()), QueryTokensOf(plan_.rank)},
                       .key_values = std::span(&keys, 1),
                       .output = output.SliceHeads(output_begin, piece.query.size())},
                      {&leaving});
@@ -92,9 +89,10 @@ void ReplicatedAttention::StartGather(size_t piece, const TensorView& output, Re
     }
   };
   ForEachPeer(rank, size, [&](int source, int destination) {
-    for_each_block(source, QueryTokensOf(plan_, source),
+    for_each_block(source, QueryTokensOf(source),
                    [&](const TensorView& block) { leaving.Receive({block}, source); });
-    for_each_block(rank, query_tokens_, [&](const TensorView& block) { leaving.Send({block}, destination); });
+    for_each_block(rank, QueryTokensOf(rank),
+                   [&](const TensorView& block) { leaving.Send({block}, destination); });
   });
 }
 

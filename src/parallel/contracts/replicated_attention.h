@@ -34,14 +34,16 @@ class ReplicatedAttention : public DistributedAttention {
 
  private:
   static std::vector<std::vector<HeadShare>> PiecesOf(const AttentionPlan& plan);
-  static TokenSegments QueryTokensOf(const AttentionPlan& plan, int rank);
+  const TokenSegments& QueryTokensOf(int rank) const {
+    return group_tokens_[static_cast<size_t>(rank / plan_.head_parts)];
+  }
   void Compute(RunParts parts, const HeadShare& piece, const ConstTensorView& q, const ConstTensorView& k,
                const ConstTensorView& v, const TensorView& output, RequestSet& leaving);
   void StartGather(size_t piece, const TensorView& output, RequestSet& leaving) const;
 
   GridCommunicators communicators_;
   bool gathers_;
-  TokenSegments query_tokens_;                  // own, as rows of the whole q
+  std::vector<TokenSegments> group_tokens_;     // queries by token group, as rows of the whole q
   TokenSegments key_tokens_;                    // all
   std::vector<std::vector<HeadShare>> pieces_;  // by head index
   KernelRunner kernel_;                         // for one piece; all of a rank's are alike

@@ -9,6 +9,17 @@
 namespace attention {
 namespace {
 
+// Plans for more ranks than this are priced as without a mask, and as if tokens were dealt by number, which
+// has the same tokens per rank or a few per cent less: of each pair of ranks the keys would have to be looked
+// at, and a plan can ask for a million.
+constexpr int kMostRanksLookedAt = 1024;
+
+// For estimates.
+AttentionPlan Priced(AttentionPlan plan) {
+  if (plan.ranks > kMostRanksLookedAt) plan.variant.sharding = Sharding::kContiguous;
+  return plan;
+}
+
 using Formula = int64_t (*ExchangeRow::*)(const ExchangeSizes& sizes);
 
 // Of the plan's rank; or, of keys and states that travel, the most of any rank, and of the rest the plan's.
@@ -46,38 +57,57 @@ int64_t SplitKeys(const AttentionPlan& plan, Formula formula, Whose whose) {
   return merge + Apply(plan, ParallelStrategy::kHeadwise, Exchange::kAllgather, sizes, formula);
 }
 
+int64_t MostOf(const std::vector<TokenSegments>& shares) {
+  int64_t most = 0;
+  for (const TokenSegments& share : shares) most = std::max(most, TokenCount(share));
+  return most;
+}
+
+// Formulas are linear in the rank's own tokens and may fall with them: of the rank with the fewest or of the
+// one with the most.
+int64_t LargestOf(const AttentionPlan& plan, ParallelStrategy strategy, Exchange exchange,
+                  ExchangeSizes sizes, Formula formula, const std::vector<TokenSegments>& shares) {
+  int64_t largest = 0, fewest = sizes.total_tokens;
+  for (const TokenSegments& share : shares) fewest = std::min(fewest, TokenCount(share));
+  for (int64_t own : {fewest, MostOf(shares)}) {
+    sizes.own_tokens = own;
+    largest = std::max(largest, Apply(plan, strategy, exchange, sizes, formula));
+  }
+  return largest;
+}
+
 // Everything is there from the start, and outputs are gathered, if anything is.
-int64_t Outputs(const AttentionPlan& plan, Formula formula) {
+int64_t Outputs(const AttentionPlan& plan, Formula formula, Whose whose) {
   ExchangeSizes sizes;
   SetHeads(plan.problem, plan.heads(), sizes);
   sizes.ranks = plan.ranks;
   sizes.own_tokens = plan.problem.query_tokens;
   if (plan.token_parts > 1) {
-    sizes.own_tokens = TokenCount(ShareOfTokens(plan.problem.query_tokens, plan.variant.sharding,
-                                                plan.token_parts, plan.token_index()));
+    const std::vector<TokenSegments> groups = QueryTokensByGroup(plan);
+    sizes.own_tokens =
+        whose == Whose::kMost ? MostOf(groups) : TokenCount(groups[static_cast<size_t>(plan.token_index())]);
   }
   const Exchange exchange = plan.variant.exchange == Exchange::kNone ? Exchange::kNone : Exchange::kAllgather;
   return Apply(plan, ParallelStrategy::kHeadwise, exchange, sizes, formula);
 }
 
 // Among the ranks that divide the heads of this rank's token group.
-int64_t Heads(const AttentionPlan& plan, Formula formula) {
+int64_t Heads(const AttentionPlan& plan, Formula formula, Whose whose) {
   ExchangeSizes sizes;
   SetHeads(plan.problem, plan.heads(), sizes);
   sizes.ranks = plan.head_parts;
-  sizes.own_tokens = TokenCount(TokensOfRank(plan, plan.rank));
-  sizes.total_tokens = TokenCount(JoinTokens(TokensOfGroup(plan, plan.token_index())));
+  const std::vector<TokenSegments> group = TokensOfGroup(plan, plan.token_index());
+  sizes.own_tokens = TokenCount(group[static_cast<size_t>(plan.head_index())]);
+  for (const TokenSegments& member : group) sizes.total_tokens += TokenCount(member);
   for (int i = 0; i < plan.head_parts; ++i) {
     const HeadShare heads = plan.heads_of(i);
     if (i == plan.head_index()) continue;
     sizes.input_bytes_of_others += InputBytes(plan.problem, heads.query.size() + 2 * heads.kv.size(), 1);
   }
-  return Apply(plan, ParallelStrategy::kHeadwise, Exchange::kAllToAll, sizes, formula);
+  constexpr ParallelStrategy kStrategy = ParallelStrategy::kHeadwise;
+  if (whose == Whose::kMost) return LargestOf(plan, kStrategy, Exchange::kAllToAll, sizes, formula, group);
+  return Apply(plan, kStrategy, Exchange::kAllToAll, sizes, formula);
 }
-
-// Plans for more ranks than this are priced as without a mask: of each pair of ranks the keys would have to
-// be looked at, and a plan can ask for a million.
-constexpr int kMostRanksLookedAt = 1024;
 
 KeyTravel WithoutMask(const SequenceLayout& layout, Exchange exchange, bool with_own) {
   const int64_t others = layout.total_tokens() - layout.TokensOf(layout.size() - 1);
@@ -117,6 +147,8 @@ int64_t Tokens(const AttentionPlan& plan, Formula formula, Whose whose) {
   sizes.total_tokens = layout.total_tokens();
   sizes.carries_state = RowOf(plan.variant.algorithm).carries_state;
   if (plan.variant.exchange != Exchange::kMerge) SetKeyTravel(plan, layout, whose, sizes);
+  if (whose == Whose::kMost)
+    return LargestOf(plan, ParallelStrategy::kSequence, plan.variant.exchange, sizes, formula, layout.tokens);
   return Apply(plan, ParallelStrategy::kSequence, plan.variant.exchange, sizes, formula);
 }
 
@@ -125,11 +157,11 @@ int64_t OfPlan(const AttentionPlan& plan, Formula formula, Whose whose = Whose::
     case PlanEnds::kSplitKeys:
       return SplitKeys(plan, formula, whose);
     case PlanEnds::kReplicated:
-      return Outputs(plan, formula);
+      return Outputs(plan, formula, whose);
     case PlanEnds::kHeads:
-      return Heads(plan, formula);
+      return Heads(plan, formula, whose);
     case PlanEnds::kTokens:
-      return Tokens(plan, formula, whose) + (plan.head_parts > 1 ? Heads(plan, formula) : 0);
+      return Tokens(plan, formula, whose) + (plan.head_parts > 1 ? Heads(plan, formula, whose) : 0);
   }
   Fail("a plan without ends");
 }
@@ -138,14 +170,17 @@ int64_t OfPlan(const AttentionPlan& plan, Formula formula, Whose whose = Whose::
 
 int64_t BytesSent(const AttentionPlan& plan) { return OfPlan(plan, &ExchangeRow::bytes_sent); }
 int64_t MostBytesSent(const AttentionPlan& plan) {
-  return OfPlan(plan, &ExchangeRow::bytes_sent, Whose::kMost);
+  return OfPlan(Priced(plan), &ExchangeRow::bytes_sent, Whose::kMost);
 }
 int64_t ExchangeBufferBytes(const AttentionPlan& plan) { return OfPlan(plan, &ExchangeRow::buffer_bytes); }
 int64_t MostExchangeBufferBytes(const AttentionPlan& plan) {
-  return OfPlan(plan, &ExchangeRow::buffer_bytes, Whose::kMost);
+  return OfPlan(Priced(plan), &ExchangeRow::buffer_bytes, Whose::kMost);
 }
 
-int64_t TensorBytes(const AttentionPlan& plan) {
+namespace {
+
+// Of a rank that owns so many tokens, where tokens are dealt.
+int64_t TensorBytesWith(const AttentionPlan& plan, int64_t own_tokens) {
   const AttentionProblem& problem = plan.problem;
   const HeadShare own = plan.heads();
   const auto bytes = [&](int64_t query_heads, int64_t query_tokens, int64_t kv_heads, int64_t kv_tokens) {
@@ -171,17 +206,35 @@ int64_t TensorBytes(const AttentionPlan& plan) {
              OutputBytes(problem, other_heads, problem.query_tokens);
     }
     case PlanEnds::kHeads:
-    case PlanEnds::kTokens: {
-      const int64_t tokens = TokenCount(TokensOfRank(plan, plan.rank));
-      return bytes(problem.query_heads, tokens, problem.kv_heads, tokens);
-    }
+    case PlanEnds::kTokens:
+      return bytes(problem.query_heads, own_tokens, problem.kv_heads, own_tokens);
   }
   Fail("a plan without ends");
 }
 
+bool DealsTokens(const AttentionPlan& plan) {
+  return plan.ends() == PlanEnds::kHeads || plan.ends() == PlanEnds::kTokens;
+}
+
+}  // namespace
+
+int64_t TensorBytes(const AttentionPlan& plan) {
+  return TensorBytesWith(plan, DealsTokens(plan) ? TokenCount(TokensOfRank(plan, plan.rank)) : 0);
+}
+
+int64_t MostTensorBytes(const AttentionPlan& plan) {
+  const AttentionPlan priced = Priced(plan);
+  if (!DealsTokens(plan) || priced.variant.sharding != Sharding::kBalanced) return TensorBytes(priced);
+  return TensorBytesWith(plan, MostOf(TokensByRank(plan)));
+}
+
 int64_t MostQueryTokens(const AttentionPlan& plan) {
-  const int64_t parts = plan.ends() == PlanEnds::kSplitKeys ? 1 : plan.token_parts;
-  return (plan.problem.query_tokens + parts - 1) / parts;
+  if (Priced(plan).variant.sharding != Sharding::kBalanced) {
+    const int64_t parts = plan.ends() == PlanEnds::kSplitKeys ? 1 : plan.token_parts;
+    return (plan.problem.query_tokens + parts - 1) / parts;
+  }
+  return plan.ends() == PlanEnds::kReplicated ? MostOf(QueryTokensByGroup(plan))
+                                              : LayoutOf(plan).max_tokens();
 }
 
 }  // namespace attention

@@ -22,6 +22,8 @@ int64_t MostExchangeBufferBytes(const AttentionPlan& plan);
 
 // Bytes of Q, K, V and output as the plan's rank is given them and leaves them. Equals its shards, in a test.
 int64_t TensorBytes(const AttentionPlan& plan);
+// Likewise, of the rank that has the most.
+int64_t MostTensorBytes(const AttentionPlan& plan);
 // Query rows that a rank computes for one head, the most of any rank.
 int64_t MostQueryTokens(const AttentionPlan& plan);
 

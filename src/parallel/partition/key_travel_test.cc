@@ -6,13 +6,14 @@
 #include <numeric>
 #include <set>
 
+#include "src/parallel/partition/token_dealing.h"
+
 namespace attention {
 namespace {
 
-SequenceLayout Layout(int64_t tokens, Sharding sharding, int ranks, int rank = 0) {
-  SequenceLayout layout = {{}, {}, rank};
-  for (int r = 0; r < ranks; ++r) layout.tokens.push_back(ShareOfTokens(tokens, sharding, ranks, r));
-  return layout;
+SequenceLayout Layout(int64_t tokens, Sharding sharding, int ranks, int rank = 0,
+                      const Mask& mask = Mask::Causal()) {
+  return {{}, DealTokens(mask, tokens, sharding, ranks), rank};
 }
 
 std::set<int64_t> Positions(const TokenSegments& segments) {
@@ -33,17 +34,17 @@ std::vector<Mask> Masks() {
 // A simulated ring: what a rank holds after each hop is what the rank before it sent on, and every key that a
 // query sees has passed by.
 TEST(KeyTravelTest, EveryKeyThatIsSeenPassesBy) {
-  constexpr int64_t kTokens = 61;
+  constexpr int64_t kTokens = 65;
   for (const Mask& mask : Masks()) {
-    for (Sharding sharding : {Sharding::kContiguous, Sharding::kZigzag}) {
+    for (Sharding sharding : {Sharding::kContiguous, Sharding::kZigzag, Sharding::kBalanced}) {
       for (int ranks : {1, 2, 3, 5, 8, 70}) {
-        const KeyTravel ring = RingTravel(Layout(kTokens, sharding, ranks), mask);
+        const KeyTravel ring = RingTravel(Layout(kTokens, sharding, ranks, 0, mask), mask);
         for (int rank = 0; rank < ranks; ++rank) {
-          const SequenceLayout layout = Layout(kTokens, sharding, ranks, rank);
+          const SequenceLayout layout = Layout(kTokens, sharding, ranks, rank, mask);
           const std::vector<RingHop> hops = RingHops(layout, mask);
           std::set<int64_t> passed = Positions(layout.own());
           const std::vector<RingHop> before =
-              RingHops(Layout(kTokens, sharding, ranks, (rank + ranks - 1) % ranks), mask);
+              RingHops(Layout(kTokens, sharding, ranks, (rank + ranks - 1) % ranks, mask), mask);
           const std::vector<RowRun> nothing;
           int64_t sent = 0;
           for (size_t i = 0; i < hops.size(); ++i) {

@@ -60,6 +60,7 @@ std::vector<HeadShare> CutHeads(const HeadShare& share, int64_t group_size, int6
 
 TokenSegments ShareOfTokens(int64_t tokens, Sharding sharding, int64_t parts, int64_t index) {
   if (sharding == Sharding::kContiguous) return Normalised({BalancedRange(tokens, parts, index)});
+  Require(sharding == Sharding::kZigzag, "sharding ", Name(sharding), " deals tokens by the mask");
   return Normalised(
       {BalancedRange(tokens, 2 * parts, index), BalancedRange(tokens, 2 * parts, 2 * parts - 1 - index)});
 }

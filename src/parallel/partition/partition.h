@@ -37,8 +37,9 @@ HeadShare ShareOfHeads(int64_t query_heads, int64_t kv_heads, int64_t parts, int
 // ends inside a KV head's group.
 std::vector<HeadShare> CutHeads(const HeadShare& share, int64_t group_size, int64_t most);
 
-// A rank's tokens as non-empty segments in ascending global order, at most two, stored one after the other
-// (local_begin counts up from 0). zigzag: chunks r and 2P-1-r of 2P; where they touch they are one segment.
+// A rank's tokens as non-empty segments in ascending global order, stored one after the other (local_begin
+// counts up from 0). contiguous: chunk r of P. zigzag: chunks r and 2P-1-r of 2P; where they touch they are
+// one segment. balanced asks the mask (token_dealing.h): Error here.
 using TokenSegments = std::vector<TokenSegment>;
 TokenSegments ShareOfTokens(int64_t tokens, Sharding sharding, int64_t parts, int64_t index);
 

@@ -23,10 +23,14 @@ struct SequenceLayout {
   int64_t max_tokens() const;
 };
 
-// Tokens of rank `rank` of the whole plan.
+// Tokens of every rank of the whole plan; of one.
+std::vector<TokenSegments> TokensByRank(const AttentionPlan& plan);
 TokenSegments TokensOfRank(const AttentionPlan& plan, int rank);
 // The tokens of the ranks that divide the heads of token group `group`, in the order of their heads.
 std::vector<TokenSegments> TokensOfGroup(const AttentionPlan& plan, int group);
+// Where every rank has all keys (PlanEnds::kReplicated): the query tokens that each token group computes, as
+// rows of the whole.
+std::vector<TokenSegments> QueryTokensByGroup(const AttentionPlan& plan);
 // Between the token groups of a plan, as seen from its rank.
 SequenceLayout LayoutOf(const AttentionPlan& plan);
 

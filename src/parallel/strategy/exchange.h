@@ -61,7 +61,7 @@ struct ExchangeRow {
   ParallelStrategy strategy;
   Exchange exchange;
   bool native, token_sharded, replicated;  // contracts under which it is valid
-  bool zigzag;                             // whether tokens of a prefill are sharded
+  bool deals_tokens;                       // of a prefill: any sharding, not contiguous alone
   bool needs_state;                        // only for algorithms with AlgorithmRow::carries_state
   // Payload this rank sends to all others in one run.
   int64_t (*bytes_sent)(const ExchangeSizes& sizes);
@@ -123,7 +123,7 @@ inline int64_t ScatterStatesBuffers(const ExchangeSizes& t) {
 
 }  // namespace exchange_formulas
 
-// contracts: native, token_sharded, replicated; then zigzag, needs_state.
+// contracts: native, token_sharded, replicated; then deals_tokens, needs_state.
 inline constexpr ExchangeRow kExchangeTable[] = {
     {Phase::kPrefill, ParallelStrategy::kHeadwise, Exchange::kNone, true, false, false, false, false,
      &exchange_formulas::Nothing, &exchange_formulas::Nothing},

@@ -54,8 +54,9 @@ Exchange DefaultExchange(ParallelStrategy strategy, AttentionAlgorithm algorithm
 }
 
 Sharding DefaultSharding(ParallelStrategy strategy, Phase phase, const Mask& mask) {
-  const bool balances = strategy == ParallelStrategy::kSequence && phase == Phase::kPrefill && mask.grows();
-  return balances ? Sharding::kZigzag : Sharding::kContiguous;
+  if (strategy != ParallelStrategy::kSequence || phase != Phase::kPrefill) return Sharding::kContiguous;
+  if (mask.kind() == MaskKind::kDocuments) return Sharding::kBalanced;
+  return mask.grows() ? Sharding::kZigzag : Sharding::kContiguous;
 }
 
 std::string WhyInvalid(const Variant& variant, Contract contract, Phase phase) {
@@ -80,9 +81,9 @@ std::string WhyInvalid(const Variant& variant, Contract contract, Phase phase) {
                        "; valid contracts for it: ", ContractsOf(*row), "; valid under ", Name(contract),
                        ": ", valid);
   }
-  if (variant.sharding == Sharding::kZigzag && !row->zigzag) {
-    return Concatenate(pair, " shards no tokens of causal prefill, so zigzag means nothing in ", Name(phase),
-                       "; valid sharding: contiguous");
+  if (variant.sharding != Sharding::kContiguous && !row->deals_tokens) {
+    return Concatenate(pair, " deals no tokens of a prefill to ranks, so ", Name(variant.sharding),
+                       " means nothing in ", Name(phase), "; valid sharding: contiguous");
   }
   const Grid& grid = variant.grid;
   if (grid.is_set() &&

@@ -60,8 +60,8 @@ std::string Name(const Variant& variant);
 
 // The design's defaults: headwise -> allgather (all_to_all under token_sharded); sequence+online_softmax ->
 // ring (prefill; allgather under replicated, where no K/V travel) or merge (decode); sequence with an exact
-// softmax -> allgather; sharding zigzag under sequence where later rows of a prefill see ever more keys (mask
-// causal), else contiguous.
+// softmax -> allgather; sharding under sequence in prefill zigzag where later rows see ever more keys (mask
+// causal), balanced where documents are packed, else contiguous.
 Exchange DefaultExchange(ParallelStrategy strategy, AttentionAlgorithm algorithm, Contract contract,
                          Phase phase);
 Sharding DefaultSharding(ParallelStrategy strategy, Phase phase, const Mask& mask);
@@ -71,10 +71,10 @@ Sharding DefaultSharding(ParallelStrategy strategy, Phase phase, const Mask& mas
 //   prefill                  native              token_sharded   replicated   sharding
 //   headwise(allgather)      yes                 -               yes          contiguous
 //   headwise(none)           head-sharded        -               -            contiguous
-//   headwise(all_to_all)     -                   yes             -            contiguous, zigzag
-//   sequence(ring)           = token_sharded     yes             -            contiguous, zigzag
-//   sequence(allgather)      = token_sharded     yes             yes          contiguous, zigzag
-//   sequence(merge)          = token_sharded     yes             -            contiguous, zigzag
+//   headwise(all_to_all)     -                   yes             -            any
+//   sequence(ring)           = token_sharded     yes             -            any
+//   sequence(allgather)      = token_sharded     yes             yes          any
+//   sequence(merge)          = token_sharded     yes             -            any
 //
 //   decode                   native                              token_sharded   replicated
 //   headwise(allgather)      K/V head-sharded                    -               yes

@@ -4,6 +4,7 @@
 
 #include <set>
 #include <string>
+#include <vector>
 
 namespace attention {
 namespace {
@@ -15,6 +16,7 @@ TEST(StrategyTest, NamesAndParsersAgree) {
   }
   EXPECT_EQ(ParseStrategy("headwise"), ParallelStrategy::kHeadwise);
   EXPECT_EQ(ParseSharding("zigzag"), Sharding::kZigzag);
+  EXPECT_EQ(ParseSharding("balanced"), Sharding::kBalanced);
   EXPECT_EQ(ParseContract("token_sharded"), Contract::kTokenSharded);
   EXPECT_EQ(ParsePhase("decode"), Phase::kDecode);
   EXPECT_FALSE(ParseExchange("Ring").has_value());
@@ -57,6 +59,18 @@ TEST(StrategyTest, DefaultsAreValidEverywhere) {
   }
 }
 
+TEST(StrategyTest, TheMaskChoosesTheSharding) {
+  const auto of = [](const Mask& mask, ParallelStrategy strategy = ParallelStrategy::kSequence,
+                     Phase phase = Phase::kPrefill) { return DefaultSharding(strategy, phase, mask); };
+  const Mask packed = Mask::Documents(std::vector<int64_t>{3, 4});
+  EXPECT_EQ(of(Mask::Full()), Sharding::kContiguous);
+  EXPECT_EQ(of(Mask::Window(4)), Sharding::kContiguous);
+  EXPECT_EQ(of(Mask::Causal()), Sharding::kZigzag);
+  EXPECT_EQ(of(packed), Sharding::kBalanced);
+  EXPECT_EQ(of(packed, ParallelStrategy::kHeadwise), Sharding::kContiguous);
+  EXPECT_EQ(of(packed, ParallelStrategy::kSequence, Phase::kDecode), Sharding::kContiguous);
+}
+
 TEST(StrategyTest, EveryCellOfTheClaimIsValidUnderEveryContract) {
   std::set<std::string> cells;
   for (const ValidCombination& valid : ValidCombinations(Phase::kPrefill)) {
@@ -96,6 +110,11 @@ TEST(StrategyTest, RefusalsSayWhatIsValid) {
                     {}};
   EXPECT_NE(WhyInvalid(zigzag, Contract::kNative, Phase::kPrefill).find("valid sharding: contiguous"),
             std::string::npos);
+  zigzag.sharding = Sharding::kBalanced;
+  EXPECT_EQ(
+      WhyInvalid(zigzag, Contract::kNative, Phase::kPrefill),
+      "headwise(allgather) deals no tokens of a prefill to ranks, so balanced means nothing in prefill; "
+      "valid sharding: contiguous");
   Variant grid = {ParallelStrategy::kHeadwise,
                   Exchange::kAllgather,
                   Sharding::kContiguous,

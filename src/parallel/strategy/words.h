@@ -9,7 +9,7 @@
 namespace attention {
 
 enum class ParallelStrategy { kHeadwise, kSequence };
-enum class Sharding { kContiguous, kZigzag };
+enum class Sharding { kContiguous, kZigzag, kBalanced };
 enum class Contract { kNative, kReplicated, kTokenSharded };
 enum class Phase { kPrefill, kDecode };
 
@@ -27,6 +27,9 @@ inline constexpr Word<ParallelStrategy> kStrategies[] = {
 inline constexpr Word<Sharding> kShardings[] = {
     {Sharding::kContiguous, "contiguous", "rank r owns chunk r of P"},
     {Sharding::kZigzag, "zigzag", "rank r owns chunks r and 2P-1-r of 2P: balances causal work"},
+    {Sharding::kBalanced, "balanced",
+     "as much work and as many tokens for each rank under any mask: whole documents, else zigzag "
+     "generalised"},
 };
 inline constexpr Word<Contract> kContracts[] = {
     {Contract::kNative, "native", "each strategy's own natural ends: what the original study compared"},

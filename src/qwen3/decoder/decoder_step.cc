@@ -63,7 +63,7 @@ Variant VariantInsideDecoder(const Variant& asked, Phase phase) {
 
 int64_t CacheTokens(ParallelStrategy strategy, int64_t kv_tokens, int64_t ranks) {
   if (strategy == ParallelStrategy::kHeadwise) return kv_tokens;
-  // A zigzag share is two of 2P chunks, each at most rounded up.
+  // A zigzag share is two of 2P chunks, each at most rounded up; a causal balanced one is within a token too.
   return kv_tokens / ranks + 2;
 }
 

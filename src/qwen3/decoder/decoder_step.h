@@ -48,7 +48,8 @@ struct StepShape {
 // only one that splits keys.
 Variant VariantInsideDecoder(const Variant& asked, Phase phase);
 
-// Tokens of `kv_tokens` that a rank's cache has to have room for.
+// Tokens of `kv_tokens` that a rank's cache has to have room for; for what a prefill of packed documents
+// deals to it at least the step's tokens().
 int64_t CacheTokens(ParallelStrategy strategy, int64_t kv_tokens, int64_t ranks);
 
 class DecoderStep {

@@ -9,6 +9,7 @@
 #include "src/base/error.h"
 #include "src/mpi/agreement.h"
 #include "src/mpi/request_set.h"
+#include "src/parallel/partition/token_dealing.h"
 #include "src/qwen3/decoder/logit_sums.h"
 #include "src/qwen3/decoder/rank_collectives.h"
 
@@ -134,14 +135,17 @@ void Qwen3Model::Rewind() {
   --tokens_;
 }
 
-// A zigzag prompt may leave a token too many on the last ranks and one too few on the first, compared with
-// the balanced share that decoding counts on. Which tokens a rank has does not matter to a decoded one, so
+std::vector<TokenSegments> Qwen3Model::Dealt(int64_t tokens) const {
+  return DealTokens(Mask::Causal(), tokens, options_.variant.sharding, communicator_->size());
+}
+
+// A zigzag prompt may leave a token too many on some ranks and one too few on others, compared with the even
+// share that decoding counts on. Which tokens a rank has does not matter to a decoded one, so
 // the last local token of each rank with one too many moves to the next with one too few.
 void Qwen3Model::BalanceCache() {
   const int size = communicator_->size(), rank = communicator_->rank();
-  const auto held = [&](int r) {
-    return TokenCount(ShareOfTokens(tokens_, options_.variant.sharding, size, r));
-  };
+  const std::vector<TokenSegments> shares = Dealt(tokens_);
+  const auto held = [&](int r) { return TokenCount(shares[static_cast<size_t>(r)]); };
   const auto wanted = [&](int r) { return BalancedRange(tokens_, size, r).size(); };
   int receiver = 0;
   for (int sender = 0; sender < size; ++sender) {
@@ -171,8 +175,9 @@ void Qwen3Model::FindLastHidden() {
   const int64_t tokens = last_->shape.query_tokens;
   int owner = -1;
   if (deals_tokens()) {
+    const std::vector<TokenSegments> shares = Dealt(tokens);
     for (int r = 0; r < communicator_->size(); ++r) {
-      const TokenSegments share = ShareOfTokens(tokens, options_.variant.sharding, communicator_->size(), r);
+      const TokenSegments& share = shares[static_cast<size_t>(r)];
       if (!share.empty() && share.back().global_begin + share.back().length == tokens) owner = r;
     }
   }

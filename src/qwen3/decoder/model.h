@@ -86,6 +86,7 @@ class Qwen3Model {
 
   void Run(std::span<const int64_t> ids);
   void Embed(std::span<const int64_t> ids);
+  std::vector<TokenSegments> Dealt(int64_t tokens) const;  // of a prefill, by rank
   void BalanceCache();
   IndexRange Vocabulary(int rank) const { return VocabularyRows(config_, communicator_->size(), rank); }
   bool deals_tokens() const;  // hidden states of the last step are spread over ranks

@@ -5,6 +5,7 @@
 #include "src/base/error.h"
 #include "src/mpi/peers.h"
 #include "src/mpi/request_set.h"
+#include "src/parallel/partition/token_dealing.h"
 
 namespace attention {
 namespace {
@@ -111,13 +112,13 @@ void GatherTokens(const Communicator& communicator, const TokenRows& shape, cons
   const int rank = communicator.rank(), size = communicator.size();
   const TensorView all =
       HeadMajorView(whole, DataType::kFloat32, {shape.batch, 1, shape.tokens, shape.width});
-  const auto segments = [&](int r) { return ShareOfTokens(shape.tokens, shape.sharding, size, r); };
-  const TokenSegments own = segments(rank);
+  const std::vector<TokenSegments> shares = DealTokens(shape.mask, shape.tokens, shape.sharding, size);
+  const TokenSegments& own = shares[static_cast<size_t>(rank)];
   const ConstTensorView local =
       HeadMajorView(mine, DataType::kFloat32, {shape.batch, 1, TokenCount(own), shape.width});
   RequestSet requests(communicator);
   ForEachPeer(rank, size, [&](int source, int destination) {
-    for (const TokenSegment& segment : segments(source)) {
+    for (const TokenSegment& segment : shares[static_cast<size_t>(source)]) {
       requests.Receive({all.SliceTokens(segment.global_begin, segment.length)}, source);
     }
     for (const TokenSegment& segment : own) {

@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "src/attention/mask.h"
 #include "src/base/aligned_buffer.h"
 #include "src/mpi/communicator.h"
 #include "src/parallel/partition/partition.h"
@@ -42,6 +43,7 @@ void GatherColumns(const Communicator& communicator, const Rows& rows, const Col
 struct TokenRows {
   int64_t batch, tokens, width;
   Sharding sharding;
+  Mask mask = Mask::Causal();  // that tokens were dealt by
 };
 void GatherTokens(const Communicator& communicator, const TokenRows& shape, const float* mine, float* whole);
 // The other way, on one rank: the rows of `tokens` out of the whole tensor.
