@@ -233,24 +233,25 @@ TEST(TokenDealingTest, TheWorkedExample) {
   const Mask mask = Mask::Documents(Lengths{2, 8, 2});
   const Shares shares = DealBalanced(mask, 12, 2);
   EXPECT_EQ(shares, (Shares{{{0, 0, 2}, {2, 8, 4}}, {{0, 2, 6}}}));
-  EXPECT_EQ(BalanceOf(mask, 12, shares).pairs, 1);
   EXPECT_EQ(RingTravel({{}, shares, 0}, mask).sent, (std::vector<int64_t>{0, 6}));
-  const auto fullest = [&](Sharding sharding) {
-    return BalanceOf(mask, 12, DealTokens(mask, 12, sharding, 2)).pairs * 21;
+  const auto pairs = [&](Sharding sharding) {
+    const Shares dealt = DealTokens(mask, 12, sharding, 2);
+    return std::vector<double>{PairsOf(mask, 12, dealt[0]), PairsOf(mask, 12, dealt[1])};
   };
-  EXPECT_EQ(fullest(Sharding::kContiguous), 29);
-  EXPECT_EQ(fullest(Sharding::kZigzag), 27);
+  EXPECT_EQ(pairs(Sharding::kContiguous), (std::vector<double>{13, 29}));
+  EXPECT_EQ(pairs(Sharding::kZigzag), (std::vector<double>{15, 27}));
+  EXPECT_EQ(pairs(Sharding::kBalanced), (std::vector<double>{21, 21}));
 }
 
 TEST(TokenDealingTest, ManyDocumentsAndManyRanks) {
-  const Lengths lengths = RandomLengths(3, 1000000, 1, 30);
+  const Lengths lengths = RandomLengths(3, 200000, 1, 30);
   const Mask mask = Mask::Documents(lengths);
-  const Shares shares = DealBalanced(mask, Total(lengths), 65536);
-  ASSERT_NO_FATAL_FAILURE(ExpectDealt(shares, Total(lengths), 65536));
-  ExpectBalanced(mask, shares, Total(lengths), 30);
-  const Shares few = DealBalanced(mask, Total(lengths), 8);
-  EXPECT_LE(CutDocuments(mask, few), 14u);
-  ExpectBalanced(mask, few, Total(lengths), 30);
+  for (int64_t ranks : {8, 1000, 16384}) {
+    const Shares shares = DealBalanced(mask, Total(lengths), ranks);
+    ASSERT_NO_FATAL_FAILURE(ExpectDealt(shares, Total(lengths), ranks));
+    ExpectBalanced(mask, shares, Total(lengths), 30);
+    EXPECT_LE(CutDocuments(mask, shares), static_cast<size_t>(2 * ranks - 2));
+  }
 }
 
 TEST(TokenDealingTest, NeverWithoutAMaskOrRanks) {
