@@ -71,6 +71,7 @@ TEST(PlanTest, DefaultsFollowMaskContractAndPhase) {
   EXPECT_EQ(variant("  causal: [true]\n", 0).sharding, Sharding::kZigzag);
   EXPECT_EQ(variant("  causal: [false]\n", 0).sharding, Sharding::kContiguous);
   EXPECT_EQ(variant("  mask: [window:9]\n", 0).sharding, Sharding::kContiguous);
+  EXPECT_EQ(variant("  seq_len: [9]\n  mask: [documents:4+5]\n", 0).sharding, Sharding::kBalanced);
   EXPECT_EQ(variant("  phase: [prefill]\n", 0).exchange, Exchange::kRing);
   EXPECT_EQ(variant("  phase: [decode]\n", 0).exchange, Exchange::kMerge);
   EXPECT_EQ(variant("  contract: [native]\n", 1).exchange, Exchange::kAllgather);

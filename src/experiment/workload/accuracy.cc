@@ -11,6 +11,7 @@
 #include "src/base/counter_random.h"
 #include "src/base/error.h"
 #include "src/mpi/agreement.h"
+#include "src/parallel/partition/token_dealing.h"
 #include "src/qwen3/decoder/decoder_inputs.h"
 #include "src/qwen3/decoder/decoder_reference.h"
 
@@ -123,7 +124,8 @@ std::vector<int64_t> SampleRows(const std::vector<int64_t>& borders, int64_t que
   return {rows.begin(), rows.end()};
 }
 
-std::vector<int64_t> BorderRows(int64_t query_tokens, int ranks, const std::vector<TileSizes>& tiles) {
+std::vector<int64_t> BorderRows(const Mask& mask, int64_t query_tokens, int ranks,
+                                const std::vector<TileSizes>& tiles) {
   std::set<int64_t> rows = {0, query_tokens - 1};
   const auto add_border = [&](int64_t border) {
     for (int64_t row : {border - 1, border}) {
@@ -138,6 +140,15 @@ std::vector<int64_t> BorderRows(int64_t query_tokens, int ranks, const std::vect
       add_border(c * query_tokens / chunks);
       add_border(c * (query_tokens / chunks) + std::min(c, query_tokens % chunks));
     }
+  }
+  if (mask.kind() == MaskKind::kDocuments && mask.WhyInvalid(query_tokens).empty()) {
+    constexpr size_t kMaximumRuns = 8;
+    std::vector<int64_t> begins;
+    for (const TokenSegments& share : DealBalanced(mask, query_tokens, ranks)) {
+      for (const TokenSegment& run : share) begins.push_back(run.global_begin);
+    }
+    begins.resize(std::min(begins.size(), kMaximumRuns));
+    for (int64_t begin : begins) add_border(begin);
   }
   for (const TileSizes& sizes : tiles) {
     for (int64_t block : {sizes.q_block, sizes.kv_block}) {

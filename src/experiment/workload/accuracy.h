@@ -52,8 +52,10 @@ std::vector<int64_t> SampleRows(const std::vector<int64_t>& borders, int64_t que
                                 uint64_t seed, int64_t head);
 
 // Where errors hide: first and last row, and both sides of every chunk of contiguous and zigzag sharding
-// (at most 32 chunks) and of the first, middle and last tile border.
-std::vector<int64_t> BorderRows(int64_t query_tokens, int ranks, const std::vector<TileSizes>& tiles);
+// (at most 32 chunks), of the first 8 runs that packed documents are dealt in, and of the first, middle and
+// last tile border.
+std::vector<int64_t> BorderRows(const Mask& mask, int64_t query_tokens, int ranks,
+                                const std::vector<TileSizes>& tiles);
 
 class AccuracyReference {
  public:

@@ -11,7 +11,7 @@ namespace attention {
 namespace {
 
 TEST(AccuracyTest, RowsIncludeEveryBorder) {
-  const std::vector<int64_t> rows = BorderRows(130, 2, {{32, 64}});
+  const std::vector<int64_t> rows = BorderRows(Mask::Causal(), 130, 2, {{32, 64}});
   const std::set<int64_t> found(rows.begin(), rows.end());
   for (int64_t row : {0, 129, 64, 65, 31, 32, 63, 127, 128}) EXPECT_EQ(found.count(row), 1u) << row;
   const std::vector<int64_t> first = SampleRows(rows, 130, 64, 1, 0),
@@ -20,6 +20,12 @@ TEST(AccuracyTest, RowsIncludeEveryBorder) {
   EXPECT_NE(first, second) << "heads look at different rows";
   for (int64_t row : rows) EXPECT_TRUE(std::binary_search(first.begin(), first.end(), row));
   EXPECT_EQ(SampleRows({0, 5, 99}, 3, 64, 1, 0), (std::vector<int64_t>{0, 1, 2}));
+}
+
+TEST(AccuracyTest, RowsIncludeWhereDocumentsAreCut) {
+  // As in docs/design.md, but ten times as long: rank 1 has [20, 80), rank 0 the rest.
+  const std::vector<int64_t> rows = BorderRows(Mask::Documents(std::vector<int64_t>{20, 80, 20}), 120, 2, {});
+  for (int64_t row : {19, 20, 79, 80}) EXPECT_TRUE(std::ranges::binary_search(rows, row)) << row;
 }
 
 TEST(AccuracyTest, ToleranceIsCapped) {
