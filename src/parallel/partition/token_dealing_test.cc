@@ -131,6 +131,25 @@ TEST(TokenDealingTest, SixtyFourDocumentsOnEightRanks) {
   }
 }
 
+// More documents are never dealt whole; few long ones among many short ones cannot be.
+TEST(TokenDealingTest, ManyDocumentsOnEightRanks) {
+  for (uint64_t seed = 0; seed < 300; ++seed) {
+    Lengths lengths = RandomLengths(seed, 100, 1, 16384);
+    if (seed % 2 == 1) {
+      for (int64_t& length : lengths) length = 1 + length * length / 16384 * length / 16384;
+    }
+    const Mask mask = Mask::Documents(lengths);
+    const Shares shares = DealBalanced(mask, Total(lengths), 8);
+    ASSERT_NO_FATAL_FAILURE(ExpectDealt(shares, Total(lengths), 8));
+    ASSERT_LE(BalanceOf(mask, Total(lengths), shares).pairs, 1.05) << "seed " << seed;
+    ASSERT_LE(CutDocuments(mask, shares), 14u) << "seed " << seed;
+    for (const TokenSegments& share : shares) {
+      ASSERT_GE(TokenCount(share), Total(lengths) / 8);
+      ASSERT_LE(TokenCount(share), Total(lengths) / 8 + 1);
+    }
+  }
+}
+
 TEST(TokenDealingTest, EveryMaskAndNumberOfRanks) {
   const std::vector<Lengths> packed = {
       {4096, 1024, 1024, 1024, 1024}, {5000, 1, 1, 1, 3000}, RandomLengths(1, 400, 1, 40),
