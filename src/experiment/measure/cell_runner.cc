@@ -171,7 +171,8 @@ void CellRun::SetUp() {
   const int64_t clock = static_cast<int64_t>(std::hash<std::string>()(BootId()));
   one_clock_ = communicator_.Min(clock) == communicator_.Max(clock);
   if (!options_.check_results) return;
-  const std::vector<int64_t> borders = BorderRows(cell_.problem.mask, cell_.problem.query_tokens, cell_.ranks, tiles);
+  const std::vector<int64_t> borders =
+      BorderRows(cell_.problem.mask, cell_.problem.query_tokens, cell_.ranks, tiles);
   reference_.emplace(communicator_, cell_, borders, options_.reference_rows, weights_ ? &*weights_ : nullptr);
 }
 

@@ -20,7 +20,8 @@ using Runs = std::vector<IndexRange>;
 constexpr int64_t kMostWholeDocuments = 64;
 // How far arcs may be off for the sake of fewer cuts, over all levels: the rest of kDealtBalance is for rows.
 constexpr double kSlack = 0.04;
-// Of a circle's borders only the first are tried as ends of an arc: where there are more, documents are short.
+// Of a circle's borders only the first are tried as ends of an arc: where there are more, documents are
+// short.
 constexpr size_t kMostBorders = 16;
 
 // No more than `most` + 1 of them.
