@@ -98,10 +98,10 @@ std::vector<RingHop> RingHops(const SequenceLayout& layout, const Mask& mask) {
   return hops;
 }
 
-KeyTravel RingTravel(const SequenceLayout& layout, const Mask& mask) {
+std::vector<std::vector<int64_t>> RingArrivals(const SequenceLayout& layout, const Mask& mask) {
   const int size = layout.size();
-  KeyTravel travel = {std::vector<int64_t>(layout.tokens.size(), 0), {}};
-  std::vector<std::array<int64_t, 2>> buffers(layout.tokens.size(), {0, 0});
+  std::vector<std::vector<int64_t>> arrivals(layout.tokens.size() - 1,
+                                             std::vector<int64_t>(layout.tokens.size(), 0));
   for (int source = 0; source < size; ++source) {
     const TokenSegments& keys = layout.tokens[static_cast<size_t>(source)];
     SeenRanges seen(keys.size());
@@ -109,9 +109,22 @@ KeyTravel RingTravel(const SequenceLayout& layout, const Mask& mask) {
     for (int hop = size - 1; hop > 0; --hop) {
       const auto reader = static_cast<size_t>(Wrapped(source + hop, size));
       WidenBy(seen, keys, mask, layout.tokens[reader]);
-      const int64_t tokens = Count(seen);
-      travel.sent[static_cast<size_t>(Wrapped(source + hop - 1, size))] += tokens;
-      int64_t& buffer = buffers[reader][static_cast<size_t>((hop - 1) % 2)];
+      arrivals[static_cast<size_t>(hop - 1)][reader] = Count(seen);
+    }
+  }
+  return arrivals;
+}
+
+KeyTravel RingTravel(const SequenceLayout& layout, const Mask& mask) {
+  const int size = layout.size();
+  KeyTravel travel = {std::vector<int64_t>(layout.tokens.size(), 0), {}};
+  std::vector<std::array<int64_t, 2>> buffers(layout.tokens.size(), {0, 0});
+  const std::vector<std::vector<int64_t>> arrivals = RingArrivals(layout, mask);
+  for (size_t hop = 0; hop < arrivals.size(); ++hop) {
+    for (int reader = 0; reader < size; ++reader) {
+      const int64_t tokens = arrivals[hop][static_cast<size_t>(reader)];
+      travel.sent[static_cast<size_t>(Wrapped(reader - 1, size))] += tokens;
+      int64_t& buffer = buffers[static_cast<size_t>(reader)][hop % 2];
       buffer = std::max(buffer, tokens);
     }
   }

@@ -43,6 +43,9 @@ struct RingHop {
 // Of the layout's rank, up to the last hop on which something arrives or leaves.
 std::vector<RingHop> RingHops(const SequenceLayout& layout, const Mask& mask);
 
+// Tokens whose keys reach each rank on each hop: [hop - 1][rank], for all hops of a full round.
+std::vector<std::vector<int64_t>> RingArrivals(const SequenceLayout& layout, const Mask& mask);
+
 // Tokens whose keys and values every rank sends in a run (a token as often as it is sent), and those it keeps
 // room for beside its own, or with a copy of its own.
 struct KeyTravel {

@@ -114,6 +114,24 @@ TEST(KeyTravelTest, CausalLeavesOutWhatIsLaterThanEveryQuery) {
   EXPECT_EQ(gather.held, (std::vector<int64_t>{0, 2, 4, 6}));
 }
 
+// What a ring's ranks send is what arrives at their right neighbours.
+TEST(KeyTravelTest, ArrivalsAreWhatTheHopsBring) {
+  for (const Mask& mask : {Mask::Full(), Mask::Causal(), Mask::Window(5)}) {
+    for (int ranks : {1, 2, 3, 5}) {
+      SequenceLayout layout = Layout(23, Sharding::kZigzag, ranks);
+      const auto arrivals = RingArrivals(layout, mask);
+      ASSERT_EQ(arrivals.size(), static_cast<size_t>(ranks - 1));
+      for (layout.rank = 0; layout.rank < ranks; ++layout.rank) {
+        const std::vector<RingHop> hops = RingHops(layout, mask);
+        for (size_t hop = 0; hop < arrivals.size(); ++hop) {
+          const int64_t tokens = hop < hops.size() ? TokenCount(hops[hop].arriving) : 0;
+          EXPECT_EQ(arrivals[hop][static_cast<size_t>(layout.rank)], tokens) << Name(mask) << " " << ranks;
+        }
+      }
+    }
+  }
+}
+
 TEST(KeyTravelTest, DocumentsTravelOverBordersOnly) {
   // Documents of 4, 8 and 4 tokens on 4 ranks of 4: the second lies on ranks 1 and 2.
   const KeyTravel ring =
