@@ -25,6 +25,7 @@ ROOMS: list[str] = [
     "parallel/partition",
     "parallel/exchanges",
     "parallel/contracts",
+    "parallel/choose",
     "parallel",
     "parallel/testing",
     "qwen3/testing",

@@ -1,0 +1,109 @@
+#include "src/parallel/choose/choose.h"
+
+#include <algorithm>
+#include <sstream>
+#include <string>
+
+#include "src/base/error.h"
+#include "src/mpi/agreement.h"
+
+namespace attention {
+namespace {
+
+Phase PhaseOf(const AttentionProblem& problem) {
+  return problem.is_decode() ? Phase::kDecode : Phase::kPrefill;
+}
+
+KernelRate ShapeOf(const KernelStep& step) {
+  return {step.algorithm, step.rows(), step.key_count(), step.density(), step.heads_per_kv_head(), 1};
+}
+
+}  // namespace
+
+bool LeavesHeads(const Variant& variant, Phase phase) {
+  return variant.exchange == Exchange::kNone ||
+         (phase == Phase::kDecode && variant.strategy == ParallelStrategy::kSequence &&
+          variant.exchange == Exchange::kAllToAll);
+}
+
+std::vector<Variant> Candidates(AttentionAlgorithm algorithm, Contract contract, Phase phase) {
+  std::vector<Variant> candidates;
+  for (const ValidCombination& valid : ValidCombinations(phase)) {
+    if (valid.contract != contract || valid.variant.algorithm != algorithm) continue;
+    if (!LeavesHeads(valid.variant, phase)) candidates.push_back(valid.variant);
+  }
+  if (!candidates.empty()) return candidates;
+  Variant usual;
+  usual.algorithm = algorithm;
+  usual.exchange = DefaultExchange(usual.strategy, algorithm, contract, phase);
+  const std::string why = WhyInvalid(usual, contract, phase);
+  FailUsage("there is nothing to choose from: ", why.empty() ? "no variant is valid" : why);
+}
+
+std::vector<Prediction> RankVariants(const AttentionProblem& problem, AttentionAlgorithm algorithm,
+                                     Contract contract, const Machine& machine) {
+  std::vector<Prediction> ranking;
+  for (const Variant& variant : Candidates(algorithm, contract, PhaseOf(problem))) {
+    ranking.push_back(Predict(problem, variant, contract, machine));
+  }
+  std::stable_sort(ranking.begin(), ranking.end(), [](const Prediction& a, const Prediction& b) {
+    return a.seconds != b.seconds ? a.seconds < b.seconds : a.bytes < b.bytes;
+  });
+  return ranking;
+}
+
+std::vector<KernelStep> StepsToProbe(const AttentionProblem& problem, AttentionAlgorithm algorithm,
+                                     Contract contract, const std::vector<int>& node_of_rank, int threads) {
+  // A third of an octave in rows or keys, or a twelfth in density, is another shape.
+  constexpr double kAlike = 1.0 / 3;
+  std::vector<KernelStep> steps;
+  std::vector<KernelRate> shapes;
+  for (const Variant& variant : Candidates(algorithm, contract, PhaseOf(problem))) {
+    ForEachStep(problem, variant, contract, node_of_rank, threads, [&](const KernelStep& step) {
+      const bool is_known = std::any_of(shapes.begin(), shapes.end(), [&](const KernelRate& shape) {
+        return Unlikeness(shape, step) < kAlike;
+      });
+      if (is_known) return;
+      steps.push_back(step);
+      shapes.push_back(ShapeOf(step));
+    });
+  }
+  return steps;
+}
+
+Choice ChooseVariant(const Communicator& communicator, const std::vector<int>& node_of_rank,
+                     const AttentionProblem& problem, AttentionAlgorithm algorithm, Contract contract,
+                     const ExecutionOptions& options, const ProbeOptions& probe) {
+  std::vector<KernelStep> steps;
+  AgreeOnErrors(communicator,
+                [&] { steps = StepsToProbe(problem, algorithm, contract, node_of_rank, options.threads); });
+  Choice choice;
+  choice.rates = ProbeRates(communicator, node_of_rank, problem, options, steps, probe);
+  std::string order;
+  AgreeOnErrors(communicator, [&] {
+    choice.ranking =
+        RankVariants(problem, algorithm, contract, {node_of_rank, options.threads, choice.rates});
+    const std::vector<Variant> candidates = Candidates(algorithm, contract, PhaseOf(problem));
+    if (communicator.size() == 1) {
+      std::erase_if(choice.ranking,
+                    [&](const Prediction& prediction) { return prediction.variant != candidates.front(); });
+    }
+    for (const Prediction& prediction : choice.ranking) {
+      const auto place = std::find(candidates.begin(), candidates.end(), prediction.variant);
+      order += std::to_string(place - candidates.begin()) + " ";
+    }
+  });
+  // The rates are the same everywhere, but ranks of different CPUs may round a logarithm differently.
+  std::istringstream places(communicator.Broadcast(order, 0));
+  const std::vector<Variant> candidates = Candidates(algorithm, contract, PhaseOf(problem));
+  std::vector<Prediction> ranking;
+  for (size_t place = 0; places >> place;) {
+    ranking.push_back(
+        *std::find_if(choice.ranking.begin(), choice.ranking.end(),
+                      [&](const Prediction& prediction) { return prediction.variant == candidates[place]; }));
+  }
+  choice.ranking = ranking;
+  return choice;
+}
+
+}  // namespace attention

@@ -1,0 +1,468 @@
+#include "src/parallel/choose/cost_model.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "src/base/error.h"
+#include "src/parallel/partition/communication.h"
+#include "src/parallel/partition/key_travel.h"
+#include "src/parallel/partition/sequence_layout.h"
+#include "src/parallel/partition/visible_pairs.h"
+
+namespace attention {
+namespace {
+
+using StepClock = std::function<double(const KernelStep& step)>;
+
+struct Transfer {
+  double seconds = 0;
+  double unhidden_s = 0;  // computing beside it becomes longer by so much
+
+  Transfer& operator+=(const Transfer& other) {
+    seconds += other.seconds;
+    unhidden_s += other.unhidden_s;
+    return *this;
+  }
+  Transfer Part(double share) const { return {seconds * share, unhidden_s * share}; }
+};
+
+Transfer Longer(const Transfer& a, const Transfer& b) { return a.seconds < b.seconds ? b : a; }
+
+double Beside(double compute, const Transfer& transfer) {
+  return std::max(compute + transfer.unhidden_s, transfer.seconds);
+}
+
+// What one rank spends.
+struct RankTime {
+  double end = 0;
+  double compute = 0;
+  double exchange = 0;
+};
+
+// `pieces` alike pieces of work; of each `in` travels before it, and `out` behind it.
+double Pipeline(size_t pieces, double compute, const Transfer& in, const Transfer& out) {
+  const double share = 1 / static_cast<double>(pieces);
+  Transfer both = in.Part(share);
+  both += out.Part(share);
+  return in.seconds * share + static_cast<double>(pieces - 1) * Beside(compute * share, both) +
+         compute * share + out.seconds * share;
+}
+
+// One variant on one machine.
+class Pricing {
+ public:
+  Pricing(const AttentionPlan& plan, const std::vector<int>& node_of_rank, const Rates& rates,
+          const StepClock& clock)
+      : plan_(plan), nodes_(node_of_rank), rates_(rates), clock_(clock) {}
+
+  std::vector<RankTime> Run() {
+    switch (plan_.ends()) {
+      case PlanEnds::kReplicated:
+        return Outputs();
+      case PlanEnds::kSplitKeys:
+        return SplitKeys();
+      case PlanEnds::kHeads:
+        return Heads();
+      case PlanEnds::kTokens:
+        return Tokens();
+    }
+    Fail("a plan without ends");
+  }
+
+ private:
+  using Peers = std::vector<int>;
+
+  AttentionPlan PlanOf(int rank) const {
+    AttentionPlan plan = plan_;
+    plan.rank = rank;
+    return plan;
+  }
+  size_t node_of(int rank) const { return static_cast<size_t>(nodes_[static_cast<size_t>(rank)]); }
+
+  // The ranks that share the heads, or the tokens, of `rank`'s group, itself included, in the group's order.
+  Peers HeadPeers(int rank) const {
+    Peers peers;
+    for (int i = 0; i < plan_.head_parts; ++i) peers.push_back(rank - rank % plan_.head_parts + i);
+    return peers;
+  }
+  Peers TokenPeers(int rank) const {
+    Peers peers;
+    for (int i = 0; i < plan_.token_parts; ++i)
+      peers.push_back(rank % plan_.head_parts + i * plan_.head_parts);
+    return peers;
+  }
+  Peers AllRanks() const {
+    Peers peers;
+    for (int i = 0; i < plan_.ranks; ++i) peers.push_back(i);
+    return peers;
+  }
+
+  // How many ranks of each node send to another one, if each sends to the ranks that `peers_of` names.
+  template <typename PeersOf>
+  std::vector<int> Crossing(PeersOf peers_of) const {
+    std::vector<int> crossing(nodes_.size(), 0);
+    for (int rank = 0; rank < plan_.ranks; ++rank) {
+      const Peers peers = peers_of(rank);
+      crossing[node_of(rank)] +=
+          std::any_of(peers.begin(), peers.end(), [&](int peer) { return node_of(peer) != node_of(rank); });
+    }
+    return crossing;
+  }
+
+  Transfer Link(int from, int to, int messages, int64_t bytes, const std::vector<int>& crossing) const {
+    if (bytes == 0 || from == to) return {};
+    const bool is_within = node_of(from) == node_of(to);
+    const LinkRate& rate = is_within ? rates_.within_node : rates_.across_nodes;
+    const int sharing = is_within ? 1 : std::max({1, crossing[node_of(from)], crossing[node_of(to)]});
+    const double seconds =
+        messages * rate.latency_s + static_cast<double>(bytes) * sharing / rate.bytes_per_second;
+    return {seconds, seconds * rate.unhidden};
+  }
+
+  // Of one rank with its peers, one after the other: what it sends or what it receives, whichever is longer.
+  template <typename BytesBetween>
+  Transfer Exchange(int rank, const Peers& peers, int messages, const std::vector<int>& crossing,
+                    BytesBetween bytes_between) const {
+    Transfer sent, received;
+    for (int peer : peers) {
+      if (peer == rank) continue;
+      sent += Link(rank, peer, messages, bytes_between(rank, peer), crossing);
+      received += Link(peer, rank, messages, bytes_between(peer, rank), crossing);
+    }
+    return Longer(sent, received);
+  }
+
+  double Compute(const TokenSegments& queries, const TokenSegments& keys, const HeadShare& heads) const {
+    KernelStep step = {plan_.variant.algorithm, queries, keys, heads.query.size(), heads.kv.size(), 0};
+    if (step.query_heads == 0 || TokenCount(queries) == 0 || TokenCount(keys) == 0) return 0;
+    step.pairs = VisiblePairs(queries, keys, plan_.problem.mask);
+    return step.pairs == 0 ? 0 : clock_(step);
+  }
+  double Memory(int64_t bytes) const { return static_cast<double>(bytes) / rates_.memory_bytes_per_second; }
+
+  std::vector<RankTime> Outputs() const;
+  std::vector<RankTime> SplitKeys() const;
+  std::vector<RankTime> Heads() const;
+  std::vector<RankTime> Tokens() const;
+  Transfer HeadsIn(int rank, const std::vector<int>& crossing) const;
+  Transfer HeadsOut(int rank, const std::vector<int>& crossing) const;
+  double OwnHeadsCopied(int rank) const;
+  std::vector<RankTime> Stage() const;
+  void Ring(int head_index, std::vector<RankTime>& times) const;
+  RankTime Gather(int rank, const std::vector<int>& crossing) const;
+  RankTime Merge(int rank, const std::vector<int>& crossing) const;
+  const TokenSegments& TokensAt(const SequenceLayout& layout, int index) const {
+    const int size = layout.size();
+    return layout.tokens[static_cast<size_t>((index % size + size) % size)];
+  }
+
+  const AttentionPlan& plan_;
+  const std::vector<int>& nodes_;
+  const Rates& rates_;
+  const StepClock& clock_;
+};
+
+// contracts/replicated_attention.cc.
+std::vector<RankTime> Pricing::Outputs() const {
+  const AttentionProblem& problem = plan_.problem;
+  const bool gathers = plan_.variant.exchange != Exchange::kNone && plan_.ranks > 1;
+  const int64_t block_bytes =
+      gathers ? OutputBytes(problem, problem.query_heads, problem.query_tokens) / plan_.ranks : 0;
+  const auto queries_of = [&](const AttentionPlan& plan) {
+    if (plan.token_parts == 1) return AllTokens(problem.query_tokens, plan.first_query_position());
+    return ShareOfTokens(problem.query_tokens, plan.variant.sharding, plan.token_parts, plan.token_index());
+  };
+  std::vector<int64_t> bytes;
+  for (int rank = 0; rank < plan_.ranks; ++rank) {
+    const AttentionPlan plan = PlanOf(rank);
+    const int64_t own = OutputBytes(problem, plan.heads().query.size(), TokenCount(queries_of(plan)));
+    bytes.push_back(gathers ? own : 0);
+  }
+  const std::vector<int> crossing = Crossing([&](int) { return AllRanks(); });
+  std::vector<RankTime> times;
+  for (int rank = 0; rank < plan_.ranks; ++rank) {
+    const AttentionPlan plan = PlanOf(rank);
+    const size_t pieces = plan.head_pieces_of(plan.head_index(), block_bytes).size();
+    const double compute = Compute(queries_of(plan), AllTokens(problem.kv_tokens), plan.heads());
+    const Transfer out = Exchange(rank, AllRanks(), static_cast<int>(pieces), crossing,
+                                  [&](int from, int) { return bytes[static_cast<size_t>(from)]; });
+    times.push_back({Pipeline(pieces, compute, {}, out), compute, out.seconds});
+  }
+  return times;
+}
+
+// contracts/split_keys_attention.cc. Nobody is done before all partial states are there.
+std::vector<RankTime> Pricing::SplitKeys() const {
+  const AttentionProblem& problem = plan_.problem;
+  const std::vector<int> crossing = Crossing([&](int rank) { return TokenPeers(rank); });
+  const std::vector<int> crossing_heads = Crossing([&](int rank) { return HeadPeers(rank); });
+  const TokenSegments queries = AllTokens(problem.query_tokens, plan_.first_query_position());
+  std::vector<RankTime> times;
+  double slowest = 0;
+  for (int rank = 0; rank < plan_.ranks; ++rank) {
+    const AttentionPlan plan = PlanOf(rank);
+    const auto state_bytes = [&](int, int to) {
+      return StateBytes(problem, plan.merged_heads_of(to / plan.head_parts).size(), problem.query_tokens);
+    };
+    const TokenSegments keys =
+        ShareOfTokens(problem.kv_tokens, Sharding::kContiguous, plan.token_parts, plan.token_index());
+    RankTime time;
+    time.compute = Compute(queries, keys, plan.heads());
+    slowest = std::max(slowest, time.compute);
+    time.exchange = Exchange(rank, TokenPeers(rank), 1, crossing, state_bytes).seconds;
+    if (plan.head_parts > 1 && plan.variant.exchange != Exchange::kAllToAll) {
+      time.exchange += Exchange(rank, HeadPeers(rank), 1, crossing_heads, [&](int from, int) {
+                         return OutputBytes(problem, PlanOf(from).heads().query.size(), problem.query_tokens);
+                       }).seconds;
+    }
+    time.end = time.exchange + Memory((plan.token_parts - 1) * state_bytes(rank, rank));
+    times.push_back(time);
+  }
+  for (RankTime& time : times) time.end += slowest;
+  return times;
+}
+
+// exchanges/head_exchange.cc: Q, K and V of each other's heads; and back with outputs of each other's tokens.
+Transfer Pricing::HeadsIn(int rank, const std::vector<int>& crossing) const {
+  return Exchange(rank, HeadPeers(rank), 3, crossing, [&](int from, int to) {
+    const HeadShare heads = PlanOf(to).heads();
+    return InputBytes(plan_.problem, heads.query.size() + 2 * heads.kv.size(),
+                      TokenCount(TokensOfRank(plan_, from)));
+  });
+}
+Transfer Pricing::HeadsOut(int rank, const std::vector<int>& crossing) const {
+  return Exchange(rank, HeadPeers(rank), 1, crossing, [&](int from, int to) {
+    return OutputBytes(plan_.problem, PlanOf(from).heads().query.size(), TokenCount(TokensOfRank(plan_, to)));
+  });
+}
+double Pricing::OwnHeadsCopied(int rank) const {
+  const HeadShare heads = PlanOf(rank).heads();
+  const int64_t tokens = TokenCount(TokensOfRank(plan_, rank));
+  return Memory(InputBytes(plan_.problem, heads.query.size() + 2 * heads.kv.size(), tokens) +
+                OutputBytes(plan_.problem, heads.query.size(), tokens));
+}
+
+// contracts/all_to_all_attention.cc.
+std::vector<RankTime> Pricing::Heads() const {
+  const AttentionProblem& problem = plan_.problem;
+  const std::vector<int> crossing = Crossing([&](int rank) { return HeadPeers(rank); });
+  const TokenSegments tokens = JoinTokens(TokensOfGroup(plan_, 0));
+  const int64_t block_bytes =
+      OutputBytes(problem, problem.query_heads, TokenCount(tokens)) / (int64_t{plan_.ranks} * plan_.ranks);
+  std::vector<RankTime> times;
+  for (int rank = 0; rank < plan_.ranks; ++rank) {
+    const AttentionPlan plan = PlanOf(rank);
+    const size_t pieces = plan.head_pieces_of(plan.head_index(), block_bytes).size();
+    const double compute = Compute(tokens, tokens, plan.heads());
+    const Transfer in = HeadsIn(rank, crossing), out = HeadsOut(rank, crossing);
+    times.push_back(
+        {Pipeline(pieces, compute, in, out) + OwnHeadsCopied(rank), compute, in.seconds + out.seconds});
+  }
+  return times;
+}
+
+// contracts/token_sharded_attention.cc: the stage, inside a head-wise all-to-all if there is a grid.
+std::vector<RankTime> Pricing::Tokens() const {
+  std::vector<RankTime> times = Stage();
+  if (plan_.head_parts == 1) return times;
+  const std::vector<int> crossing = Crossing([&](int rank) { return HeadPeers(rank); });
+  for (int rank = 0; rank < plan_.ranks; ++rank) {
+    RankTime& time = times[static_cast<size_t>(rank)];
+    const double exchange = HeadsIn(rank, crossing).seconds + HeadsOut(rank, crossing).seconds;
+    time.end += exchange + OwnHeadsCopied(rank);
+    time.exchange += exchange;
+  }
+  return times;
+}
+
+std::vector<RankTime> Pricing::Stage() const {
+  std::vector<RankTime> times(static_cast<size_t>(plan_.ranks));
+  if (plan_.token_parts == 1 || plan_.variant.exchange == Exchange::kRing) {
+    for (int head_index = 0; head_index < plan_.head_parts; ++head_index) Ring(head_index, times);
+    return times;
+  }
+  const std::vector<int> crossing = Crossing([&](int rank) { return TokenPeers(rank); });
+  const bool gathers = plan_.variant.exchange == Exchange::kAllgather;
+  Require(gathers || plan_.variant.exchange == Exchange::kMerge, "nothing says what sequence(",
+          Name(plan_.variant.exchange), ") takes");
+  for (int rank = 0; rank < plan_.ranks; ++rank) {
+    times[static_cast<size_t>(rank)] = gathers ? Gather(rank, crossing) : Merge(rank, crossing);
+  }
+  return times;
+}
+
+// exchanges/ring_stage.cc, all ranks that have the heads of place `head_index`, step by step.
+void Pricing::Ring(int head_index, std::vector<RankTime>& times) const {
+  const AttentionPlan plan = PlanOf(head_index);
+  const SequenceLayout layout = LayoutOf(plan);
+  const int size = layout.size();
+  const Peers members = TokenPeers(head_index);
+  const std::vector<int> crossing =
+      Crossing([&](int rank) { return Peers{(rank + plan_.head_parts) % plan_.ranks}; });
+  const int64_t token_bytes = 2 * InputBytes(plan.problem, layout.heads.kv.size(), 1);
+  const auto arrivals = RingArrivals(layout, plan.problem.mask);
+  std::vector<double> begin(static_cast<size_t>(size), 0);  // of the step at hand
+  for (int step = 0; step < size; ++step) {
+    const auto hop = static_cast<size_t>(step);
+    // To `index` from its left.
+    const auto arrival = [&](int index) {
+      const int here = (index + size) % size, left = (here + size - 1) % size;
+      if (step + 1 == size) return Transfer{};
+      const int64_t bytes = token_bytes * arrivals[hop][static_cast<size_t>(here)];
+      return Link(members[static_cast<size_t>(left)], members[static_cast<size_t>(here)], 2, bytes, crossing);
+    };
+    std::vector<double> next = begin;
+    for (int index = 0; index < size; ++index) {
+      const auto at = static_cast<size_t>(index);
+      const auto left = static_cast<size_t>((index + size - 1) % size);
+      const auto right = static_cast<size_t>((index + 1) % size);
+      const double compute = Compute(layout.tokens[at], TokensAt(layout, index - step), layout.heads);
+      const Transfer in = arrival(index), out = arrival(index + 1);
+      next[at] = begin[at] + compute + Longer(in, out).unhidden_s;
+      if (in.seconds > 0) next[at] = std::max(next[at], std::max(begin[at], begin[left]) + in.seconds);
+      if (out.seconds > 0) next[at] = std::max(next[at], std::max(begin[at], begin[right]) + out.seconds);
+      RankTime& time = times[static_cast<size_t>(members[at])];
+      time.compute += compute;
+      time.exchange += in.seconds;
+      time.end = next[at];
+    }
+    begin = next;
+  }
+}
+
+// exchanges/gather_stage.cc.
+RankTime Pricing::Gather(int rank, const std::vector<int>& crossing) const {
+  const AttentionPlan plan = PlanOf(rank);
+  const SequenceLayout layout = LayoutOf(plan);
+  const int64_t token_bytes = 2 * InputBytes(plan.problem, layout.heads.kv.size(), 1);
+  const Transfer travel = Exchange(rank, TokenPeers(rank), 2, crossing, [&](int from, int to) {
+    const int source = from / plan.head_parts, reader = to / plan.head_parts;
+    return token_bytes * TokenCount(KeysSeen(layout, plan.problem.mask, source, reader));
+  });
+  std::vector<TokenSegments> others = layout.tokens;
+  const bool own_first = RowOf(plan.variant.algorithm).carries_state;
+  if (own_first) others[static_cast<size_t>(layout.rank)].clear();
+  const double of_others = Compute(layout.own(), JoinTokens(others), layout.heads);
+  if (!own_first) {
+    const double copies = Memory(token_bytes * TokenCount(layout.own()));
+    return {travel.seconds + copies + of_others, of_others, travel.seconds};
+  }
+  const double of_own = Compute(layout.own(), layout.own(), layout.heads);
+  return {Beside(of_own, travel) + of_others, of_own + of_others, travel.seconds};
+}
+
+// exchanges/merge_stage.cc. Queries come in the order of the steps that need them.
+RankTime Pricing::Merge(int rank, const std::vector<int>& crossing) const {
+  const AttentionPlan plan = PlanOf(rank);
+  const SequenceLayout layout = LayoutOf(plan);
+  const Peers members = TokenPeers(rank);
+  const int64_t query_bytes = InputBytes(plan.problem, layout.heads.query.size(), 1);
+  const int64_t state_bytes = StateBytes(plan.problem, layout.heads.query.size(), 1);
+  RankTime time;
+  double arrived = 0, sent = 0;  // when the next queries are here, and the last partial state is away
+  for (int step = 0; step < layout.size(); ++step) {
+    const int owner = (layout.rank - step + layout.size()) % layout.size();
+    const int next = (owner + layout.size() - 1) % layout.size();
+    const double compute = Compute(layout.tokens[static_cast<size_t>(owner)], layout.own(), layout.heads);
+    const int owner_rank = members[static_cast<size_t>(owner)],
+              next_rank = members[static_cast<size_t>(next)];
+    Transfer queries, state;
+    if (step + 1 < layout.size()) {
+      // While it is sent those of the next owner, its own go to the rank that needs them next.
+      const int reader = members[static_cast<size_t>((layout.rank + step + 1) % layout.size())];
+      queries = Longer(Link(next_rank, rank, 1, query_bytes * layout.TokensOf(next), crossing),
+                       Link(rank, reader, 1, query_bytes * layout.TokensOf(layout.rank), crossing));
+    }
+    if (step > 0) {
+      const int helper = members[static_cast<size_t>((layout.rank + step) % layout.size())];
+      state = Longer(Link(rank, owner_rank, 1, state_bytes * layout.TokensOf(owner), crossing),
+                     Link(helper, rank, 1, state_bytes * layout.TokensOf(layout.rank), crossing));
+    }
+    time.compute += compute;
+    time.exchange += queries.seconds + state.seconds;
+    time.end = std::max(time.end, arrived) + compute + queries.unhidden_s;
+    // The state of the step before is on its way meanwhile; the last one's copies are in `sent`.
+    if (step > 0 && step + 1 < layout.size()) time.end += state.unhidden_s;
+    arrived += queries.seconds;
+    if (step > 0) sent = std::max(sent, time.end) + state.seconds;
+  }
+  time.end = std::max(time.end, sent);
+  time.end += Memory((layout.size() - 1) * state_bytes * layout.TokensOf(layout.rank));
+  return time;
+}
+
+// Nodes by their number among those there are, so that they index a vector.
+std::vector<int> Numbered(const std::vector<int>& nodes) {
+  std::vector<int> known, numbered;
+  for (int node : nodes) {
+    const auto found = std::find(known.begin(), known.end(), node);
+    numbered.push_back(static_cast<int>(found - known.begin()));
+    if (found == known.end()) known.push_back(node);
+  }
+  return numbered;
+}
+
+AttentionPlan PlanFor(const AttentionProblem& problem, const Variant& variant, Contract contract, int threads,
+                      size_t ranks) {
+  Require(ranks >= 1 && ranks <= static_cast<size_t>(kMostRanksPriced), "strategies are priced for 1 to ",
+          kMostRanksPriced, " ranks, not ", ranks, "; name one");
+  ExecutionOptions options;
+  options.threads = threads;
+  return AttentionPlan::Make(problem, variant, contract, options, static_cast<int>(ranks), 0);
+}
+
+double Octaves(double a, double b) { return std::abs(std::log2(a / b)); }
+
+}  // namespace
+
+double Unlikeness(const KernelRate& rate, const KernelStep& step) {
+  constexpr double kDensityWeight = 4;
+  return Octaves(rate.rows, step.rows()) + Octaves(rate.keys, step.key_count()) +
+         Octaves(rate.heads_per_kv_head, step.heads_per_kv_head()) +
+         kDensityWeight * std::abs(rate.density - step.density());
+}
+
+Prediction Predict(const AttentionProblem& problem, const Variant& variant, Contract contract,
+                   const Machine& machine) {
+  const AttentionPlan plan =
+      PlanFor(problem, variant, contract, machine.threads, machine.node_of_rank.size());
+  const Rates& rates = machine.rates;
+  const StepClock clock = [&](const KernelStep& step) {
+    const KernelRate* nearest = nullptr;
+    double least = std::numeric_limits<double>::infinity();
+    for (const KernelRate& rate : rates.kernels) {
+      if (rate.algorithm != step.algorithm || Unlikeness(rate, step) >= least) continue;
+      least = Unlikeness(rate, step);
+      nearest = &rate;
+    }
+    Require(nearest != nullptr, "no rate of a kernel of ", Name(step.algorithm), " is known");
+    const double pairs = step.pairs * static_cast<double>(problem.batch * step.query_heads);
+    return rates.kernel_call_s + pairs / nearest->pairs_per_second;
+  };
+  const std::vector<int> nodes = Numbered(machine.node_of_rank);
+  Prediction prediction;
+  prediction.variant = variant;
+  for (const RankTime& time : Pricing(plan, nodes, rates, clock).Run()) {
+    prediction.seconds = std::max(prediction.seconds, time.end);
+    prediction.compute_s = std::max(prediction.compute_s, time.compute);
+    prediction.exchange_s = std::max(prediction.exchange_s, time.exchange);
+  }
+  prediction.bytes = MostBytesSent(plan);
+  return prediction;
+}
+
+void ForEachStep(const AttentionProblem& problem, const Variant& variant, Contract contract,
+                 const std::vector<int>& node_of_rank, int threads,
+                 const std::function<void(const KernelStep& step)>& use) {
+  const AttentionPlan plan = PlanFor(problem, variant, contract, threads, node_of_rank.size());
+  const StepClock clock = [&](const KernelStep& step) {
+    use(step);
+    return 0.0;
+  };
+  const Rates no_rates;
+  const std::vector<int> nodes = Numbered(node_of_rank);
+  Pricing(plan, nodes, no_rates, clock).Run();
+}
+
+}  // namespace attention
