@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cstdio>
 #include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 #include <sstream>
 #include <string>
@@ -19,12 +21,14 @@
 #include "src/experiment/commands/perplexity.h"
 #include "src/experiment/commands/progress_display.h"
 #include "src/experiment/commands/report.h"
+#include "src/experiment/measure/choices.h"
 #include "src/experiment/measure/experiment_runner.h"
 #include "src/experiment/measure/stop_signal.h"
 #include "src/experiment/plan/plan.h"
 #include "src/experiment/record/build_info.h"
 #include "src/experiment/record/results.h"
 #include "src/kernels/attention_kernel.h"
+#include "src/machine/cgroup_limits.h"
 #include "src/machine/machine_info.h"
 #include "src/machine/openmp_environment.h"
 #include "src/mpi/agreement.h"
@@ -133,6 +137,16 @@ std::set<std::string> ReadCells(const Communicator& world, const std::string& pa
   return chosen;
 }
 
+// Rank 0 reads what the launches so far chose; the others need not know.
+nlohmann::json KnownChoices(const Communicator& world,
+                            const std::optional<RunDirectory::Options>& directory) {
+  nlohmann::json known = nlohmann::json::object();
+  AgreeOnErrors(world, [&] {
+    if (world.rank() == 0 && directory) known = ReadChoices(directory->path);
+  });
+  return known;
+}
+
 ExitStatus RunPlan(const Communicator& world, const CommandLine& line, const ExperimentSpec& spec,
                    const Plan& plan) {
   RunOptions options;
@@ -144,7 +158,18 @@ ExitStatus RunPlan(const Communicator& world, const CommandLine& line, const Exp
   if (world.rank() == 0) display = std::make_unique<ProgressDisplay>();
   options.progress = [&](const std::string& text) { display->Show(text); };
   CatchStopSignals();
-  const RunSummary summary = RunExperiment(world, spec, plan, options);
+  // Outlives the summary, whose rows point into it.
+  std::optional<PlanWithChoices> chosen;
+  if (HasAutomaticCases(plan)) {
+    ChoiceOptions choice;
+    choice.backend = MakeAttentionKernel;
+    choice.known = KnownChoices(world, options.directory);
+    choice.only_cells = options.only_cells;
+    choice.on_probe = [&](const Cell& cell) { display->Show("probing for cell " + cell.id); };
+    chosen = Choose(world, spec, plan, choice);
+    if (options.directory) options.directory->choices = chosen->choices;
+  }
+  const RunSummary summary = RunExperiment(world, spec, chosen ? chosen->plan : plan, options);
   display.reset();
   // A launch of many is no result.
   if (spec.launches() == 1) {
@@ -159,6 +184,27 @@ ExitStatus RunPlan(const Communicator& world, const CommandLine& line, const Exp
     Print(world, "stopped by a signal; --resume " + options.directory->path + " goes on\n");
   }
   return summary.exit_status();
+}
+
+// One table per cell and algorithm.
+ExitStatus Explain(const Communicator& world, const Plan& plan) {
+  if (!HasAutomaticCases(plan)) {
+    FailUsage("--explain: no variant is auto; give --parallel-strategy auto, or variant: [auto] in a file");
+  }
+  const Topology topology = DiscoverTopology(world);
+  const int64_t available = world.Min(AvailableMemoryBytes());
+  AgreeOnErrors(world,
+                [&] { CheckPlanAgainstMachine(plan, topology, world.size(), SupportedIsas(), available); });
+  for (const Cell& cell : plan.cells) {
+    std::set<AttentionAlgorithm> algorithms;
+    for (const Case& made : cell.cases) {
+      const AttentionAlgorithm algorithm = made.variant.algorithm;
+      if (!made.is_auto || !algorithms.insert(algorithm).second) continue;
+      const Choice choice = ChooseForCell(world, topology, cell, algorithm, MakeAttentionKernel);
+      if (world.rank() == 0) Print(world, ExplainReport(cell, choice) + "\n");
+    }
+  }
+  return ExitStatus::kOk;
 }
 
 ExitStatus RunVerify(Communicator& world, const CommandLine& line) {
@@ -245,6 +291,7 @@ ExitStatus Run(Communicator& world, const std::vector<std::string>& arguments) {
     Print(world, PlanReport(spec, plan));
     return ExitStatus::kOk;
   }
+  if (line.mode == CommandLine::Mode::kExplain) return Explain(world, plan);
   return RunPlan(world, line, spec, plan);
 }
 

@@ -85,7 +85,7 @@ refuses "is not empty and holds no run" --experiment good.yaml --output "$direct
 refuses "there is no run to resume" --experiment good.yaml --resume "$directory/none"
 refuses "exclude each other" --experiment good.yaml --resume a --output b
 refuses "did you mean --parallel-strategy?" --paralel-strategy headwise
-refuses "unknown strategy 'headwize', allowed are headwise, sequence; did you mean headwise?" --parallel-strategy headwize
+refuses "unknown strategy 'headwize', allowed are headwise, sequence, auto; did you mean headwise?" --parallel-strategy headwize
 refuses "every argument is an option" good.yaml
 refuses "--seq-len: a whole number from 1 to 16777216 is expected; found 'x'" --seq-len x
 refuses "--seq-len: 0 is out of range" --seq-len 0
@@ -128,6 +128,39 @@ done
 start 1 --attention streaming --seq-len 64 --rounds 1
 [ "$status" = 0 ] || fail "--attention: exit status $status"
 expect_line --attention 'deprecated; it means --parallel-strategy headwise --attention-algo online_softmax' err
+
+# --- a strategy that is chosen here ---------------------------------------------------------------------------
+for ranks in 1 2 3; do
+  start "$ranks" --parallel-strategy auto --seq-len 96 --threads 1 --rounds 2
+  [ "$status" = 0 ] || fail "auto on $ranks ranks: exit status $status"
+  expect_line "auto on $ranks ranks" '^auto\+online_softmax: (headwise|sequence)\([a-z_]+,[a-z]+\)\+online_softmax .* ok( oversubscribed)?$' out
+  start "$ranks" --parallel-strategy auto --seq-len 96 --threads 1 --explain
+  [ "$status" = 0 ] || fail "--explain on $ranks ranks: exit status $status"
+  expect_line --explain 'variant +predicted ms +compute ms +exchange ms +sent MiB' out
+  expect_line --explain '^ *1 +(headwise|sequence)\([a-z_]+,[a-z]+\)\+online_softmax' out
+  expect_line --explain '^measured here: .*GFLOP/s by shape$' out
+done
+refuses "--exchange: --parallel-strategy auto chooses it" --parallel-strategy auto --exchange ring
+refuses "scope block has no auto" --parallel-strategy auto --scope block
+refuses "no variant is auto" --parallel-strategy sequence --explain
+refuses "unknown strategy 'auto', allowed are headwise, sequence" --verify none.safetensors --parallel-strategy auto
+refuses "valid" --parallel-strategy auto --contract token_sharded --phase decode
+experiment auto.yaml '  variant: [auto, headwise+online_softmax]\n  seq_len: [16, 24]\n  ranks: [1, 2]\nmeasure: {rounds: 2}\n'
+start 1 --experiment auto.yaml --dry-run
+[ "$status" = 0 ] || fail "auto, --dry-run: exit status $status"
+expect_line "auto, --dry-run" '^auto is chosen where it runs' out
+start 2 --experiment auto.yaml --output chosen
+[ "$status" = 0 ] || fail "auto in a file: exit status $status"
+# The label stays; strategy, exchange, sharding and algorithm are what ran.
+[ "$(grep -cE ',auto,,[^,]*,(headwise|sequence),[a-z_]+,[a-z]+,online_softmax,' chosen/cases.csv)" = 4 ] ||
+  fail "auto in a file: cases.csv does not say what was chosen"
+grep -o '"choices".*' chosen/manifest.json >/dev/null || fail "auto in a file: the manifest has no choices"
+chosen=$(grep ',auto,' chosen/cases.csv | cut -d, -f3,5-10 | sort)
+# Broken off before its rows: gone on with, each cell has the variant that it had.
+head -1 chosen/cases.csv >kept && mv kept chosen/cases.csv
+start 2 --resume chosen
+[ "$status" = 0 ] || fail "auto, resumed: exit status $status"
+[ "$(grep ',auto,' chosen/cases.csv | cut -d, -f3,5-10 | sort)" = "$chosen" ] || fail "auto, resumed: chose anew"
 
 # --- runs that are broken off and gone on with ----------------------------------------------------------------
 start 2 --experiment good.yaml --output run

@@ -27,10 +27,11 @@ std::string_view Name(InputDataKind data);
 
 // One variant in one cell.
 struct Case {
-  std::string id;                     // cell id + "/" + label
-  std::string label;                  // as spelled in the experiment file
-  Variant variant;                    // defaults filled in
-  std::string duplicate_of;           // a control's copy: label of the variant it is a copy of
+  std::string id;            // cell id + "/" + label
+  std::string label;         // as spelled in the experiment file
+  Variant variant;           // defaults filled in
+  bool is_auto = false;      // chosen for the cell; before that, the first there is (measure/choices.h)
+  std::string duplicate_of;  // a control's copy: label of the variant it is a copy of
   int64_t comm_bytes_per_rank = 0;    // payload sent in one run, as MostBytesSent estimates it
   int64_t memory_bytes_per_rank = 0;  // what it adds on rank 0, see plan/memory_cost.h
 };

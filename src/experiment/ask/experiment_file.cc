@@ -97,7 +97,14 @@ VariantSpec ReadVariant(const YamlReader& reader) {
     const YamlReader value = reader.Get(key);
     return WithPosition(value, [&] { return convert(value.Text()); });
   };
-  spec.strategy = read("strategy", StrategyFromText);
+  const std::optional<ParallelStrategy> strategy = read("strategy", StrategyOrAutoFromText);
+  spec.is_auto = !strategy;
+  if (strategy) spec.strategy = *strategy;
+  for (const char* key : {"exchange", "sharding", "grid"}) {
+    if (spec.is_auto && reader.Find(key)) {
+      reader.Get(key).Fail("strategy auto chooses it; leave it out, or name a strategy");
+    }
+  }
   spec.algorithm = read("algorithm", AlgorithmFromText);
   if (reader.Find("exchange")) spec.exchange = read("exchange", ExchangeFromText);
   if (reader.Find("sharding")) spec.sharding = read("sharding", ShardingFromText);

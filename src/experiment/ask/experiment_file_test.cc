@@ -232,7 +232,8 @@ const BadFile kBadFiles[] = {
      "x.yaml:3:13: grid.variant: unknown algorithm 'standart', allowed are standard, row_blocked, "
      "online_softmax; did you mean standard?"},
     {WithGrid("  variant: [sequense+standard]\n"),
-     "x.yaml:3:13: grid.variant: unknown strategy 'sequense', allowed are headwise, sequence; did you mean "
+     "x.yaml:3:13: grid.variant: unknown strategy 'sequense', allowed are headwise, sequence, auto; did you "
+     "mean "
      "sequence?"},
     {WithGrid("  variant: [sequence(rng)+online_softmax]\n"),
      "x.yaml:3:13: grid.variant: unknown exchange 'rng', allowed are none, allgather, all_to_all, ring, "

@@ -12,7 +12,9 @@ namespace {
 constexpr const char* kForm =
     "a variant is strategy+algorithm, strategy(exchange)+algorithm or strategy(exchange,sharding)+algorithm, "
     "such as sequence(ring,zigzag)+online_softmax; with grid=2x4 last in the brackets it is a 2-D grid of "
-    "headwise x sequence ranks";
+    "headwise x sequence ranks; auto or auto+algorithm chooses all but the algorithm";
+
+constexpr std::string_view kAuto = "auto";
 
 template <typename Value>
 Value FromText(std::string_view text, std::optional<Value> (*parse)(std::string_view), const char* what,
@@ -72,6 +74,11 @@ ParallelStrategy StrategyFromText(std::string_view text) {
   return FromText<ParallelStrategy>(text, ParseStrategy, "strategy", {"headwise", "sequence"});
 }
 
+std::optional<ParallelStrategy> StrategyOrAutoFromText(std::string_view text) {
+  if (text == kAuto) return std::nullopt;
+  return FromText<ParallelStrategy>(text, ParseStrategy, "strategy", {"headwise", "sequence", "auto"});
+}
+
 Exchange ExchangeFromText(std::string_view text) {
   return FromText<Exchange>(text, ParseExchange, "exchange",
                             {"none", "allgather", "all_to_all", "ring", "merge"});
@@ -106,16 +113,26 @@ VariantSpec ParseVariantSpec(std::string_view text) {
   for (char c : text) {
     if (c != ' ') compact += c;
   }
-  const size_t plus = compact.find('+');
-  if (plus == std::string::npos) FailUsage("'", text.substr(0, 60), "' has no '+'; ", kForm);
   VariantSpec spec;
   spec.label = compact;
+  if (compact == kAuto) {
+    spec.is_auto = true;
+    return spec;
+  }
+  const size_t plus = compact.find('+');
+  if (plus == std::string::npos) FailUsage("'", text.substr(0, 60), "' has no '+'; ", kForm);
   std::string_view left = std::string_view(compact).substr(0, plus);
   std::string_view right = std::string_view(compact).substr(plus + 1);
   if (left.empty() || right.empty()) FailUsage("'", text.substr(0, 60), "' lacks a side of the '+'; ", kForm);
   const std::string_view movement = TakeBracket(left, '(', ')');
   const std::string_view tiles = TakeBracket(right, '[', ']');
-  spec.strategy = StrategyFromText(left);
+  const std::optional<ParallelStrategy> strategy = StrategyOrAutoFromText(left);
+  spec.is_auto = !strategy;
+  if (spec.is_auto && !movement.empty()) {
+    FailUsage("'", text.substr(0, 60), "': auto chooses exchange, sharding and grid itself; leave '(",
+              movement, ")' out, or name a strategy");
+  }
+  if (strategy) spec.strategy = *strategy;
   spec.algorithm = AlgorithmFromText(right);
   if (!movement.empty()) {
     constexpr std::string_view kGrid = "grid=";

@@ -41,5 +41,21 @@ TEST(VariantSpecTest, AGridLeavesDefaultsToTheCell) {
   }
 }
 
+TEST(VariantSpecTest, AutoNamesTheAlgorithmAtMost) {
+  for (const char* text : {"auto", "auto+online_softmax", " auto + online_softmax", "auto+standard[q=64]"}) {
+    const VariantSpec spec = ParseVariantSpec(text);
+    EXPECT_TRUE(spec.is_auto) << text;
+    EXPECT_EQ(spec.algorithm, std::string(text).find("standard") == std::string::npos
+                                  ? AttentionAlgorithm::kOnlineSoftmax
+                                  : AttentionAlgorithm::kStandard);
+  }
+  EXPECT_EQ(ParseVariantSpec("auto+standard[q=64]").tiles, (TileSizes{64, 0}));
+  EXPECT_FALSE(ParseVariantSpec("headwise+standard").is_auto);
+  for (const char* bad : {"auto(ring)+online_softmax", "auto(grid=2x1)+online_softmax", "auto+", "+auto",
+                          "automatic+standard", "headwise+auto", "auto[q=64]"}) {
+    EXPECT_THROW(ParseVariantSpec(bad), Error) << bad;
+  }
+}
+
 }  // namespace
 }  // namespace attention

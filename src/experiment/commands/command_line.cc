@@ -52,15 +52,19 @@ po::options_description ExperimentOptions() {
       "order-seed", po::value<std::string>(),
       "draw the orders of cells, making and rounds from this number (default: the file's, or drawn anew and "
       "kept)")("dry-run", "print the plan: cells, FLOPs, bytes, memory, estimated time; run nothing")(
-      "print-geometry",
-      "print name, ranks, threads and launches the file asks for, a line each; run nothing");
+      "explain",
+      "print what auto chooses from in each cell, with predicted times and bytes, fastest first; run "
+      "nothing")("print-geometry",
+                 "print name, ranks, threads and launches the file asks for, a line each; run nothing");
   return options;
 }
 
 po::options_description OneOffOptions() {
   po::options_description options("A one-off run");
-  options.add_options()("parallel-strategy", po::value<std::string>(),
-                        "headwise (a rank owns heads; default) or sequence (a rank owns tokens)")(
+  options.add_options()(
+      "parallel-strategy", po::value<std::string>(),
+      "headwise (a rank owns heads; default), sequence (a rank owns tokens), or auto: with exchange "
+      "and sharding, what is predicted to be fastest here")(
       "attention-algo", po::value<std::string>(), "standard, row_blocked or online_softmax (default)")(
       "exchange", po::value<std::string>(),
       "headwise: allgather, none, all_to_all; sequence: ring, allgather, merge; its decode: merge, "
@@ -201,6 +205,10 @@ ModelShape HeadsOption(const Values& values) {
   return shape;
 }
 
+std::string_view StrategyWord(const VariantSpec& variant) {
+  return variant.is_auto ? "auto" : Name(variant.strategy);
+}
+
 VariantSpec VariantOption(Values& values, std::vector<std::string>& notes) {
   VariantSpec variant;
   const auto deprecated = values.find("attention");
@@ -226,13 +234,21 @@ VariantSpec VariantOption(Values& values, std::vector<std::string>& notes) {
     const auto found = values.find(option);
     if (found != values.end()) target = ForOption(option, [&] { return convert(found->second); });
   };
-  read("parallel-strategy", StrategyFromText, variant.strategy);
+  std::optional<ParallelStrategy> strategy = variant.strategy;  // none: auto
+  read("parallel-strategy", StrategyOrAutoFromText, strategy);
+  variant.is_auto = !strategy;
+  if (strategy) variant.strategy = *strategy;
+  for (const char* option : {"exchange", "sharding", "grid"}) {
+    if (variant.is_auto && values.count(option) > 0) {
+      FailUsage("--", option, ": --parallel-strategy auto chooses it; leave it out, or name a strategy");
+    }
+  }
   read("attention-algo", AlgorithmFromText, variant.algorithm);
   read("exchange", ExchangeFromText, variant.exchange);
   read("sharding", ShardingFromText, variant.sharding);
   read("grid", GridFromText, variant.grid);
   const std::string grid = values.count("grid") > 0 ? "(grid=" + values.at("grid") + ")" : "";
-  variant.label = internal::Concatenate(Name(variant.strategy), grid, "+", Name(variant.algorithm));
+  variant.label = internal::Concatenate(StrategyWord(variant), grid, "+", Name(variant.algorithm));
   return variant;
 }
 
@@ -249,7 +265,7 @@ std::string ToYaml(const ExperimentSpec& spec, const VariantSpec& variant) {
   }
   text +=
       internal::Concatenate("grid:\n  variant: [{name: ", variant.label,
-                            ", strategy: ", Name(variant.strategy), ", algorithm: ", Name(variant.algorithm));
+                            ", strategy: ", StrategyWord(variant), ", algorithm: ", Name(variant.algorithm));
   if (variant.exchange) text += internal::Concatenate(", exchange: ", Name(*variant.exchange));
   if (variant.sharding) text += internal::Concatenate(", sharding: ", Name(*variant.sharding));
   if (variant.grid.is_set()) {
@@ -456,6 +472,7 @@ CommandLine ParseCommandLine(const std::vector<std::string>& arguments, int defa
         static_cast<uint64_t>(IntegerOption(values, "order-seed", 0, (int64_t{1} << 53) - 1, 0));
   }
   if (given("dry-run")) line.mode = CommandLine::Mode::kDryRun;
+  if (given("explain")) line.mode = CommandLine::Mode::kExplain;
   if (given("print-geometry")) line.mode = CommandLine::Mode::kPrintGeometry;
   if (!line.output.empty() && !line.resume.empty()) {
     FailUsage("--output and --resume exclude each other; --resume names the directory already");

@@ -18,6 +18,7 @@ struct CommandLine {
   enum class Mode {
     kRun,
     kDryRun,
+    kExplain,
     kPrintGeometry,
     kVerify,
     kGenerate,

@@ -122,12 +122,55 @@ std::string PlanReport(const ExperimentSpec& spec, const Plan& plan) {
                                 " ranks, ", spec.launches(), spec.launches() == 1 ? " launch" : " launches",
                                 "; about ", FormatDuration(plan.seconds_estimate()), " a launch\n");
   text += Wrap(TurnsLine(plan), "");
+  const bool has_auto = std::any_of(plan.cells.begin(), plan.cells.end(), [](const Cell& cell) {
+    return std::any_of(cell.cases.begin(), cell.cases.end(), [](const Case& made) { return made.is_auto; });
+  });
+  if (has_auto) {
+    text += Wrap(
+        "auto is chosen where it runs, before the first cell; --explain shows there what from. What is sent "
+        "and kept is given for the first candidate.",
+        "");
+  }
   text += Wrap(
       "GFLOP: 4 x batch x heads x head_dim x visible (query, key) pairs, exact. sent: by one rank, the most "
       "of "
       "any variant. mem: on one rank, all variants together. The last three columns are estimates.",
       "");
   return text;
+}
+
+std::string ExplainReport(const Cell& cell, const Choice& choice) {
+  std::string constant;
+  VaryingColumns({&cell}, &constant);
+  TextTable table({"", "variant", "predicted ms", "compute ms", "exchange ms", "sent MiB"});
+  for (size_t i = 0; i < choice.ranking.size(); ++i) {
+    const Prediction& prediction = choice.ranking[i];
+    table.AddRow({std::to_string(i + 1), Name(prediction.variant), MilliSeconds(prediction.seconds),
+                  MilliSeconds(prediction.compute_s), MilliSeconds(prediction.exchange_s),
+                  Mebibytes(prediction.bytes)});
+  }
+  std::string text = Wrap(constant, "  ") + "\n" + table.ToString() + "\n";
+  const auto link = [](const char* where, const LinkRate& rate) {
+    return internal::Concatenate(where, " ", FormatSignificant(rate.latency_s * 1e6), " us and ",
+                                 FormatSignificant(rate.bytes_per_second * 1e-9), " GB/s, of which ",
+                                 FormatSignificant(100 * (1 - rate.unhidden)), " % hides");
+  };
+  const Rates& rates = choice.rates;
+  text += "measured here: ";
+  if (cell.ranks > 1) {
+    text += link("links", rates.within_node);
+    if (!(rates.across_nodes == rates.within_node)) text += "; " + link("between nodes", rates.across_nodes);
+    text += "; ";
+  }
+  // Of two products of head_dim each.
+  double slowest = rates.kernels.front().pairs_per_second, fastest = slowest;
+  for (const KernelRate& rate : rates.kernels) {
+    slowest = std::min(slowest, rate.pairs_per_second);
+    fastest = std::max(fastest, rate.pairs_per_second);
+  }
+  const double flops = 4.0 * static_cast<double>(cell.problem.head_dim);
+  return text + internal::Concatenate("kernels ", FormatSignificant(slowest * flops * 1e-9), " to ",
+                                      FormatSignificant(fastest * flops * 1e-9), " GFLOP/s by shape\n");
 }
 
 std::string ResultReport(const std::vector<CaseRow>& rows) {
@@ -146,7 +189,7 @@ std::string ResultReport(const std::vector<CaseRow>& rows) {
   for (const CaseRow& row : rows) {
     std::vector<std::string> line;
     for (const Column& column : columns) line.push_back(column.value(*row.cell));
-    line.push_back(row.made->label);
+    line.push_back(row.made->is_auto ? row.made->label + ": " + Name(row.made->variant) : row.made->label);
     line.push_back(MilliSeconds(row.time_median_s));
     line.push_back(FormatSignificant(row.gflops));
     line.push_back(FormatSignificant(row.pct_peak));

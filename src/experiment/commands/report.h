@@ -8,12 +8,16 @@
 #include "src/experiment/ask/experiment_spec.h"
 #include "src/experiment/plan/plan.h"
 #include "src/experiment/record/results.h"
+#include "src/parallel/choose/choose.h"
 #include "src/qwen3/verify.h"
 
 namespace attention {
 
 // One row per cell; what is the same in all cells stands above. At most 100 columns wide.
 std::string PlanReport(const ExperimentSpec& spec, const Plan& plan);
+
+// What an automatic variant of a cell is chosen from, fastest first, and the rates behind it.
+std::string ExplainReport(const Cell& cell, const Choice& choice);
 
 // Time, GFLOP/s, per cent of the measured FMA peak, exposed communication and error of each case; failures
 // below, a line each.

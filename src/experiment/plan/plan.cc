@@ -17,6 +17,7 @@
 #include "src/experiment/ask/yaml_reader.h"
 #include "src/experiment/plan/case_cost.h"
 #include "src/experiment/plan/memory_cost.h"
+#include "src/parallel/choose/choose.h"
 #include "src/qwen3/decoder/decoder_step.h"
 
 namespace attention {
@@ -148,7 +149,10 @@ Case MakeCase(const Cell& cell, const VariantSpec& variant_spec, const AxisValue
               const AxisValue& kv_block) {
   Case made;
   made.label = variant_spec.label;
-  made.variant = ResolveVariant(variant_spec, cell.contract, cell.phase, cell.problem.mask);
+  made.is_auto = variant_spec.is_auto;
+  made.variant = made.is_auto ? Candidates(variant_spec.algorithm, cell.contract, cell.phase).front()
+                              : ResolveVariant(variant_spec, cell.contract, cell.phase, cell.problem.mask);
+  if (made.is_auto) made.variant.tiles = variant_spec.tiles;
   if (cell.scope != Scope::kAttention) made.variant = VariantInsideDecoder(made.variant, cell.phase);
   const std::string& q = q_block.text;
   const std::string& kv = kv_block.text;
@@ -166,6 +170,24 @@ Case MakeCase(const Cell& cell, const VariantSpec& variant_spec, const AxisValue
   }
   made.id = cell.id + "/" + made.label;
   return made;
+}
+
+// What keeps a variant from being chosen automatically; "" if nothing does.
+std::string WhyNotAuto(const Cell& cell, AttentionAlgorithm algorithm) {
+  if (cell.scope != Scope::kAttention) {
+    return internal::Concatenate("scope ", Name(cell.scope),
+                                 " has no auto, which prices attention alone; name a strategy");
+  }
+  if (cell.ranks > kMostRanksPriced) {
+    return internal::Concatenate("auto prices at most ", kMostRanksPriced, " ranks, not ", cell.ranks,
+                                 "; name a strategy");
+  }
+  try {
+    Candidates(algorithm, cell.contract, cell.phase);
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
 }
 
 // What can be wrong with a case; "" if nothing is.
@@ -264,6 +286,10 @@ void AddCases(Cell& cell, const Point& point, const ExperimentSpec& spec, const 
     if (excludes.Excludes(point, &index)) continue;
     const AxisValue& variant = variants[index];
     const VariantSpec& variant_spec = spec.variants.at(variant.text);
+    if (variant_spec.is_auto) {
+      const std::string reason = WhyNotAuto(cell, variant_spec.algorithm);
+      if (!reason.empty()) FailUsage(variant.where, ": ", reason);
+    }
     for (const AxisValue& q_block : spec.axes.at("q_block")) {
       for (const AxisValue& kv_block : spec.axes.at("kv_block")) {
         Case made = MakeCase(cell, variant_spec, q_block, kv_block);

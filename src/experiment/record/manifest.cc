@@ -34,6 +34,12 @@ std::string WhatIsWrong(const nlohmann::json& manifest) {
   if (manifest.contains("order_seed") && !manifest["order_seed"].is_number_unsigned()) {
     return "'order_seed' is no whole number";
   }
+  const nlohmann::json choices = manifest.value("choices", nlohmann::json::object());
+  for (const auto& [id, choice] : choices.items()) {
+    const bool has_variant =
+        choice.is_object() && choice.contains("variant") && choice["variant"].is_string();
+    if (!has_variant) return "an entry of 'choices' has no text 'variant'";
+  }
   if (!manifest.contains("looks")) return "";
   if (!manifest["looks"].is_array() || manifest["looks"].empty()) return "'looks' is no list of numbers";
   for (const nlohmann::json& look : manifest["looks"]) {

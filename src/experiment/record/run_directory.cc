@@ -35,6 +35,12 @@ bool IsOnlyBegun(const std::string& path) {
 
 std::string ReadRunConfig(const std::string& directory) { return ReadManifest(directory)["config"]; }
 
+nlohmann::json ReadChoices(const std::string& directory) {
+  std::error_code failure;
+  if (!fs::exists(directory + "/manifest.json", failure)) return nlohmann::json::object();
+  return ReadManifest(directory).value("choices", nlohmann::json::object());
+}
+
 RunDirectory::RunDirectory(const ExperimentSpec& spec, const Options& options) : options_(options) {
   const std::string& path = options_.path;
   if (options_.launch < 0 || options_.launch >= kLaunchIdStep) {
@@ -62,6 +68,7 @@ RunDirectory::RunDirectory(const ExperimentSpec& spec, const Options& options) :
   nlohmann::json record = {{"launch", launch_id_}, {"exit_status", nullptr}, {"cells", 0}};
   record.update(options_.facts);
   manifest_["launches"].push_back(record);
+  AddChoices();
   // Before any row: a directory with rows has a manifest that says what they are.
   SaveManifest();
   Recover();
@@ -132,6 +139,17 @@ void RunDirectory::RequireSameFacts() const {
       FailUsage(options_.path, ": launch ", launch["launch"].dump(), " was of ", key, " ", launch[key].dump(),
                 ", this one is of ", value.dump(), "; start it as that one was, or take a new directory");
     }
+  }
+}
+
+// Somebody else may have chosen since the choices were read.
+void RunDirectory::AddChoices() {
+  for (const auto& [id, choice] : options_.choices.items()) {
+    nlohmann::json& kept = manifest_["choices"][id];
+    if (kept.is_null()) kept = choice;
+    if (kept["variant"] == choice["variant"]) continue;
+    FailUsage(options_.path, ": ", id, " is ", kept["variant"].dump(), " in its other launches, not ",
+              choice["variant"].dump(), ": another launch chose in the same moment; start this one again");
   }
 }
 

@@ -42,6 +42,10 @@ class RunDirectory {
     bool is_other_plan = false;
     // What must be the same in every launch, and goes into its record: cpu, ranks, weights.
     nlohmann::json facts = nlohmann::json::object();
+    // Of each case whose variant was chosen on the machine, by its id: what was, under "variant", and
+    // whatever else is to be kept of it. One case has one variant in all launches: a directory that already
+    // has another one refuses.
+    nlohmann::json choices = nlohmann::json::object();
     // How many cases each cell has, by its id.
     std::map<std::string, size_t> case_counts;
   };
@@ -74,6 +78,7 @@ class RunDirectory {
   void GoOn(const ExperimentSpec& spec);
   void RequireSameRun(const std::vector<int>& looks) const;
   void RequireSameFacts() const;
+  void AddChoices();
   void Recover();
 
   Options options_;
@@ -84,6 +89,9 @@ class RunDirectory {
   nlohmann::json manifest_;
   std::set<std::string> complete_cases_;
 };
+
+// What the launches so far chose, as Options::choices; empty if there is no run yet.
+nlohmann::json ReadChoices(const std::string& directory);
 
 // Config text of the run in a directory, for --resume without --experiment.
 std::string ReadRunConfig(const std::string& directory);
