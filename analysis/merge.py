@@ -28,6 +28,7 @@ from analysis.read.csv_table import UnusableInput
 from analysis.read.run_parts import (
     Part,
     check_no_duplicates,
+    check_one_variant_per_case,
     check_same_experiment,
     read_part,
     tell_node_counts_apart,
@@ -73,6 +74,7 @@ def main(arguments: Sequence[str]) -> int:
         check_same_experiment(parts, options.allow_mixed_revisions, options.allow_mixed_hardware)
         parts = tell_node_counts_apart(parts)
         check_no_duplicates(parts)
+        check_one_variant_per_case(parts)
         write_merged(parts, options.output)
     except UnusableInput as problem:
         print(f"merge.py: {problem}", file=sys.stderr)

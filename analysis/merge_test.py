@@ -118,6 +118,23 @@ class MergeTest(unittest.TestCase):
     def test_the_same_cell_of_another_launch_is_no_duplicate(self) -> None:
         self.assertEqual(self.merge(self.part("p1", {(0, "x"): True}), self.part("p2", {(1, "x"): True}))[0], 0)
 
+    def test_a_case_that_was_chosen_differently(self) -> None:
+        parts = [self.part(name, {(launch, "x"): True}, choices={f"x/{name}": {}}) for launch, name in enumerate(("p1", "p2"))]
+
+        def set_strategies(*strategies: str) -> None:
+            for part, strategy in zip(parts, strategies):
+                lines = ["schema_version,launch,cell,case,nodes,message,strategy,exchange,sharding,algorithm"]
+                launch = parts.index(part)
+                lines += [f"1,{launch},x,x/{variant},1,ok,{strategy},allgather,contiguous,standard" for variant in "ab"]
+                (part / "cases.csv").write_text("\n".join(lines) + "\n")
+
+        set_strategies("headwise", "sequence")
+        self.refused("case x/a is headwise allgather contiguous standard in .*p1 and sequence .* in .*p2", *parts)
+        set_strategies("headwise", "headwise")
+        self.assertEqual(self.merge(*parts)[0], 0)
+        manifest = json.loads((self.top / "out" / "manifest.json").read_text())
+        self.assertEqual(manifest["choices"], {"x/p1": {}, "x/p2": {}})
+
     def test_the_same_directory_twice(self) -> None:
         first = self.part("p1", {(0, "x"): True})
         self.refused("cell x of launch 0", first, first)

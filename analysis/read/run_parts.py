@@ -18,6 +18,7 @@ from analysis.read.read_run import LAUNCH_ID_STEP
 from analysis.read.whole_file import make_directory, remove, write_whole
 
 _REVISION_KEYS = ("git_revision", "git_dirty", "compiler", "flags")
+_VARIANT_COLUMNS = ("strategy", "exchange", "sharding", "algorithm")
 _HARDWARE_KEYS = ("cpu", "caches", "isa", "mpi")
 
 Row = list[str]
@@ -110,6 +111,24 @@ def check_no_duplicates(parts: Sequence[Part]) -> None:
             seen[key] = part
 
 
+def check_one_variant_per_case(parts: Sequence[Part]) -> None:
+    """Refuses a case that is one variant here and another there: directories with `auto` choose each for themselves."""
+    seen: dict[str, tuple[Part, Row]] = {}
+    for part in parts:
+        header = part.cases.header
+        if not set(_VARIANT_COLUMNS) <= set(header):
+            continue
+        case = header.index("case")
+        columns = [header.index(name) for name in _VARIANT_COLUMNS]
+        for row in part.cases.rows:
+            variant = [row[column] for column in columns]
+            first, known = seen.setdefault(row[case], (part, variant))
+            if variant != known:
+                raise UnusableInput(
+                    f"case {row[case]} is {' '.join(known)} in {first.directory} and {' '.join(variant)} in {part.directory}"
+                )
+
+
 def tell_node_counts_apart(parts: Sequence[Part]) -> list[Part]:
     """Renames cells that ran on different numbers of nodes; the parts as they are if there is none."""
     counts: dict[str, set[str]] = {}
@@ -156,6 +175,14 @@ def merged_manifest(parts: Sequence[Part]) -> dict[str, Any]:
     manifest["launches"] = [
         launch | {"merged_from": str(part.directory)} for part in parts for launch in part.manifest["launches"]
     ]
+    choices: dict[str, Any] = {}
+    for part in reversed(parts):
+        own = part.manifest.get("choices", {})
+        if not isinstance(own, dict):
+            raise UnusableInput(f"{part.directory / 'manifest.json'}: 'choices' is no object")
+        choices |= own
+    if choices:
+        manifest["choices"] = choices
     manifest["merged_from"] = [str(part.directory) for part in parts]
     for key in _REVISION_KEYS:
         values = [part.manifest.get(key) for part in parts]
