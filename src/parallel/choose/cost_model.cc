@@ -169,9 +169,10 @@ std::vector<RankTime> Pricing::Outputs() const {
   const bool gathers = plan_.variant.exchange != Exchange::kNone && plan_.ranks > 1;
   const int64_t block_bytes =
       gathers ? OutputBytes(problem, problem.query_heads, problem.query_tokens) / plan_.ranks : 0;
-  const auto queries_of = [&](const AttentionPlan& plan) {
-    if (plan.token_parts == 1) return AllTokens(problem.query_tokens, plan.first_query_position());
-    return ShareOfTokens(problem.query_tokens, plan.variant.sharding, plan.token_parts, plan.token_index());
+  std::vector<TokenSegments> by_group = QueryTokensByGroup(plan_);
+  for (TokenSegments& group : by_group) group = JoinTokens({group});  // stored one after the other
+  const auto queries_of = [&](const AttentionPlan& plan) -> const TokenSegments& {
+    return by_group[plan.token_parts == 1 ? 0 : static_cast<size_t>(plan.token_index())];
   };
   std::vector<int64_t> bytes;
   for (int rank = 0; rank < plan_.ranks; ++rank) {
