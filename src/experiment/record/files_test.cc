@@ -71,7 +71,14 @@ class RunDirectoryTest : public testing::Test {
   ~RunDirectoryTest() override { fs::remove_all(path_); }
 
   RunDirectory::Options Options(bool resume, int launch = 0) const {
-    return {path_, resume, launch, {{"git_revision", "r"}}, std::nullopt, false, nlohmann::json::object(),
+    return {path_,
+            resume,
+            launch,
+            {{"git_revision", "r"}},
+            std::nullopt,
+            false,
+            nlohmann::json::object(),
+            nlohmann::json::object(),
             {}};
   }
   std::vector<CaseRow> Rows(int cell, CaseStatus status = CaseStatus::kOk) const {
@@ -230,9 +237,9 @@ TEST_F(RunDirectoryTest, RefusesWhatIsNotItsOwn) {
   EXPECT_NE(Complaint(spec_, Options(true)).find("its columns are not this version's"), std::string::npos);
   std::ofstream(path_ + "/manifest.json") << "{";
   EXPECT_NE(Complaint(spec_, Options(true)).find("not a manifest"), std::string::npos);
-  EXPECT_NE(
-      Complaint(spec_, {"/proc/nowhere", false, 0, {}, std::nullopt, false, {}, {}}).find("cannot be made"),
-      std::string::npos);
+  EXPECT_NE(Complaint(spec_, {"/proc/nowhere", false, 0, {}, std::nullopt, false, {}, {}, {}})
+                .find("cannot be made"),
+            std::string::npos);
 }
 
 // Launches of one run must differ in nothing but the moment; one that is refused leaves no trace.
