@@ -11,7 +11,7 @@ import yaml
 from src.mpi.testing.mpi_job import MpiScratch, root_allowed
 
 BINARY = Path("src/benchmark_qwen3").resolve()
-EXPERIMENTS = sorted(Path("experiments").resolve().glob("*.yaml"))
+EXPERIMENTS = sorted(Path("experiments").resolve().rglob("*.yaml"))
 
 
 class ExperimentsTest(unittest.TestCase):

@@ -55,7 +55,11 @@ def _system_library_impl(ctx):
         if not ctx.path(root + "/include/" + ctx.attr.header).exists:
             fail("%s=%s: include/%s is not in it" % (ctx.attr.root_env, root, ctx.attr.header))
         ctx.symlink(root + "/include", "include")
-        includes = ["include"]
+        includes = ["include"] + [
+            "include/" + subdir
+            for subdir in ctx.attr.include_subdirs
+            if ctx.path("%s/include/%s" % (root, subdir)).exists
+        ]
         for lib in ["lib", "lib64"]:
             if ctx.path(root + "/" + lib).exists:
                 linkopts += ["-L%s/%s" % (root, lib), "-Wl,-rpath,%s/%s" % (root, lib)]
@@ -89,6 +93,7 @@ _system_library = repository_rule(
         "HIGHWAY_ROOT",
         "NLOHMANN_JSON_ROOT",
         "OPENBLAS_ROOT",
+        "SIMGRID_ROOT",
         "XXHASH_ROOT",
         "YAML_CPP_ROOT",
     ],
@@ -127,8 +132,18 @@ def _mpi_library_impl(ctx):
             linkopts.append(flag)
         elif flag.startswith("-Wl,"):
             linkopts.append(flag)
-    ctx.file("BUILD", _library_build(
-        "mpi",
+    # In a simulation, every dependence on MPI is one on SimGrid's.
+    ctx.file("BUILD", """
+alias(
+    name = "mpi",
+    actual = select({
+        "@attention_parallelism//src/simulate:is_simulation": "@smpi",
+        "//conditions:default": ":library",
+    }),
+    visibility = ["//visibility:public"],
+)
+""" + _library_build(
+        "library",
         linkopts,
         bool(includes),
         # The deprecated C++ bindings would need another library.

@@ -75,13 +75,15 @@ BlockType::BlockType(std::span<const ConstTensorView> views) {
 
 BlockType::~BlockType() { MPI_Type_free(&type_); }
 
-void ForEachChunk(std::span<const ConstTensorView> views, int64_t max_bytes, const ChunkFunction& function) {
+void ForEachChunk(std::span<const ConstTensorView> views, const ChunkLimits& limits,
+                  const ChunkFunction& function) {
   int64_t bytes = 0;
   for (const ConstTensorView& view : views) bytes += ByteCount(view);
   if (bytes == 0) return;
   const TensorShape& shape = views[0].shape;
   const int64_t runs = shape.batch * shape.heads;
-  const bool is_one_message = bytes <= max_bytes && (runs == 1 || bytes / runs < kOwnMessageBytes);
+  const bool is_one_message =
+      bytes <= limits.max_message_bytes && (runs == 1 || bytes / runs < limits.own_message_bytes);
   if (is_one_message || RowCount(views[0]) == 1) {
     function(views);
     return;
@@ -91,7 +93,7 @@ void ForEachChunk(std::span<const ConstTensorView> views, int64_t max_bytes, con
     for (const auto& [begin, length] : {std::pair{int64_t{0}, count / 2}, {count / 2, count - count / 2}}) {
       std::vector<ConstTensorView> half;
       for (const ConstTensorView& view : views) half.push_back(slice(view, begin, length));
-      ForEachChunk(half, max_bytes, function);
+      ForEachChunk(half, limits, function);
     }
   };
   using View = ConstTensorView;

@@ -32,16 +32,19 @@ class BlockType {
   MPI_Datatype type_ = MPI_DATATYPE_NULL;
 };
 
-// A head's run of tokens at least so long travels as a message of its own. In head-major storage it is
-// contiguous on both sides, and MPI then copies it once, straight between the ranks' memories; a strided
-// block would go through small intermediate buffers (measured in shared memory: several times slower).
-inline constexpr int64_t kOwnMessageBytes = int64_t{64} << 10;
+// As in ExchangeSettings.
+struct ChunkLimits {
+  int64_t max_message_bytes = 0;
+  int64_t own_message_bytes = 0;
+};
 
-// Calls `function` with pieces of the views, each of at most `max_bytes` (but never less than one row of
-// each), and of one head if its rows fill kOwnMessageBytes. Pieces and their order depend on the shapes only,
-// so that sender and receiver agree. Views must agree in batch, heads and tokens. Empty views give no call.
+// Calls `function` with pieces of the views, each of at most max_message_bytes (but never less than one row
+// of each), and of one head if its rows fill own_message_bytes. Pieces and their order depend on shapes and
+// limits only, so that sender and receiver agree. Views must agree in batch, heads and tokens. Empty views
+// give no call.
 using ChunkFunction = std::function<void(std::span<const ConstTensorView>)>;
-void ForEachChunk(std::span<const ConstTensorView> views, int64_t max_bytes, const ChunkFunction& function);
+void ForEachChunk(std::span<const ConstTensorView> views, const ChunkLimits& limits,
+                  const ChunkFunction& function);
 
 }  // namespace attention
 

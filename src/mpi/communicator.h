@@ -24,16 +24,30 @@ struct Traffic {
   double wait_seconds = 0;  // spent in RequestSet::Wait: communication that was not hidden
 };
 
+// A message as this rank hands it to MPI.
+struct MessageStarted {
+  bool is_send = false;
+  int peer = 0;
+  int64_t bytes = 0;
+};
+
 // Equal on every rank of a communicator.
 struct ExchangeSettings {
   // A larger block travels as several messages, so that no count or size passes what MPI's int can hold.
   int64_t max_message_bytes = int64_t{1} << 30;
+  // A head's run of tokens at least so long travels as a message of its own. In head-major storage it is
+  // contiguous on both sides, and MPI then copies it once, straight between the ranks' memories; a strided
+  // block would go through small intermediate buffers (measured in shared memory: several times slower).
+  // Simulated, heads may share messages: as much travels, in a fraction of the messages.
+  int64_t own_message_bytes = int64_t{64} << 10;
   // A wait without any completion for so long is reported and ends the job. 0 = never (a simulator's clock
   // jumps; waits then block inside MPI).
   double watchdog_seconds = 120;
   // What the watchdog does with its line; empty = print it on stderr, give the other ranks a second to print
   // theirs, and abort every rank.
   std::function<void(const std::string& line)> watchdog_expired;
+  // Called for each message as it is handed to MPI; ranks are those of the communicator it travels in.
+  std::function<void(const MessageStarted& message)> on_message;
 };
 
 class Communicator {

@@ -1,9 +1,8 @@
 #include "src/mpi/request_set.h"
 
-#include <cstring>
-
 #include "src/base/error.h"
 #include "src/mpi/block_type.h"
+#include "src/mpi/copy_block.h"
 
 namespace attention {
 namespace {
@@ -27,7 +26,8 @@ void RequestSet::Copy(const ConstTensorView& source, const TensorView& destinati
 void RequestSet::Start(const std::vector<ConstTensorView>& blocks, int peer, bool is_send) {
   if (!moves_) return;
   Require(peer != communicator_->rank(), "RequestSet: rank ", peer, " exchanges with itself; use CopyBlock");
-  ForEachChunk(blocks, communicator_->settings().max_message_bytes,
+  const ExchangeSettings& settings = communicator_->settings();
+  ForEachChunk(blocks, {settings.max_message_bytes, settings.own_message_bytes},
                [&](std::span<const ConstTensorView> chunk) {
                  const BlockType type(chunk);
                  int64_t bytes = 0;
@@ -42,6 +42,7 @@ void RequestSet::Start(const std::vector<ConstTensorView>& blocks, int peer, boo
                  } else {
                    MPI_Irecv(data, 1, type.get(), peer, kTag, communicator_->handle(), &request);
                  }
+                 if (settings.on_message) settings.on_message({is_send, peer, bytes});
                  requests_.push_back(request);
                  messages_.push_back({is_send, peer, bytes});
                  ++under_way_;
@@ -99,30 +100,6 @@ std::string RequestSet::Pending(const char* operation, int64_t step) const {
                                   message.is_send ? " " : "'s ", message.bytes, " bytes");
   }
   return line;
-}
-
-void CopyBlock(const ConstTensorView& source, const TensorView& destination) {
-  Require(source.shape == destination.shape && source.data_type == destination.data_type,
-          "CopyBlock: blocks of different shape or type");
-  const TensorShape& shape = source.shape;
-  const int64_t element = static_cast<int64_t>(SizeOf(source.data_type));
-  const int64_t row_bytes = shape.head_dim * element;
-  const bool dense = source.token_stride == shape.head_dim && destination.token_stride == shape.head_dim;
-  for (int64_t b = 0; b < shape.batch; ++b) {
-    for (int64_t h = 0; h < shape.heads; ++h) {
-      const std::byte* from = source.data + (b * source.batch_stride + h * source.head_stride) * element;
-      std::byte* to =
-          destination.data + (b * destination.batch_stride + h * destination.head_stride) * element;
-      if (dense) {
-        if (shape.tokens > 0) std::memcpy(to, from, static_cast<size_t>(shape.tokens * row_bytes));
-        continue;
-      }
-      for (int64_t t = 0; t < shape.tokens; ++t) {
-        std::memcpy(to + t * destination.token_stride * element, from + t * source.token_stride * element,
-                    static_cast<size_t>(row_bytes));
-      }
-    }
-  }
 }
 
 }  // namespace attention

@@ -57,9 +57,6 @@ class RequestSet {
   size_t under_way_ = 0;
 };
 
-// destination = source, element for element; same shape and type, any strides.
-void CopyBlock(const ConstTensorView& source, const TensorView& destination);
-
 }  // namespace attention
 
 #endif  // SRC_MPI_REQUEST_SET_H_

@@ -13,6 +13,7 @@ namespace attention {
 namespace {
 
 constexpr TensorShape kShape = {2, 3, 5, 4};
+const int64_t kOwnMessageBytes = ExchangeSettings().own_message_bytes;
 
 // Values that say where they come from.
 std::vector<float> Numbered(int64_t count, float first) {
@@ -78,7 +79,7 @@ TEST(RequestSetTest, ChunksKeepOrderAndLimit) {
   const ConstTensorView view = HeadMajorView(data.data(), DataType::kFloat32, kShape);
   for (int64_t max_bytes : {1, 16, 40, 100, 1000, 100000}) {
     float next = 0;
-    ForEachChunk({&view, 1}, max_bytes, [&](std::span<const ConstTensorView> chunk) {
+    ForEachChunk({&view, 1}, {max_bytes, kOwnMessageBytes}, [&](std::span<const ConstTensorView> chunk) {
       const ConstTensorView& piece = chunk[0];
       EXPECT_TRUE(ByteCount(piece) <= max_bytes || RowCount(piece) == 1);
       EXPECT_EQ(*piece.Row<float>(0, 0, 0), next);
@@ -94,7 +95,8 @@ TEST(RequestSetTest, LongRunsTravelAlone) {
     std::vector<float> data(static_cast<size_t>(2 * 3 * tokens * 128));
     const ConstTensorView view = TokenMajorView(data.data(), DataType::kFloat32, {2, 3, tokens, 128});
     int64_t count = 0;
-    ForEachChunk({&view, 1}, int64_t{1} << 30, [&](std::span<const ConstTensorView>) { ++count; });
+    ForEachChunk({&view, 1}, {int64_t{1} << 30, kOwnMessageBytes},
+                 [&](std::span<const ConstTensorView>) { ++count; });
     return count;
   };
   EXPECT_EQ(messages(kOwnMessageBytes / 512 - 1), 1);
@@ -108,11 +110,12 @@ TEST(RequestSetTest, CountsBeyondIntAreCut) {
   const ConstTensorView huge =
       HeadMajorView(static_cast<const void*>(nowhere), DataType::kFloat32, {1, 64, int64_t{1} << 20, 128});
   int64_t bytes = 0, pieces = 0;
-  ForEachChunk({&huge, 1}, ExchangeSettings().max_message_bytes, [&](std::span<const ConstTensorView> chunk) {
-    bytes += ByteCount(chunk[0]);
-    ++pieces;
-    EXPECT_LE(ByteCount(chunk[0]), ExchangeSettings().max_message_bytes);
-  });
+  ForEachChunk({&huge, 1}, {ExchangeSettings().max_message_bytes, kOwnMessageBytes},
+               [&](std::span<const ConstTensorView> chunk) {
+                 bytes += ByteCount(chunk[0]);
+                 ++pieces;
+                 EXPECT_LE(ByteCount(chunk[0]), ExchangeSettings().max_message_bytes);
+               });
   EXPECT_EQ(bytes, int64_t{1} << 35);
   EXPECT_EQ(pieces, 64);  // one per head; each head is 512 MB
 }

@@ -42,6 +42,8 @@ ROOMS: list[str] = [
     "experiment/measure",
     "experiment/commands",
     "experiment/testing",
+    "simulate",
+    "simulate/testing",
     "fuzz",
 ]
 

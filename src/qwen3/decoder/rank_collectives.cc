@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "src/base/error.h"
+#include "src/mpi/copy_block.h"
 #include "src/mpi/peers.h"
 #include "src/mpi/request_set.h"
 #include "src/parallel/partition/token_dealing.h"

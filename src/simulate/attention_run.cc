@@ -1,0 +1,25 @@
+#include "src/simulate/attention_run.h"
+
+#include "src/mpi/agreement.h"
+#include "src/parallel/make_distributed_attention.h"
+
+namespace attention {
+
+AttentionRun::AttentionRun(Communicator& communicator, const AttentionProblem& problem,
+                           const Variant& variant, Contract contract, const ExecutionOptions& options)
+    : attention_(MakeDistributedAttention(communicator, problem, variant, contract, options)) {
+  AgreeOnErrors(communicator, [&] {
+    q_ = Allocate(q_buffer_, attention_->query_shard(), problem.data_type);
+    k_ = Allocate(k_buffer_, attention_->key_value_shard(), problem.data_type);
+    v_ = Allocate(v_buffer_, attention_->key_value_shard(), problem.data_type);
+    output_ = Allocate(output_buffer_, attention_->output_shard(), DataType::kFloat32);
+  });
+}
+
+TensorView AttentionRun::Allocate(AlignedBuffer& buffer, const TensorShard& shard, DataType type) const {
+  const TensorShape shape = QueryShape(attention_->plan().problem, shard.head_count, shard.local_tokens());
+  buffer = AlignedBuffer(static_cast<size_t>(shape.elements()) * SizeOf(type));
+  return HeadMajorView(buffer.data(), type, shape);
+}
+
+}  // namespace attention

@@ -1,0 +1,84 @@
+// What kernels cost on a core: measured seconds by shape, read from a file that write_calibration makes.
+//
+// The file is CSV; lines that begin with # are remarks. Columns:
+//   work       full: a step that is first and last and sees all its keys. carried: neither first nor last,
+//              sees all its keys. diagonal: first and last, causal, as many keys as queries.
+//              copy, merge, finish: of a block, of two states, of a state
+//   algorithm, isa, dtype, threads, head_dim, group    of a step's kernel; empty for the last three
+//   queries, keys    of a step: query rows of a head, and keys; empty for the last three
+//   bytes      copied, or of one state; empty for steps
+//   seconds    of one run: a step, per KV head; a copy, a merge, a finish
+#ifndef SRC_SIMULATE_CALIBRATION_H_
+#define SRC_SIMULATE_CALIBRATION_H_
+
+#include <array>
+#include <compare>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "src/attention/attention_backend.h"
+#include "src/simulate/simulated_time.h"
+
+namespace attention {
+
+enum class StepWork { kFull, kCarried, kDiagonal };
+std::string_view Name(StepWork work);
+std::string_view Name(MemoryWork work);
+inline constexpr StepWork kAllStepWork[] = {StepWork::kFull, StepWork::kCarried, StepWork::kDiagonal};
+inline constexpr MemoryWork kAllMemoryWork[] = {MemoryWork::kCopy, MemoryWork::kMerge, MemoryWork::kFinish};
+
+// Kernels of one kind, whose cost depends on lengths alone.
+struct KernelKind {
+  AttentionAlgorithm algorithm = AttentionAlgorithm::kOnlineSoftmax;
+  Isa isa = Isa::kScalar;
+  DataType data_type = DataType::kFloat32;
+  int threads = 1;
+  int64_t head_dim = 0;
+  int64_t group_size = 0;
+
+  static KernelKind Of(const BackendConfig& config);
+  auto operator<=>(const KernelKind&) const = default;
+};
+std::string Name(const KernelKind& kind);
+
+class Calibration : public MemoryCosts {
+ public:
+  static constexpr std::string_view kHeader =
+      "work,algorithm,isa,dtype,threads,head_dim,group,queries,keys,bytes,seconds";
+
+  // Throws Error (bad usage) "file:line: what is wrong". Every kind of kernel must have been measured at each
+  // combination of its numbers of queries and keys.
+  static Calibration Parse(const std::string& text, const std::string& file_name);
+
+  // Throws Error (bad usage), naming what there is, if the kernels were not measured.
+  void RequireKind(const KernelKind& kind) const;
+
+  // Of a step over one KV head, seconds for each visible pair of a query row and a key, per query head.
+  // Between measured lengths: linear in the logarithms of lengths and rates. Outside: as at the border.
+  double SecondsPerPair(const KernelKind& kind, StepWork work, double queries, double keys) const;
+  // Likewise between measured sizes.
+  double SecondsOf(MemoryWork work, int64_t bytes) const override;
+
+ private:
+  // Rates over lengths; log2 of each.
+  struct Grid {
+    std::vector<double> queries, keys;
+    std::vector<double> rates;  // [queries][keys]
+
+    double At(double queries, double keys) const;
+  };
+  using Points = std::map<std::pair<int64_t, int64_t>, double>;  // {queries, keys} or {bytes, 0} -> rate
+  static Grid MakeGrid(const Points& points, const std::string& file_name, const std::string& what);
+
+  std::map<std::pair<KernelKind, StepWork>, Grid> steps_;
+  std::map<MemoryWork, Grid> memory_;
+};
+
+}  // namespace attention
+
+#endif  // SRC_SIMULATE_CALIBRATION_H_

@@ -1,0 +1,148 @@
+#include "src/simulate/simulated_cell.h"
+
+#include <cstdio>
+#include <limits>
+#include <sstream>
+
+#include "src/base/error.h"
+#include "src/experiment/measure/sample_summary.h"
+#include "src/mpi/communicator.h"
+#include "src/simulate/attention_run.h"
+#include "src/simulate/isolated_process.h"
+#include "src/simulate/simulated_backend.h"
+#include "src/simulate/simulated_job.h"
+
+namespace attention {
+namespace {
+
+// What a simulation answers, over all ranks.
+struct Outcome {
+  double time_s = 0, time_min_rank_s = 0;
+  double compute_s = kNotMeasured, comm_total_s = kNotMeasured;
+  int64_t bytes_per_rank = 0, workspace_bytes = 0, q_block = 0, kv_block = 0;
+
+  // As text and back, for the way between processes.
+  std::string Text() const {
+    char text[256];
+    std::snprintf(text, sizeof(text), "%.17g %.17g %.17g %.17g %lld %lld %lld %lld", time_s, time_min_rank_s,
+                  compute_s, comm_total_s, static_cast<long long>(bytes_per_rank),
+                  static_cast<long long>(workspace_bytes), static_cast<long long>(q_block),
+                  static_cast<long long>(kv_block));
+    return text;
+  }
+  static Outcome Of(const std::string& text) {
+    Outcome outcome;
+    long long integers[4] = {};
+    const int fields = std::sscanf(text.c_str(), "%lf %lf %lf %lf %lld %lld %lld %lld", &outcome.time_s,
+                                   &outcome.time_min_rank_s, &outcome.compute_s, &outcome.comm_total_s,
+                                   &integers[0], &integers[1], &integers[2], &integers[3]);
+    Require(fields == 8, "a simulation answered '", text, "'");
+    outcome.bytes_per_rank = integers[0];
+    outcome.workspace_bytes = integers[1];
+    outcome.q_block = integers[2];
+    outcome.kv_block = integers[3];
+    return outcome;
+  }
+};
+
+struct Span {
+  double max_s = 0, min_s = 0;
+};
+
+// From a barrier, over all ranks.
+template <typename Run>
+Span TimeOnce(const Communicator& world, Run run) {
+  world.Barrier();
+  const double begin = MPI_Wtime();
+  run();
+  const double seconds = MPI_Wtime() - begin;
+  return {world.Max(seconds), world.Min(seconds)};
+}
+
+Outcome RunCase(Communicator& world, const Cell& cell, const Case& made, const SimulationOptions& options) {
+  if (options.joins_heads) world.settings().own_message_bytes = std::numeric_limits<int64_t>::max();
+  ExecutionOptions execution;
+  execution.isa = cell.isa;
+  execution.threads = cell.threads;
+  execution.backend = &MakeSimulatedBackend;
+  AttentionRun run(world, cell.problem, made.variant, cell.contract, execution);
+  Outcome outcome;
+  const int64_t sent_before = world.traffic().bytes_sent;
+  const Span span = TimeOnce(world, [&] { run.Run(); });
+  const int64_t sent = world.traffic().bytes_sent - sent_before;
+  outcome.time_s = span.max_s;
+  outcome.time_min_rank_s = span.min_s;
+  if (options.parts && world.size() > 1) {
+    outcome.compute_s = TimeOnce(world, [&] { run.RunComputeOnly(); }).max_s;
+    outcome.comm_total_s = TimeOnce(world, [&] { run.RunExchangeOnly(); }).max_s;
+  }
+  outcome.bytes_per_rank = world.Max(sent);
+  const bool as_formula = sent == run.attention().comm_bytes_formula();
+  if (world.Min(int64_t{as_formula}) == 0) Fail("ranks sent other numbers of bytes than the formula says");
+  outcome.workspace_bytes = world.Max(static_cast<int64_t>(run.attention().workspace_bytes()));
+  outcome.q_block = world.Max(run.attention().tiles().q_block);
+  outcome.kv_block = world.Max(run.attention().tiles().kv_block);
+  return outcome;
+}
+
+SampleRow SampleOf(const Cell& cell, const Case& made, const Outcome& outcome) {
+  SampleRow sample;
+  sample.cell = cell.id;
+  sample.case_id = made.id;
+  sample.variant = made.label;
+  sample.time_s = outcome.time_s;
+  sample.time_min_rank_s = outcome.time_min_rank_s;
+  sample.compute_s = cell.ranks == 1 ? outcome.time_s : outcome.compute_s;
+  sample.comm_total_s = cell.ranks == 1 ? 0 : outcome.comm_total_s;
+  sample.comm_exposed_s = cell.ranks == 1 ? 0 : sample.time_s - sample.compute_s;
+  return sample;
+}
+
+SimulatedCase SimulateOne(const Cell& cell, const Case& made, const Platform& platform,
+                          const Calibration& calibration, const JobShape& shape,
+                          const SimulationOptions& options) {
+  SimulatedCase result;
+  CaseRow& row = result.row;
+  row.cell = &cell;
+  row.made = &made;
+  row.backend = "simulated";
+  row.nodes = NodesUsed(platform, shape);
+  row.message = internal::Concatenate("platform ", platform.name, " ", platform.sha256.substr(0, 12));
+  try {
+    const Outcome outcome = Outcome::Of(RunIsolated([&] {
+      std::string text;
+      RunSimulatedJob(platform, calibration, shape, [&](Communicator& world) {
+        const Outcome mine = RunCase(world, cell, made, options);
+        if (world.rank() == 0) text = mine.Text();
+      });
+      return text;
+    }));
+    result.sample = SampleOf(cell, made, outcome);
+    row.tiles = {outcome.q_block, outcome.kv_block};
+    row.comm_bytes_per_rank = outcome.bytes_per_rank;
+    row.workspace_bytes = outcome.workspace_bytes;
+    SummarizeSamples({&*result.sample, 1}, cell.flops, row);
+  } catch (const Error& error) {
+    if (error.status() == ExitStatus::kBadUsage) throw;
+    row.status = CaseStatus::kFailed;
+    row.message += internal::Concatenate(": ", error.what());
+  }
+  return result;
+}
+
+}  // namespace
+
+std::vector<SimulatedCase> SimulateCell(const Cell& cell, const Platform& platform,
+                                        const Calibration& calibration, const SimulationOptions& options) {
+  if (cell.scope != Scope::kAttention) {
+    FailUsage("scope ", Name(cell.scope), " cannot be simulated; valid scope: attention");
+  }
+  const JobShape shape = {cell.ranks, cell.threads, cell.placement};
+  std::vector<SimulatedCase> results;
+  for (const Case& made : cell.cases) {
+    results.push_back(SimulateOne(cell, made, platform, calibration, shape, options));
+  }
+  return results;
+}
+
+}  // namespace attention

@@ -1,0 +1,103 @@
+#include "src/simulate/testing/message_order.h"
+
+#include <vector>
+
+#include "src/base/error.h"
+#include "src/mpi/agreement.h"
+#include "src/simulate/attention_run.h"
+
+namespace attention {
+namespace {
+
+// Small enough that blocks are cut by heads, and again by tokens.
+constexpr int64_t kOwnMessageBytes = 256;
+constexpr int64_t kMaxMessageBytes = 400;
+
+std::string TextOf(const std::vector<MessageStarted>& messages) {
+  std::string text;
+  for (size_t i = 0; i < messages.size();) {
+    const MessageStarted& message = messages[i];
+    size_t end = i;
+    while (end < messages.size() && messages[end].is_send == message.is_send &&
+           messages[end].peer == message.peer && messages[end].bytes == message.bytes) {
+      ++end;
+    }
+    text += internal::Concatenate(" ", message.is_send ? "to" : "from", message.peer, ":", message.bytes);
+    if (end - i > 1) text += "x" + std::to_string(end - i);
+    i = end;
+  }
+  return text;
+}
+
+std::vector<Variant> VariantsOf(const ExchangeRow& row, const Mask& mask, int ranks) {
+  Variant variant;
+  variant.strategy = row.strategy;
+  variant.exchange = row.exchange;
+  if (row.zigzag && mask.grows()) variant.sharding = Sharding::kZigzag;
+  std::vector<Variant> variants = {variant};
+  const bool is_sequence = row.strategy == ParallelStrategy::kSequence;
+  if (is_sequence && !row.needs_state) {
+    variants.push_back(variant);
+    variants.back().algorithm = AttentionAlgorithm::kStandard;
+  }
+  if (is_sequence && ranks % 2 == 0) {
+    variants.push_back(variant);
+    variants.back().grid = {2, ranks / 2};
+  }
+  return variants;
+}
+
+std::string RunOne(Communicator& world, BackendFactory backend, const AttentionProblem& problem,
+                   const Variant& variant, Contract contract) {
+  ExecutionOptions options;
+  options.backend = backend;
+  options.least_block_bytes = 1;  // as many pieces of heads as there are
+  AttentionRun run(world, problem, variant, contract, options);
+  std::vector<MessageStarted> messages;
+  world.settings().on_message = [&](const MessageStarted& message) { messages.push_back(message); };
+  const int64_t before = world.traffic().bytes_sent;
+  run.Run();
+  world.settings().on_message = nullptr;
+  const std::string name = internal::Concatenate(Name(problem.phase), " ", Name(contract), " ",
+                                                 Name(problem.mask), " ", Name(variant));
+  AgreeOnErrors(world, [&] {
+    const int64_t sent = world.traffic().bytes_sent - before, expected = run.attention().comm_bytes_formula();
+    if (sent != expected) Fail(name, ": ", sent, " bytes sent, the formula says ", expected);
+  });
+  std::string text = internal::Concatenate("ranks ", world.size(), " ", name, "\n");
+  for (int r = 0; r < world.size(); ++r) {
+    text += internal::Concatenate("  ", r, ":", world.Broadcast(TextOf(messages), r), "\n");
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string MessageOrder(Communicator& world, BackendFactory backend) {
+  world.settings().own_message_bytes = kOwnMessageBytes;
+  world.settings().max_message_bytes = kMaxMessageBytes;
+  std::string text;
+  for (const ExchangeRow& row : kExchangeTable) {
+    for (const Contract contract : {Contract::kNative, Contract::kTokenSharded, Contract::kReplicated}) {
+      for (const Mask& mask : {Mask::Causal(), Mask::Window(5)}) {
+        // Only keys that travel depend on it.
+        if (row.strategy == ParallelStrategy::kHeadwise && mask != Mask::Causal()) continue;
+        for (const Variant& variant : VariantsOf(row, mask, world.size())) {
+          if (!WhyInvalid(variant, contract, row.phase).empty()) continue;
+          AttentionProblem problem;
+          problem.query_heads = 6;
+          problem.kv_heads = 3;
+          problem.head_dim = 8;
+          problem.kv_tokens = 37;
+          problem.phase = row.phase;
+          problem.query_tokens = row.phase == Phase::kDecode ? 1 : problem.kv_tokens;
+          problem.mask = mask;
+          text += RunOne(world, backend, problem, variant, contract);
+        }
+      }
+    }
+  }
+  return text;
+}
+
+}  // namespace attention

@@ -1,0 +1,263 @@
+// Measures what kernels cost on this machine and prints the file that simulate_attention takes
+// (calibration.h), for one kind of core: give one ISA, type and number of threads.
+//
+//   taskset -c 0 write_calibration --isa avx512 >avx512.csv
+#include <algorithm>
+#include <boost/program_options.hpp>
+#include <chrono>
+#include <cstdio>
+#include <functional>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "src/attention/attention_state.h"
+#include "src/base/aligned_buffer.h"
+#include "src/base/counter_random.h"
+#include "src/base/error.h"
+#include "src/experiment/ask/variant_spec.h"
+#include "src/experiment/ask/yaml_reader.h"
+#include "src/kernels/attention_kernel.h"
+#include "src/machine/machine_info.h"
+#include "src/mpi/copy_block.h"
+#include "src/simulate/calibration.h"
+
+namespace attention {
+namespace {
+
+namespace po = boost::program_options;
+
+struct Request {
+  std::vector<AttentionAlgorithm> algorithms;
+  KernelKind kind;                     // of all but the algorithm
+  std::vector<int64_t> groups;         // query heads of a KV head
+  std::vector<int64_t> queries, keys;  // lengths of steps; diagonals take those of queries
+  std::vector<int64_t> bytes;          // of copies and states
+  double seconds = 0;                  // for each point, at least three runs
+};
+
+// The median of as many runs as `request` has time for, after one that counts for nothing.
+double MedianSeconds(const Request& request, const std::function<void()>& run) {
+  using Clock = std::chrono::steady_clock;
+  const auto since = [](Clock::time_point begin) {
+    return std::chrono::duration<double>(Clock::now() - begin).count();
+  };
+  run();
+  std::vector<double> times;
+  const Clock::time_point begin = Clock::now();
+  while (times.size() < 3 || since(begin) < request.seconds) {
+    const Clock::time_point one = Clock::now();
+    run();
+    times.push_back(since(one));
+  }
+  std::nth_element(times.begin(), times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2), times.end());
+  return times[times.size() / 2];
+}
+
+// Standard normal numbers, with a period that is longer than any row.
+AlignedBuffer Filled(TensorShape shape, DataType type, uint64_t stream) {
+  AlignedBuffer buffer(static_cast<size_t>(shape.elements()) * SizeOf(type));
+  for (int64_t i = 0; i < shape.elements(); ++i) {
+    const auto value = static_cast<float>(RandomGaussian(1, stream, static_cast<uint64_t>(i % 99991)));
+    if (type == DataType::kFloat32) {
+      buffer.As<float>()[static_cast<size_t>(i)] = value;
+    } else {
+      buffer.As<Bfloat16>()[static_cast<size_t>(i)] = Bfloat16::FromFloat(value);
+    }
+  }
+  return buffer;
+}
+
+// A step over as many KV heads as there are threads, so that all have work; seconds of one.
+double StepSeconds(const Request& request, const KernelKind& kind, StepWork work, int64_t queries,
+                   int64_t keys) {
+  BackendConfig config;
+  config.algorithm = kind.algorithm;
+  config.isa = kind.isa;
+  config.data_type = kind.data_type;
+  config.threads = kind.threads;
+  config.heads.group_size = kind.group_size;
+  config.kv_heads = kind.threads;
+  config.query_heads = kind.threads * kind.group_size;
+  config.head_dim = kind.head_dim;
+  config.mask = work == StepWork::kDiagonal ? Mask::Causal() : Mask::Full();
+  config.max_query_tokens = queries;
+  config.max_kv_tokens = keys;
+  const std::unique_ptr<AttentionBackend> backend = MakeAttentionKernel(config);
+  const TensorShape query_shape = {1, config.query_heads, queries, kind.head_dim};
+  const TensorShape key_shape = {1, config.kv_heads, keys, kind.head_dim};
+  const AlignedBuffer q = Filled(query_shape, kind.data_type, 1), k = Filled(key_shape, kind.data_type, 2),
+                      v = Filled(key_shape, kind.data_type, 3);
+  AlignedBuffer output(static_cast<size_t>(query_shape.elements()) * sizeof(float));
+  const AttentionStateBuffer state(1, config.query_heads, queries, kind.head_dim);
+  const TokenSegment query_tokens = {0, 0, queries}, key_tokens = {0, 0, keys};
+  const KeyValueShard shard = {HeadMajorView(k.data(), kind.data_type, key_shape),
+                               HeadMajorView(v.data(), kind.data_type, key_shape),
+                               {&key_tokens, 1}};
+  AttentionStep step{.query = {HeadMajorView(q.data(), kind.data_type, query_shape), {&query_tokens, 1}},
+                     .key_values = {&shard, 1},
+                     .state = state.view(),
+                     .output = HeadMajorView(output.data(), DataType::kFloat32, query_shape)};
+  step.first = step.last = work != StepWork::kCarried;
+  return MedianSeconds(request, [&] { backend->Accumulate(step); }) / static_cast<double>(config.kv_heads);
+}
+
+double MemorySeconds(const Request& request, MemoryWork work, int64_t bytes) {
+  const int64_t head_dim = request.kind.head_dim;
+  const int64_t row = (head_dim + 2) * static_cast<int64_t>(sizeof(float));
+  const int64_t rows = std::max<int64_t>(1, bytes / row);
+  const TensorShape shape = {1, 1, rows, head_dim};
+  AttentionStateBuffer state(1, 1, rows, head_dim), other(1, 1, rows, head_dim);
+  for (const AttentionStateView& view : {state.view(), other.view()}) {
+    std::fill_n(view.m, rows, 0.0f);
+    std::fill_n(view.l, rows, 1.0f);
+  }
+  AlignedBuffer output(static_cast<size_t>(shape.elements()) * sizeof(float));
+  const TensorView output_view = HeadMajorView(output.data(), DataType::kFloat32, shape);
+  // A copy has no m and l.
+  const double scale = work == MemoryWork::kCopy ? static_cast<double>(head_dim + 2) / head_dim : 1.0;
+  const double seconds = MedianSeconds(request, [&] {
+    switch (work) {
+      case MemoryWork::kCopy:
+        return CopyBlock(state.view().o, output_view);
+      case MemoryWork::kMerge:
+        return MergeState(state.view(), other.view());
+      case MemoryWork::kFinish:
+        return FinishState(state.view(), output_view);
+    }
+  });
+  return seconds * scale * static_cast<double>(bytes) / static_cast<double>(rows * row);
+}
+
+void WriteSteps(const Request& request, const KernelKind& kind) {
+  const auto write = [&](StepWork work, int64_t queries, int64_t keys) {
+    std::printf("%s,%s,%s,%s,%d,%lld,%lld,%lld,%lld,,%.6e\n", std::string(Name(work)).c_str(),
+                std::string(Name(kind.algorithm)).c_str(), std::string(Name(kind.isa)).c_str(),
+                Name(kind.data_type), kind.threads, static_cast<long long>(kind.head_dim),
+                static_cast<long long>(kind.group_size), static_cast<long long>(queries),
+                static_cast<long long>(keys), StepSeconds(request, kind, work, queries, keys));
+    std::fflush(stdout);
+  };
+  for (int64_t queries : request.queries) {
+    for (int64_t keys : request.keys) {
+      write(StepWork::kFull, queries, keys);
+      if (RowOf(kind.algorithm).carries_state) write(StepWork::kCarried, queries, keys);
+    }
+    write(StepWork::kDiagonal, queries, queries);
+  }
+}
+
+void Write(const Request& request) {
+  std::printf("# %s; median of runs for %g s a point\n%s\n", CpuModelName().c_str(), request.seconds,
+              std::string(Calibration::kHeader).c_str());
+  for (AttentionAlgorithm algorithm : request.algorithms) {
+    for (int64_t group : request.groups) {
+      KernelKind kind = request.kind;
+      kind.algorithm = algorithm;
+      kind.group_size = group;
+      WriteSteps(request, kind);
+    }
+  }
+  for (MemoryWork work : kAllMemoryWork) {
+    for (int64_t bytes : request.bytes) {
+      std::printf("%s,,,,,,,,,%lld,%.6e\n", std::string(Name(work)).c_str(), static_cast<long long>(bytes),
+                  MemorySeconds(request, work, bytes));
+    }
+  }
+}
+
+po::options_description Options() {
+  const auto text = [](const char* value) { return po::value<std::string>()->default_value(value); };
+  po::options_description options("write_calibration");
+  options.add_options()("isa", text("auto"), "auto: the widest of this CPU")(
+      "dtype", text("fp32"), "or bf16")("threads", text("1"), "of a rank")(
+      "head-dim", text("128"), "elements of a head")("groups", text("1,2,4"), "query heads of a KV head")(
+      "algorithms", text("online_softmax,row_blocked,standard"), "which to measure")(
+      "queries", text("1,16,64,256,1024,4096"), "query rows of a step")(
+      "keys", text("16,64,256,1024,4096,16384"), "keys of a step")(
+      "bytes", text("4096,65536,1048576,16777216"), "of copies and states")(
+      "seconds", text("0.2"), "for each point")("help", "print this");
+  return options;
+}
+
+class Arguments {
+ public:
+  explicit Arguments(const po::variables_map& given) : given_(given) {}
+
+  std::string Text(const char* name) const { return given_[name].as<std::string>(); }
+  std::vector<std::string> List(const char* name) const {
+    std::vector<std::string> items;
+    std::istringstream text(Text(name));
+    for (std::string item; std::getline(text, item, ',');) items.push_back(item);
+    return items;
+  }
+  std::vector<int64_t> Counts(const char* name) const {
+    std::vector<int64_t> counts;
+    for (const std::string& item : List(name)) {
+      const std::optional<int64_t> count = ParseInteger(item);
+      if (!count || *count < 1 || *count > (int64_t{1} << 40)) Refuse(name, item, "whole numbers from 1");
+      counts.push_back(*count);
+    }
+    return counts;
+  }
+  [[noreturn]] void Refuse(const char* name, const std::string& text, const std::string& allowed) const {
+    FailUsage("--", name, ": '", text, "'; allowed: ", allowed);
+  }
+
+ private:
+  const po::variables_map& given_;
+};
+
+Request RequestOf(const po::variables_map& given) {
+  const Arguments arguments(given);
+  Request request;
+  for (const std::string& name : arguments.List("algorithms")) {
+    request.algorithms.push_back(AlgorithmFromText(name));
+  }
+  const std::string isa = arguments.Text("isa");
+  if (isa != "auto" && !ParseIsa(isa)) arguments.Refuse("isa", isa, "auto, scalar, sse4, avx2, avx512");
+  request.kind.isa = isa == "auto" ? BestIsa() : *ParseIsa(isa);
+  const std::string type = arguments.Text("dtype");
+  if (type != "fp32" && type != "bf16") arguments.Refuse("dtype", type, "fp32, bf16");
+  request.kind.data_type = type == "bf16" ? DataType::kBfloat16 : DataType::kFloat32;
+  request.kind.threads = static_cast<int>(arguments.Counts("threads").front());
+  request.kind.head_dim = arguments.Counts("head-dim").front();
+  request.groups = arguments.Counts("groups");
+  request.queries = arguments.Counts("queries");
+  request.keys = arguments.Counts("keys");
+  request.bytes = arguments.Counts("bytes");
+  const std::optional<double> seconds = ParseNumber(arguments.Text("seconds"));
+  if (!seconds || *seconds < 0) arguments.Refuse("seconds", arguments.Text("seconds"), "a number from 0");
+  request.seconds = *seconds;
+  return request;
+}
+
+}  // namespace
+}  // namespace attention
+
+int main(int argc, char** argv) {
+  namespace po = boost::program_options;
+  try {
+    const po::options_description options = attention::Options();
+    po::variables_map given;
+    try {
+      po::store(po::command_line_parser(argc, argv)
+                    .options(options)
+                    .positional(po::positional_options_description())
+                    .run(),
+                given);
+    } catch (const po::error& error) {
+      attention::FailUsage(error.what(), "; see --help");
+    }
+    if (given.count("help") > 0) {
+      std::ostringstream text;
+      text << options;
+      std::fputs(text.str().c_str(), stdout);
+      return 0;
+    }
+    attention::Write(attention::RequestOf(given));
+  } catch (const attention::Error& error) {
+    std::fprintf(stderr, "write_calibration: %s\n", error.what());
+    return static_cast<int>(error.status());
+  }
+}
