@@ -45,6 +45,8 @@ std::string ReadAll(int descriptor) {
     answer = (error.status() == ExitStatus::kBadUsage ? kUsageError : kError) + std::string(error.what());
   } catch (const std::exception& error) {
     answer = kError + std::string(error.what());
+  } catch (...) {
+    answer = kError + std::string("unknown exception");
   }
   WriteAll(descriptor, answer);
   // Nothing of the parent's is to be flushed or destroyed twice.

@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "src/base/error.h"
-#include "src/mpi/environment.h"
 #include "src/simulate/simulated_time.h"
 
 namespace attention {
@@ -135,17 +134,21 @@ void RunSimulatedJob(const Platform& platform, const Calibration& calibration, c
   for (s4u::Host* host : machine.hosts()) host->set_data(&costs);
   SMPI_app_instance_register(kJob, nullptr, shape.ranks);
   std::exception_ptr failure;
-  int failed = 0;
+  int ended = 0;
   const auto run = [&] {
-    MpiEnvironment environment(nullptr, nullptr);
-    Communicator world(MPI_COMM_WORLD);
-    world.settings().watchdog_seconds = 0;
-    try {
-      rank(world);
-    } catch (...) {
-      failure = std::current_exception();
-      ++failed;
+    int provided = 0;
+    MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided);
+    {
+      Communicator world(MPI_COMM_WORLD);
+      world.settings().watchdog_seconds = 0;
+      try {
+        rank(world);
+      } catch (const std::exception&) {  // not what SimGrid throws to end a rank
+        if (!failure) failure = std::current_exception();
+      }
     }
+    MPI_Finalize();
+    ++ended;
   };
   for (int r = 0; r < shape.ranks; ++r) {
     s4u::ActorPtr actor =
@@ -155,8 +158,11 @@ void RunSimulatedJob(const Platform& platform, const Calibration& calibration, c
     actor->start(run);
   }
   engine.run();
-  SMPI_finalize();
+  // What a rank said that gave up is why the others waited for it.
   if (failure) std::rethrow_exception(failure);
+  // SimGrid ends them then.
+  if (ended < shape.ranks) Fail("ranks wait for each other, and will for ever");
+  SMPI_finalize();
 }
 
 }  // namespace attention

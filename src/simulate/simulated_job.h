@@ -22,9 +22,9 @@ struct JobShape {
 int NodesUsed(const Platform& platform, const JobShape& shape);
 
 // Runs `rank` on every rank of MPI_COMM_WORLD, all in this process and thread, which is at simulated time 0
-// before. Once in a process: see isolated_process.h. An Error that leaves `rank` on all ranks is thrown on; a
-// deadlock, or an Error on some ranks only, ends the process. Waits block inside MPI, as a simulator's clock
-// stands still while somebody polls.
+// before. Once in a process: see isolated_process.h. Throws the first Error that leaves `rank` on some rank,
+// or one that says that ranks wait for each other; then SimGrid has printed a line of its own on stderr.
+// Waits block inside MPI, as a simulator's clock stands still while somebody polls.
 void RunSimulatedJob(const Platform& platform, const Calibration& calibration, const JobShape& shape,
                      const std::function<void(Communicator& world)>& rank);
 
