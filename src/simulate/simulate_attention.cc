@@ -88,6 +88,7 @@ ExitStatus Run(const CommandLine& line) {
   const std::string calibration_text = ReadWholeFile(line.calibration, kMostBytes);
   const Calibration calibration = Calibration::Parse(calibration_text, line.calibration);
   const Plan plan = MakePlan(spec, {platform.isa});
+  for (const Cell& cell : plan.cells) CheckCanSimulate(cell, platform, calibration);
   RunDirectory directory = Open(line, spec, plan, platform, calibration_text);
   SimulationOptions options;
   options.parts = spec.measure.measure_parts;

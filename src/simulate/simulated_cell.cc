@@ -130,14 +130,25 @@ SimulatedCase SimulateOne(const Cell& cell, const Case& made, const Platform& pl
   return result;
 }
 
+JobShape ShapeOf(const Cell& cell) { return {cell.ranks, cell.threads, cell.placement}; }
+
 }  // namespace
 
-std::vector<SimulatedCase> SimulateCell(const Cell& cell, const Platform& platform,
-                                        const Calibration& calibration, const SimulationOptions& options) {
+void CheckCanSimulate(const Cell& cell, const Platform& platform, const Calibration& calibration) {
   if (cell.scope != Scope::kAttention) {
     FailUsage("scope ", Name(cell.scope), " cannot be simulated; valid scope: attention");
   }
-  const JobShape shape = {cell.ranks, cell.threads, cell.placement};
+  NodesUsed(platform, ShapeOf(cell));
+  for (const Case& made : cell.cases) {
+    calibration.RequireKind({made.variant.algorithm, cell.isa, cell.problem.data_type, cell.threads,
+                             cell.problem.head_dim, cell.problem.group_size()});
+  }
+}
+
+std::vector<SimulatedCase> SimulateCell(const Cell& cell, const Platform& platform,
+                                        const Calibration& calibration, const SimulationOptions& options) {
+  CheckCanSimulate(cell, platform, calibration);
+  const JobShape shape = ShapeOf(cell);
   std::vector<SimulatedCase> results;
   for (const Case& made : cell.cases) {
     results.push_back(SimulateOne(cell, made, platform, calibration, shape, options));

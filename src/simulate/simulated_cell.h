@@ -25,9 +25,12 @@ struct SimulationOptions {
   bool joins_heads = false;
 };
 
+// Throws Error (bad usage) for what cannot be simulated at all: another scope than attention, more cores than
+// the platform has, kernels that were not measured.
+void CheckCanSimulate(const Cell& cell, const Platform& platform, const Calibration& calibration);
+
 // Simulates each case of the cell once, in a process of its own; one round says all, as nothing is random.
-// Rows say which platform they are of. Throws Error (bad usage) for what cannot be simulated at all: another
-// scope than attention, more cores than the platform has.
+// Rows say which platform they are of. Throws as CheckCanSimulate.
 std::vector<SimulatedCase> SimulateCell(const Cell& cell, const Platform& platform,
                                         const Calibration& calibration, const SimulationOptions& options);
 

@@ -1,0 +1,117 @@
+"""A small experiment simulated from the command line: rows, their platform, times that add up, complaints in one line."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import subprocess
+import tempfile
+import unittest
+from pathlib import Path
+
+HERE = Path("src/simulate")
+PLATFORM = HERE / "testing/platform.yaml"
+CALIBRATION = HERE / "testing/calibration.csv"
+
+EXPERIMENT = """name: small
+title: test
+model: {name: tiny, heads: 4, kv_heads: 2, head_dim: 8}
+grid:
+  variant: [sequence+online_softmax, headwise+online_softmax, headwise+standard]
+  contract: [native]
+  seq_len: [4096]
+  causal: [false]
+  ranks: [1, 8]
+  isa: [scalar]
+exclude:
+  - {variant: [headwise+online_softmax, headwise+standard], ranks: 8}
+measure: {rounds: 1}
+"""
+
+
+class SimulateAttentionTest(unittest.TestCase):
+    """The program as a user calls it."""
+
+    def setUp(self) -> None:
+        self.place = tempfile.TemporaryDirectory()
+        self.addCleanup(self.place.cleanup)
+        self.directory = Path(self.place.name)
+        self.experiment = self.directory / "small.yaml"
+        self.experiment.write_text(EXPERIMENT, encoding="utf-8")
+
+    def call(self, *options: str, platform: Path = PLATFORM, output: str = "run") -> subprocess.CompletedProcess[str]:
+        """Into a run directory."""
+        command = [str(HERE / "simulate_attention"), "--experiment", str(self.experiment), "--platform", str(platform)]
+        command += ["--calibration", str(CALIBRATION), "--output", str(self.directory / output), *options]
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
+
+    def rows(self, name: str, output: str = "run") -> list[dict[str, str]]:
+        """Of a file of the run directory."""
+        with open(self.directory / output / name, encoding="utf-8") as lines:
+            return list(csv.DictReader(lines))
+
+    def test_rows(self) -> None:
+        """One rank takes what the calibration says; eight an eighth, and the messages that hide behind it."""
+        done = self.call()
+        self.assertEqual(done.returncode, 0, done.stderr)
+        digest = hashlib.sha256(PLATFORM.read_bytes()).hexdigest()
+        rows = self.rows("cases.csv")
+        self.assertEqual(len(rows), 4)
+        for row in rows:
+            self.assertEqual((row["backend"], row["status"]), ("simulated", "ok"), row["message"])
+            self.assertIn(digest[:12], row["message"])
+        one = [float(row["time_median_s"]) for row in rows if row["ranks"] == "1"]
+        # 4 heads, 1e-7 s a pair: the test's calibration.
+        for seconds in one:
+            self.assertAlmostEqual(seconds / (4 * 4096**2 * 1e-7), 1, delta=1e-6)
+        (eight,) = (row for row in rows if row["ranks"] == "8")
+        self.assertEqual(eight["nodes"], "4")
+        self.assertAlmostEqual(float(eight["compute_s"]) / (one[0] / 8), 1, delta=1e-6)
+        self.assertAlmostEqual(float(eight["time_median_s"]) / (one[0] / 8), 1, delta=1e-3)
+        # K and V of 7 of 8 shards: 2 heads x 512 tokens x 8 floats each.
+        self.assertEqual(int(eight["comm_bytes_per_rank"]), 7 * 2 * 2 * 512 * 8 * 4)
+        self.assertEqual(len(self.rows("samples.csv")), 4)
+        manifest = json.loads((self.directory / "run/manifest.json").read_text(encoding="utf-8"))
+        (launch,) = manifest["launches"]
+        self.assertEqual(launch["platform"], {"name": "round_numbers", "sha256": digest})
+        self.assertEqual(launch["exit_status"], 0)
+
+    def test_joined_heads_cost_as_much(self) -> None:
+        """The same bytes in fewer messages; nothing else differs."""
+        self.assertEqual(self.call(output="apart").returncode, 0)
+        self.assertEqual(self.call("--join-heads", output="joined").returncode, 0)
+        for apart, joined in zip(self.rows("cases.csv", "apart"), self.rows("cases.csv", "joined")):
+            self.assertEqual(apart["comm_bytes_per_rank"], joined["comm_bytes_per_rank"])
+            self.assertAlmostEqual(float(apart["time_median_s"]) / float(joined["time_median_s"]), 1, delta=1e-3)
+
+    def test_resume(self) -> None:
+        """What is there is not simulated again; another platform is refused."""
+        self.assertEqual(self.call().returncode, 0)
+        again = self.call("--resume")
+        self.assertEqual((again.returncode, again.stdout), (0, ""))
+        self.assertEqual(len(self.rows("cases.csv")), 4)
+        other = self.directory / "other.yaml"
+        other.write_text(PLATFORM.read_text(encoding="utf-8").replace("gb_per_s: 1,", "gb_per_s: 2,"), encoding="utf-8")
+        refused = self.call("--resume", platform=other)
+        self.assertEqual(refused.returncode, 2)
+        self.assertIn("platform", refused.stderr)
+
+    def test_complaints(self) -> None:
+        """One line that says what and where, and nothing run."""
+        text = self.experiment.read_text(encoding="utf-8")
+        for old, new, said in (
+            ("ranks: [1, 8]", "ranks: [1, 64]", "do not fit on platform round_numbers"),
+            ("head_dim: 8", "head_dim: 16", "the calibration has no full steps"),
+            ("rounds: 1", "rounds: x", "small.yaml:"),
+        ):
+            with self.subTest(said):
+                self.experiment.write_text(text.replace(old, new), encoding="utf-8")
+                done = self.call(output=f"run_{said[:5].strip()}")
+                self.assertEqual(done.returncode, 2, done.stderr)
+                self.assertIn(said, done.stderr)
+                self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
