@@ -100,17 +100,21 @@ class SimulateAttentionTest(unittest.TestCase):
     def test_complaints(self) -> None:
         """One line that says what and where, and nothing run."""
         text = self.experiment.read_text(encoding="utf-8")
-        for old, new, said in (
-            ("ranks: [1, 8]", "ranks: [1, 64]", "do not fit on platform round_numbers"),
-            ("head_dim: 8", "head_dim: 16", "the calibration has no full steps"),
-            ("rounds: 1", "rounds: x", "small.yaml:"),
+        for changes, said in (
+            ({"[1, 8]": "[1, 64]", "ranks: 8": "ranks: 64"}, "do not fit on platform round_numbers"),
+            ({"head_dim: 8": "head_dim: 16"}, "the calibration has no full steps"),
+            ({"rounds: 1": "rounds: x"}, "small.yaml:"),
         ):
             with self.subTest(said):
-                self.experiment.write_text(text.replace(old, new), encoding="utf-8")
-                done = self.call(output=f"run_{said[:5].strip()}")
+                changed = text
+                for old, new in changes.items():
+                    changed = changed.replace(old, new)
+                self.experiment.write_text(changed, encoding="utf-8")
+                done = self.call()
                 self.assertEqual(done.returncode, 2, done.stderr)
                 self.assertIn(said, done.stderr)
                 self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+                self.assertFalse((self.directory / "run").exists())
 
 
 if __name__ == "__main__":
