@@ -4,6 +4,7 @@
 
 #include <numeric>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "src/base/error.h"
@@ -134,6 +135,33 @@ TEST(RequestSetTest, SeveralViewsAreOneMessage) {
   EXPECT_EQ(world.traffic().messages_sent, 1);
   EXPECT_EQ(o_in, o);
   EXPECT_EQ(m_in, m);
+}
+
+// In the order of the calls, one for each message that a block becomes by its heads.
+TEST(RequestSetTest, EveryMessageIsTold) {
+  const Communicator world(MPI_COMM_WORLD);
+  if (world.size() == 1) return;
+  const int next = (world.rank() + 1) % world.size(),
+            previous = (world.rank() + world.size() - 1) % world.size();
+  std::string told;
+  world.settings().on_message = [&](const MessageStarted& message) {
+    EXPECT_EQ(message.peer, message.is_send ? next : previous);
+    told += (message.is_send ? " send " : " receive ") + std::to_string(message.bytes);
+  };
+  std::vector<float> from = Numbered(24, 0), to(24);
+  const TensorShape shape = {1, 2, 3, 4};
+  for (const auto& [own_message_bytes, expected] :
+       {std::pair<int64_t, std::string>{48, " receive 48 receive 48 send 48 send 48"},
+        {49, " receive 96 send 96"}}) {
+    world.settings().own_message_bytes = own_message_bytes;
+    told.clear();
+    RequestSet requests(world);
+    requests.Receive({HeadMajorView(to.data(), DataType::kFloat32, shape)}, previous);
+    requests.Send({HeadMajorView(from.data(), DataType::kFloat32, shape)}, next);
+    requests.Wait("test", 0);
+    EXPECT_EQ(told, expected);
+    EXPECT_EQ(to, from);
+  }
 }
 
 TEST(RequestSetTest, EmptyBlocksMakeNoMessage) {
