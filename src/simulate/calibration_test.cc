@@ -97,13 +97,22 @@ struct StepFixture {
     config.kv_heads = 3;
     config.heads.group_size = 2;
   }
-  double Seconds() const {
+  template <typename Function>
+  double Of(Function function) const {
     const KeyValueShard shard = {{}, {}, keys};
     AttentionStep step{.query = {{}, queries}, .key_values = {&shard, 1}};
     step.first = first;
     step.last = last;
     step.kv_heads = kv_heads;
-    return StepSeconds(Calibration::Parse(SmallFile(), "c.csv"), config, step);
+    return function(step);
+  }
+  double Seconds() const {
+    return Of([&](const AttentionStep& step) {
+      return StepSeconds(Calibration::Parse(SmallFile(), "c.csv"), config, step);
+    });
+  }
+  double Bytes() const {
+    return Of([&](const AttentionStep& step) { return StepBytes(config, step); });
   }
 };
 
@@ -120,6 +129,20 @@ TEST(StepCostTest, CountsHeadsBatchAndRuns) {
   step.last = true;
   step.keys = {{0, 0, 4}, {4, 200, 64}};
   EXPECT_NEAR(step.Seconds(), 2 * 6 * (16 * 1e-9 + 256 * 0.25e-9), 1e-15);
+}
+
+TEST(StepCostTest, BytesAreWhatAStepMustMove) {
+  StepFixture step;
+  step.queries = {{0, 100, 4}};
+  step.keys = {{0, 0, 4}, {4, 50, 3}};
+  const int64_t whole = 2 * (6 * 4 * (8 + 8) + 3 * 7 * 2 * 8) * 4;
+  EXPECT_EQ(step.Bytes(), whole);
+  // State in and state out, m and l with it, in place of the output.
+  step.first = step.last = false;
+  EXPECT_EQ(step.Bytes(), whole + 2 * 6 * 4 * (10 + 10 - 8) * 4);
+  step.kv_heads = {2, 3};
+  step.first = step.last = true;
+  EXPECT_EQ(step.Bytes(), 2 * (2 * 4 * (8 + 8) + 7 * 2 * 8) * 4);
 }
 
 TEST(StepCostTest, MasksCutWhatNobodySees) {

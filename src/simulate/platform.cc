@@ -59,8 +59,8 @@ std::string ReadName(const YamlReader& name) {
 
 Platform Platform::Parse(const std::string& text, const std::string& file_name) {
   const YamlReader file = YamlReader::Parse(text, file_name);
-  const std::string keys[] = {"name",       "about",       "nodes",   "cores_per_node", "isa",
-                              "core_speed", "within_node", "network", "fat_tree"};
+  const std::string keys[] = {"name",       "about",           "nodes",       "cores_per_node", "isa",
+                              "core_speed", "memory_gb_per_s", "within_node", "network",        "fat_tree"};
   file.AllowKeys(keys);
   Platform platform;
   platform.sha256 = Sha256(text);
@@ -72,6 +72,9 @@ Platform Platform::Parse(const std::string& text, const std::string& file_name) 
   for (const IsaRow& row : kIsaTable) isas.emplace_back(row.name);
   platform.isa = *ParseIsa(file.Get("isa").Choice(isas));
   if (const auto speed = file.Find("core_speed")) platform.core_speed = speed->Number(1e-3, 1e3);
+  if (const auto memory = file.Find("memory_gb_per_s")) {
+    platform.memory_bytes_per_second = memory->Number(1e-3, 1e6) * 1e9;
+  }
   platform.within_node = ReadLink(file.Get("within_node"));
   platform.network = ReadLink(file.Get("network"));
   if (const auto tree = file.Find("fat_tree")) platform.fat_tree = ReadFatTree(*tree, platform.nodes);

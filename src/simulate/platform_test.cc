@@ -16,6 +16,7 @@ nodes: 6
 cores_per_node: 4
 isa: avx2
 core_speed: 0.5
+memory_gb_per_s: 20
 within_node: {gb_per_s: 4, latency_us: 1}
 network: {gb_per_s: 0.125, latency_us: 30}
 )";
@@ -26,6 +27,7 @@ TEST(PlatformTest, StarAndTreeAreRead) {
   EXPECT_EQ(star.cores(), 24);
   EXPECT_EQ(star.isa, Isa::kAvx2);
   EXPECT_DOUBLE_EQ(star.core_speed, 0.5);
+  EXPECT_DOUBLE_EQ(star.memory_bytes_per_second, 20e9);
   EXPECT_DOUBLE_EQ(star.network.bytes_per_second, 125e6);
   EXPECT_DOUBLE_EQ(star.network.latency_seconds, 30e-6);
   EXPECT_TRUE(star.fat_tree.empty());

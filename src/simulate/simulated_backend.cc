@@ -26,7 +26,7 @@ class SimulatedBackend : public AttentionBackend {
   void Accumulate(const AttentionStep& step) override {
     Require(RowOf(config_.algorithm).carries_state || !step.needs_carried_state(config_.kv_heads),
             Name(config_.algorithm), " needs all heads and all keys in one shard and one step");
-    SpendSeconds(StepSeconds(calibration_, config_, step));
+    SpendSeconds(StepSeconds(calibration_, config_, step), StepBytes(config_, step));
   }
 
  private:

@@ -58,6 +58,10 @@ class Machine {
     const std::string name = "node" + std::to_string(hosts_.size());
     s4u::Host* host = zone->create_host(name, kCoreSpeed * platform_.core_speed);
     host->set_core_count(platform_.cores_per_node);
+    if (platform_.memory_bytes_per_second > 0) {
+      const double bandwidth = platform_.memory_bytes_per_second;
+      host->create_disk(name + "_memory", bandwidth, bandwidth)->seal();
+    }
     host->seal();
     hosts_.push_back(host);
     return host;

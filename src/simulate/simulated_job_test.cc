@@ -109,6 +109,22 @@ TEST(SimulatedJobTest, MessagesTravelWhileARankWorks) {
   EXPECT_NEAR(SendSeconds(kFewNodes, 4, to, 4 * message), 2 * message, message * kTolerance);
 }
 
+TEST(SimulatedJobTest, RanksOfANodeShareItsMemory) {
+  const std::string platform = kFewNodes + "memory_gb_per_s: 10\n";
+  // Each rank works for a second and a half and moves `bytes` meanwhile; 0 and 1 are of one node.
+  const auto seconds = [&](const std::string& machine, int ranks, double bytes) {
+    return ResultOf(machine, {ranks, 1, Placement::kPacked}, [&](Communicator&) {
+      const double begin = MPI_Wtime();
+      SpendSeconds(3, bytes);
+      return MPI_Wtime() - begin;
+    });
+  };
+  EXPECT_NEAR(seconds(platform, 1, 10e9), 1.5, 1e-4);
+  EXPECT_NEAR(seconds(platform, 1, 20e9), 2, 1e-4);
+  EXPECT_NEAR(seconds(platform, 2, 10e9), 2, 1e-4);
+  EXPECT_NEAR(seconds(kFewNodes, 2, 10e9), 1.5, 1e-4);
+}
+
 TEST(SimulatedJobTest, ATreeOfThinLinksIsShared) {
   // Two switches of two nodes, one link between them each way.
   const std::string tree = kFewNodes + "fat_tree: {down: [2, 2], up: [1, 1], links: [1, 1]}\n";

@@ -12,6 +12,10 @@ namespace attention {
 // visible pairs of the triangle that has so many: exact where it is a causal diagonal.
 double StepSeconds(const Calibration& calibration, const BackendConfig& config, const AttentionStep& step);
 
+// What a step has to move through memory: queries, keys and values once, and what it leaves; the state that
+// it goes on from, too. Kernels keep the rest in caches.
+double StepBytes(const BackendConfig& config, const AttentionStep& step);
+
 }  // namespace attention
 
 #endif  // SRC_SIMULATE_STEP_COST_H_
