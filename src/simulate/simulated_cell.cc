@@ -140,6 +140,8 @@ void CheckCanSimulate(const Cell& cell, const Platform& platform, const Calibrat
   }
   NodesUsed(platform, ShapeOf(cell));
   for (const Case& made : cell.cases) {
+    if (made.is_auto)
+      FailUsage("variant ", made.label, " is chosen on the machine it runs on; a simulation needs one");
     calibration.RequireKind({made.variant.algorithm, cell.isa, cell.problem.data_type, cell.threads,
                              cell.problem.head_dim, cell.problem.group_size()});
   }

@@ -2,25 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
+
+#include "src/parallel/partition/visible_pairs.h"
 
 namespace attention {
 namespace {
-
-// Pairs of the queries and keys of two runs that the mask shows.
-double VisiblePairs(const Mask& mask, const TokenSegment& queries, const TokenSegment& keys) {
-  const int64_t first = queries.global_begin, last = first + queries.length - 1;
-  if (queries.length == 0 || mask.VisibleToAny(first, last, keys.global_begin, keys.length).is_empty()) {
-    return 0;
-  }
-  const int64_t common = mask.VisibleToAll(first, last, keys.global_begin, keys.length).size();
-  if (common == keys.length) return static_cast<double>(queries.length) * static_cast<double>(keys.length);
-  double pairs = 0;
-  for (int64_t position = first; position <= last; ++position) {
-    pairs +=
-        static_cast<double>(mask.VisibleToAny(position, position, keys.global_begin, keys.length).size());
-  }
-  return pairs;
-}
 
 // Those of the step's KV heads.
 int64_t QueryHeads(const BackendConfig& config, const AttentionStep& step) {
@@ -44,7 +31,7 @@ double StepSeconds(const Calibration& calibration, const BackendConfig& config, 
   for (const KeyValueShard& shard : step.key_values) {
     for (const TokenSegment& queries : step.query.segments) {
       for (const TokenSegment& keys : shard.segments) {
-        const double visible = VisiblePairs(config.mask, queries, keys);
+        const double visible = VisiblePairs({queries}, {keys}, config.mask);
         if (visible <= 0) continue;
         const auto q = static_cast<double>(queries.length), k = static_cast<double>(keys.length);
         const double rate = visible == q * k ? calibration.SecondsPerPair(kind, whole, q, k)

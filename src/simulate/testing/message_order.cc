@@ -33,7 +33,7 @@ std::vector<Variant> VariantsOf(const ExchangeRow& row, const Mask& mask, int ra
   Variant variant;
   variant.strategy = row.strategy;
   variant.exchange = row.exchange;
-  if (row.zigzag && mask.grows()) variant.sharding = Sharding::kZigzag;
+  if (row.deals_tokens && mask.grows()) variant.sharding = Sharding::kZigzag;
   std::vector<Variant> variants = {variant};
   const bool is_sequence = row.strategy == ParallelStrategy::kSequence;
   if (is_sequence && !row.needs_state) {
