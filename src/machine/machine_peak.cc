@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "src/base/error.h"
+#include "src/simd/bfloat16_dot.h"
+#include "src/simd/unroll.h"
 
 namespace attention {
 #ifndef SRC_MACHINE_PEAK_FUNCTIONS_
@@ -106,20 +108,14 @@ void Keep(float value) { asm volatile("" : : "x"(value)); }
 PeakFunctions FunctionsOf(Isa isa) { return ATTENTION_FOR_ISA(isa, Functions()); }
 
 #if defined(__x86_64__)
-#define ATTENTION_BF16_TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16")))
-
-ATTENTION_BF16_TARGET float Bfloat16Chains(int64_t iterations) {
+__attribute__((target(ATTENTION_BFLOAT16_DOT_TARGETS))) float Bfloat16Chains(int64_t iterations) {
   constexpr int kChains = 12;
   __m512 acc[kChains];
   for (int i = 0; i < kChains; ++i) acc[i] = _mm512_set1_ps(1.0f + static_cast<float>(i));
   const __m512bh a = _mm512_cvtne2ps_pbh(_mm512_set1_ps(0x1p-12f), _mm512_set1_ps(0x1p-12f));
   const __m512bh b = _mm512_cvtne2ps_pbh(_mm512_set1_ps(0.75f), _mm512_set1_ps(0.75f));
   for (int64_t n = 0; n < iterations; ++n) {
-#if defined(__clang__)
-#pragma clang loop unroll(full)
-#else
-#pragma GCC unroll 32
-#endif
+    ATTENTION_UNROLL
     for (int i = 0; i < kChains; ++i) acc[i] = _mm512_dpbf16_ps(acc[i], a, b);
   }
   __m512 sum = acc[0];

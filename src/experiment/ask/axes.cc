@@ -119,6 +119,7 @@ void AddProblemAxes(std::vector<Axis>& axes) {
            },
        .print = &PrintActivations,
        .columns = {{"activations", &PrintActivations, 5}},
+       .of_decoders = true,
        .default_in_id = false});
   axes.push_back({.name = "kv_cache",
                   .choices = {"fp32", "bf16"},
@@ -130,6 +131,7 @@ void AddProblemAxes(std::vector<Axis>& axes) {
                       },
                   .print = &PrintKvCache,
                   .columns = {{"kv_cache", &PrintKvCache, 5}},
+                  .of_decoders = true,
                   .default_in_id = false});
   axes.push_back({.name = "isa",
                   .choices = IsaNames(),

@@ -69,7 +69,8 @@ struct Axis {
   std::string progress = "";
   // Empty: one, of the axis' own name and print.
   std::vector<CellColumn> columns = {};
-  bool in_id = true;  // false: the cell's id holds it in another way
+  bool of_decoders = false;  // means nothing at scope attention
+  bool in_id = true;         // false: the cell's id holds it in another way
   // Ids of cells from before the axis hold nothing of it: a new axis leaves its default value out.
   bool default_in_id = true;
 };

@@ -321,15 +321,18 @@ ExperimentSpec OneOff(Values& values, int default_threads, int ranks, std::vecto
   return spec;
 }
 
+void RefuseBeside(const Values& values, std::string_view command,
+                  const std::vector<std::string_view>& allowed) {
+  for (const auto& [option, value] : values) {
+    if (option == command || std::find(allowed.begin(), allowed.end(), option) != allowed.end()) continue;
+    FailUsage("--", option, " means nothing with --", command);
+  }
+}
+
 // What --verify runs: whatever is not named runs in every valid form.
 VerifyRequest VerifyOptions(const Values& values, int default_threads) {
-  static constexpr std::string_view kAllowed[] = {
-      "verify", "parallel-strategy", "exchange", "sharding", "attention-algo", "isa", "threads"};
-  for (const auto& [option, value] : values) {
-    if (std::find(std::begin(kAllowed), std::end(kAllowed), option) == std::end(kAllowed)) {
-      FailUsage("--", option, " means nothing with --verify");
-    }
-  }
+  RefuseBeside(values, "verify",
+               {"parallel-strategy", "exchange", "sharding", "attention-algo", "isa", "threads"});
   VerifyRequest request;
   const auto read = [&](const char* option, auto convert, auto& target) {
     const auto found = values.find(option);
@@ -372,12 +375,9 @@ void RefuseBesideModel(const Values& values, std::string_view command,
       "parallel-strategy", "exchange", "sharding", "attention-algo", "attention",   "isa",
       "threads",           "model",    "weights",  "dtype",          "activations", "kv-cache",
       "seq-len",           "seed",     "placement"};
-  for (const auto& [option, value] : values) {
-    if (option == command || std::find(own.begin(), own.end(), option) != own.end()) continue;
-    if (std::find(std::begin(kAllowed), std::end(kAllowed), option) == std::end(kAllowed)) {
-      FailUsage("--", option, " means nothing with --", command);
-    }
-  }
+  std::vector<std::string_view> allowed(std::begin(kAllowed), std::end(kAllowed));
+  allowed.insert(allowed.end(), own.begin(), own.end());
+  RefuseBeside(values, command, allowed);
 }
 
 PerplexityRequest PerplexityOptions(Values& values, int default_threads, int ranks,

@@ -64,12 +64,13 @@ std::string ShortHash(uint64_t hash) {
   return digits;
 }
 
-// What the decoder scopes cannot do.
+// What the decoder scopes cannot do, and what only they can.
 void CheckDecoderCell(const Cell& cell, const Point& point) {
   if (cell.scope == Scope::kAttention) {
-    for (const char* axis : {"activations", "kv_cache"}) {
-      if (point[axis].text == "fp32") continue;
-      FailUsage(point[axis].where, ": scope attention has no ", axis, "; its type is the axis dtype");
+    for (const Axis& axis : Axes()) {
+      const AxisValue& value = point[IndexOf(axis)];
+      if (!axis.of_decoders || value.text == axis.default_value) continue;
+      FailUsage(value.where, ": scope attention has no ", axis.name, "; its type is the axis dtype");
     }
     return;
   }

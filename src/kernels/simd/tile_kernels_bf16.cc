@@ -16,17 +16,10 @@
 #include <limits>
 
 #include "src/base/data_type.h"
+#include "src/simd/bfloat16_dot.h"
+#include "src/simd/unroll.h"
 
-#if defined(__clang__)
-#define ATTENTION_UNROLL _Pragma("clang loop unroll(full)")
-#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16"))), \
-                             apply_to = function)
-#else
-#define ATTENTION_UNROLL _Pragma("GCC unroll 32")
-#pragma GCC push_options
-#pragma GCC target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16")
-#endif
-#define ATTENTION_INLINE inline __attribute__((always_inline))
+ATTENTION_BEFORE_BFLOAT16_DOT
 
 namespace attention {
 namespace {
@@ -36,12 +29,12 @@ constexpr int kRows = 8;
 constexpr int kMaxVectors = 3;
 constexpr int64_t kLine = 16;  // words
 
-ATTENTION_INLINE __m512 DotPairs(__m512 acc, uint32_t scalar_pair, __m512i pairs) {
+HWY_INLINE __m512 DotPairs(__m512 acc, uint32_t scalar_pair, __m512i pairs) {
   const __m512i scalar = _mm512_set1_epi32(static_cast<int>(scalar_pair));
   return _mm512_dpbf16_ps(acc, reinterpret_cast<__m512bh>(scalar), reinterpret_cast<__m512bh>(pairs));
 }
 
-ATTENTION_INLINE uint32_t LoadPair(const Bfloat16* from) {
+HWY_INLINE uint32_t LoadPair(const Bfloat16* from) {
   uint32_t pair;
   std::memcpy(&pair, from, sizeof(pair));
   return pair;
@@ -53,7 +46,7 @@ struct Accumulators {
 };
 
 template <int kVectors>
-ATTENTION_INLINE void SetZero(Accumulators<kVectors>& acc) {
+HWY_INLINE void SetZero(Accumulators<kVectors>& acc) {
   ATTENTION_UNROLL
   for (int i = 0; i < kRows; ++i) {
     ATTENTION_UNROLL
@@ -63,8 +56,7 @@ ATTENTION_INLINE void SetZero(Accumulators<kVectors>& acc) {
 
 // One pair step of a register tile: b holds the vectors' pairs, pair_of(i) row i's.
 template <int kFirst, int kVectors, typename PairOf>
-ATTENTION_INLINE void MultiplyAccumulate(const PairOf& pair_of, const uint32_t* b,
-                                         Accumulators<kVectors>& acc) {
+HWY_INLINE void MultiplyAccumulate(const PairOf& pair_of, const uint32_t* b, Accumulators<kVectors>& acc) {
   __m512i row[kVectors];
   ATTENTION_UNROLL
   for (int j = kFirst; j < kVectors; ++j) row[j] = _mm512_load_si512(b + j * kLanes);
@@ -79,21 +71,21 @@ ATTENTION_INLINE void MultiplyAccumulate(const PairOf& pair_of, const uint32_t* 
 struct RowPairs {
   const Bfloat16* const* row;
   int64_t pair;
-  ATTENTION_INLINE uint32_t At(int i) const { return LoadPair(row[i] + 2 * pair); }
+  HWY_INLINE uint32_t At(int i) const { return LoadPair(row[i] + 2 * pair); }
 };
 
 struct PanelPairs {
   const Bfloat16* pairs;  // [kRows][2]
-  ATTENTION_INLINE uint32_t At(int i) const { return LoadPair(pairs + 2 * i); }
+  HWY_INLINE uint32_t At(int i) const { return LoadPair(pairs + 2 * i); }
 };
 
 template <int kVectors>
-ATTENTION_INLINE void VectorEnds(const int32_t* vector_keys, int64_t keys, int64_t (&end)[kVectors]) {
+HWY_INLINE void VectorEnds(const int32_t* vector_keys, int64_t keys, int64_t (&end)[kVectors]) {
   for (int j = 0; j < kVectors; ++j) end[j] = vector_keys == nullptr ? keys : vector_keys[j];
 }
 
 template <bool kMasked, int kFirst, int kVectors>
-ATTENTION_INLINE void ScoreTile(int64_t key, const ScoreArguments& arguments) {
+HWY_INLINE void ScoreTile(int64_t key, const ScoreArguments& arguments) {
   constexpr int64_t kWidth = kVectors * kLanes;
   const Bfloat16* row[kRows];
   ATTENTION_UNROLL
@@ -140,7 +132,7 @@ ATTENTION_INLINE void ScoreTile(int64_t key, const ScoreArguments& arguments) {
 }
 
 template <int kVectors>
-ATTENTION_INLINE void Scores(const ScoreArguments& arguments) {
+HWY_INLINE void Scores(const ScoreArguments& arguments) {
   int64_t end[kVectors];
   VectorEnds(arguments.vector_keys, arguments.keys, end);
   for (int64_t key = 0; key < arguments.keys; key += kRows) {
@@ -157,7 +149,7 @@ ATTENTION_INLINE void Scores(const ScoreArguments& arguments) {
 }
 
 // As Exp2 in exp-inl.h.
-ATTENTION_INLINE __m512 Exp2(__m512 x) {
+HWY_INLINE __m512 Exp2(__m512 x) {
   const __m512 f = _mm512_reduce_ps(x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
   __m512 p = _mm512_set1_ps(0x1.ec320ap-10f);
   p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0x1.26900cp-7f));
@@ -170,7 +162,7 @@ ATTENTION_INLINE __m512 Exp2(__m512 x) {
 
 // bf16(low) in the lower halves, bf16(high) in the upper ones; to nearest, ties up (weights are in [0, 1];
 // NaN stays NaN because the polynomial's NaN has its upper bits set).
-ATTENTION_INLINE __m512i RoundToPairs(__m512 low, __m512 high) {
+HWY_INLINE __m512i RoundToPairs(__m512 low, __m512 high) {
   const __m512i half = _mm512_set1_epi32(0x8000);
   const __m512i low_bits = _mm512_srli_epi32(_mm512_add_epi32(_mm512_castps_si512(low), half), 16);
   const __m512i high_bits = _mm512_add_epi32(_mm512_castps_si512(high), half);
@@ -178,8 +170,8 @@ ATTENTION_INLINE __m512i RoundToPairs(__m512 low, __m512 high) {
 }
 
 template <int kFirst, int kVectors>
-ATTENTION_INLINE void ExponentialRows(float* scores, int64_t begin, int64_t end,
-                                      const __m512 (&reference)[kVectors], __m512 (&total)[kVectors]) {
+HWY_INLINE void ExponentialRows(float* scores, int64_t begin, int64_t end,
+                                const __m512 (&reference)[kVectors], __m512 (&total)[kVectors]) {
   constexpr int64_t kWidth = kVectors * kLanes;
   for (int64_t key = begin; key < end; key += 2) {
     ATTENTION_UNROLL
@@ -196,7 +188,7 @@ ATTENTION_INLINE void ExponentialRows(float* scores, int64_t begin, int64_t end,
 }
 
 template <int kVectors>
-ATTENTION_INLINE void Exponentials(const ExponentialArguments& arguments) {
+HWY_INLINE void Exponentials(const ExponentialArguments& arguments) {
   int64_t end[kVectors];
   VectorEnds(arguments.vector_keys, arguments.keys, end);
   __m512 reference[kVectors], total[kVectors];
@@ -219,8 +211,8 @@ ATTENTION_INLINE void Exponentials(const ExponentialArguments& arguments) {
 }
 
 template <int kFirst, int kVectors>
-ATTENTION_INLINE void AddWeightedRows(const WeightedSumArguments& arguments, const Bfloat16* panel,
-                                      int64_t begin, int64_t end, Accumulators<kVectors>& acc) {
+HWY_INLINE void AddWeightedRows(const WeightedSumArguments& arguments, const Bfloat16* panel, int64_t begin,
+                                int64_t end, Accumulators<kVectors>& acc) {
   constexpr int64_t kWidth = kVectors * kLanes;
   const uint32_t* weights = reinterpret_cast<const uint32_t*>(arguments.scores);
   // The pair of an odd end holds a zero weight; only an empty range begins at an odd key.
@@ -239,7 +231,7 @@ ATTENTION_INLINE void AddWeightedRows(const WeightedSumArguments& arguments, con
 }
 
 template <int kVectors>
-ATTENTION_INLINE void WeightedSum(const WeightedSumArguments& arguments) {
+HWY_INLINE void WeightedSum(const WeightedSumArguments& arguments) {
   constexpr int64_t kWidth = kVectors * kLanes;
   int64_t end[kVectors];
   VectorEnds(arguments.vector_keys, arguments.keys, end);
@@ -335,11 +327,7 @@ void WeightedSumAnyWidth(const WeightedSumArguments& arguments) {
 }  // namespace
 }  // namespace attention
 
-#if defined(__clang__)
-#pragma clang attribute pop
-#else
-#pragma GCC pop_options
-#endif
+ATTENTION_AFTER_BFLOAT16_DOT
 
 namespace attention {
 

@@ -1,5 +1,5 @@
 // The tiles of linear_kernels.cc with vdpbf16ps, two products per lane and instruction, accumulated in
-// float32; Highway 1.0.3 has no target for it. A word is a pair of neighbouring inputs on both sides.
+// float32. A word is a pair of neighbouring inputs on both sides.
 #include "src/qwen3/linear/linear_kernels_bf16.h"
 
 #if defined(__x86_64__)
@@ -9,17 +9,10 @@
 #include <utility>
 
 #include "src/qwen3/linear/packed_matrix.h"
+#include "src/simd/bfloat16_dot.h"
+#include "src/simd/unroll.h"
 
-#if defined(__clang__)
-#define ATTENTION_UNROLL _Pragma("clang loop unroll(full)")
-#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16"))), \
-                             apply_to = function)
-#else
-#define ATTENTION_UNROLL _Pragma("GCC unroll 32")
-#pragma GCC push_options
-#pragma GCC target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16")
-#endif
-#define ATTENTION_INLINE inline __attribute__((always_inline))
+ATTENTION_BEFORE_BFLOAT16_DOT
 
 namespace attention {
 namespace {
@@ -28,7 +21,7 @@ constexpr int64_t kLanes = 16;
 constexpr int kVectors = kPanelOutputs / kLanes;
 constexpr int64_t kPairBytes = kPanelOutputs * 4;
 
-ATTENTION_INLINE __m512 DotPairs(__m512 acc, float word, __m512i pairs) {
+HWY_INLINE __m512 DotPairs(__m512 acc, float word, __m512i pairs) {
   const __m512i x = _mm512_castps_si512(_mm512_set1_ps(word));
   return _mm512_dpbf16_ps(acc, reinterpret_cast<__m512bh>(x), reinterpret_cast<__m512bh>(pairs));
 }
@@ -37,7 +30,7 @@ ATTENTION_INLINE __m512 DotPairs(__m512 acc, float word, __m512i pairs) {
 constexpr int Splits(int rows) { return rows == 1 ? 4 : rows <= 3 ? 2 : 1; }
 
 template <int kRows>
-ATTENTION_INLINE void AddPair(const float* words, const std::byte* panel, __m512 (&acc)[kRows][kVectors]) {
+HWY_INLINE void AddPair(const float* words, const std::byte* panel, __m512 (&acc)[kRows][kVectors]) {
   __m512i w[kVectors];
   ATTENTION_UNROLL
   for (int v = 0; v < kVectors; ++v) w[v] = _mm512_loadu_si512(panel + v * 64);
@@ -114,11 +107,7 @@ void FillTable(LinearTile (&table)[kMaxTileRows], std::integer_sequence<int, kRo
 }  // namespace
 }  // namespace attention
 
-#if defined(__clang__)
-#pragma clang attribute pop
-#else
-#pragma GCC pop_options
-#endif
+ATTENTION_AFTER_BFLOAT16_DOT
 
 namespace attention {
 
