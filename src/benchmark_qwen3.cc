@@ -160,7 +160,7 @@ ExitStatus RunPlan(const Communicator& world, const CommandLine& line, const Exp
   CatchStopSignals();
   // Outlives the summary, whose rows point into it.
   std::optional<PlanWithChoices> chosen;
-  if (HasAutomaticCases(plan)) {
+  if (plan.has_automatic_cases()) {
     ChoiceOptions choice;
     choice.backend = MakeAttentionKernel;
     choice.known = KnownChoices(world, options.directory);
@@ -188,7 +188,7 @@ ExitStatus RunPlan(const Communicator& world, const CommandLine& line, const Exp
 
 // One table per cell and algorithm.
 ExitStatus Explain(const Communicator& world, const Plan& plan) {
-  if (!HasAutomaticCases(plan)) {
+  if (!plan.has_automatic_cases()) {
     FailUsage("--explain: no variant is auto; give --parallel-strategy auto, or variant: [auto] in a file");
   }
   const Topology topology = DiscoverTopology(world);

@@ -137,7 +137,7 @@ def _mpi_library_impl(ctx):
 alias(
     name = "mpi",
     actual = select({
-        "@attention_parallelism//src/simulate:is_simulation": "@smpi",
+        "@attention_parallelism//tools/bazel:is_simulation": "@smpi",
         "//conditions:default": ":library",
     }),
     visibility = ["//visibility:public"],

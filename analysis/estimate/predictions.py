@@ -60,6 +60,8 @@ def _measured(run: Run) -> dict[tuple[str, str], float]:
     times: dict[tuple[str, str], list[float]] = {}
     for case in run.cases:
         median = case.summary["time_median_s"]
+        if "grid=" in case.factors["variant"]:
+            continue  # no candidate, and spelled like one
         if case.status == "ok" and median is not None and not case.oversubscribed:
             times.setdefault((case.cell, spelled_out(case)), []).append(median)
     return {key: float(np.median(values)) for key, values in times.items()}

@@ -166,7 +166,22 @@ def _with_node_counts(part: Part, ambiguous: set[str]) -> Part:
     samples, cases = renamed(part.samples), renamed(part.cases)
     launch, cell = (cases.header.index(name) for name in ("launch", "cell"))
     complete = frozenset((row[launch], row[cell]) for row in cases.rows)
-    return Part(part.directory, part.manifest, samples, cases, complete, part.dropped)
+    choices: dict[str, Any] = {}
+    for case, choice in _choices(part).items():
+        old_cell, _, label = case.partition("/")
+        counts = sorted({count for (_, known), count in nodes.items() if known == old_cell})
+        names = [f"{old_cell}-nodes{count}/{label}" for count in counts] if old_cell in ambiguous else [case]
+        choices |= dict.fromkeys(names, choice)
+    manifest = part.manifest | ({"choices": choices} if choices else {})
+    return Part(part.directory, manifest, samples, cases, complete, part.dropped)
+
+
+def _choices(part: Part) -> dict[str, Any]:
+    """What was chosen for automatic variants, by case."""
+    choices = part.manifest.get("choices", {})
+    if not isinstance(choices, dict):
+        raise UnusableInput(f"{part.directory / 'manifest.json'}: 'choices' is no object")
+    return choices
 
 
 def merged_manifest(parts: Sequence[Part]) -> dict[str, Any]:
@@ -177,10 +192,7 @@ def merged_manifest(parts: Sequence[Part]) -> dict[str, Any]:
     ]
     choices: dict[str, Any] = {}
     for part in reversed(parts):
-        own = part.manifest.get("choices", {})
-        if not isinstance(own, dict):
-            raise UnusableInput(f"{part.directory / 'manifest.json'}: 'choices' is no object")
-        choices |= own
+        choices |= _choices(part)
     if choices:
         manifest["choices"] = choices
     manifest["merged_from"] = [str(part.directory) for part in parts]

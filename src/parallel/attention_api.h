@@ -66,7 +66,7 @@ void attention_sequence_online_softmax(const float* q, const float* k, const flo
 // order. Balanced sharding deals them by the mask.
 std::vector<int64_t> attention_tokens_of_rank(int64_t tokens, int ranks, int rank,
                                               Sharding sharding = Sharding::kContiguous,
-                                              const Mask& mask = Mask::Causal());
+                                              const Mask& mask = {});
 
 }  // namespace attention
 

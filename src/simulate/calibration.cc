@@ -35,7 +35,9 @@ class Line {
   const std::string& Text(size_t column) const { return fields_[column]; }
   int64_t Count(size_t column, int64_t maximum) const {
     const std::optional<int64_t> value = ParseInteger(Text(column));
-    if (!value || *value < 1 || *value > maximum) Complain(column, "a whole number of at least 1");
+    if (!value || *value < 1 || *value > maximum) {
+      Complain(column, internal::Concatenate("a whole number from 1 to ", maximum));
+    }
     return *value;
   }
   double Seconds(size_t column) const {
@@ -61,7 +63,7 @@ class Line {
     kind.group_size = Count(6, 4096);
     return kind;
   }
-  [[noreturn]] void Complain(size_t column, const char* expected) const {
+  [[noreturn]] void Complain(size_t column, const std::string& expected) const {
     FailUsage(where_, ": '", Text(column).substr(0, 40), "' in column ", column + 1, ", expected is ",
               expected);
   }

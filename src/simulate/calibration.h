@@ -72,7 +72,7 @@ class Calibration : public MemoryCosts {
 
     double At(double queries, double keys) const;
   };
-  using Points = std::map<std::pair<int64_t, int64_t>, double>;  // {queries, keys} or {bytes, 0} -> rate
+  using Points = std::map<std::pair<int64_t, int64_t>, double>;  // {queries, keys} or {bytes, 1} -> rate
   static Grid MakeGrid(const Points& points, const std::string& file_name, const std::string& what);
 
   std::map<std::pair<KernelKind, StepWork>, Grid> steps_;

@@ -29,8 +29,8 @@ struct FatTreeLevel {
 //   cores_per_node: 4
 //   isa: avx2                    # of its cores, what isa: auto means
 //   core_speed: 1.0              # over the calibrated core's
-//   memory_gb_per_s: 40          # of a node, which its ranks share; left out: no limit beside the
-//   calibration within_node: {gb_per_s: 4, latency_us: 1}    # one rank's messages to another; ranks share it
+//   memory_gb_per_s: 40          # of a node, its ranks share it; left out: no limit
+//   within_node: {gb_per_s: 4, latency_us: 1}    # between ranks of a node, which share it
 //   network: {gb_per_s: 0.117, latency_us: 30}   # a node's NIC, each way; its ranks share it
 //   fat_tree: {down: [16, 4], up: [1, 4], links: [1, 1]}   # else one switch that never is the limit
 struct Platform {

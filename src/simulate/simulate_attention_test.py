@@ -43,7 +43,9 @@ class SimulateAttentionTest(unittest.TestCase):
     def call(self, *options: str, platform: Path = PLATFORM, output: str = "run") -> subprocess.CompletedProcess[str]:
         """Into a run directory."""
         command = [str(HERE / "simulate_attention"), "--experiment", str(self.experiment), "--platform", str(platform)]
-        command += ["--calibration", str(CALIBRATION), "--output", str(self.directory / output), *options]
+        command += ["--output", str(self.directory / output), *options]
+        if "--calibration" not in options:
+            command += ["--calibration", str(CALIBRATION)]
         return subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
 
     def rows(self, name: str, output: str = "run") -> list[dict[str, str]]:
@@ -78,12 +80,31 @@ class SimulateAttentionTest(unittest.TestCase):
         self.assertEqual(launch["exit_status"], 0)
 
     def test_joined_heads_cost_as_much(self) -> None:
-        """The same bytes in fewer messages; nothing else differs."""
+        """The same bytes in fewer messages, so less of them is latency; nothing else differs."""
+        # A head's keys of a rank are 128 KiB: messages of their own, unless heads are joined.
+        self.experiment.write_text(EXPERIMENT.replace("[4096]", "[32768]"), encoding="utf-8")
         self.assertEqual(self.call(output="apart").returncode, 0)
         self.assertEqual(self.call("--join-heads", output="joined").returncode, 0)
         for apart, joined in zip(self.rows("cases.csv", "apart"), self.rows("cases.csv", "joined")):
             self.assertEqual(apart["comm_bytes_per_rank"], joined["comm_bytes_per_rank"])
             self.assertAlmostEqual(float(apart["time_median_s"]) / float(joined["time_median_s"]), 1, delta=1e-3)
+            if apart["ranks"] == "8":
+                self.assertLess(float(joined["comm_total_s"]), float(apart["comm_total_s"]))
+
+    def test_a_written_calibration_is_read(self) -> None:
+        """write_calibration's file fits simulate_attention, and what it cannot measure it refuses."""
+        options = "--isa scalar --head-dim 8 --groups 2 --queries 1,4 --keys 1,4 --bytes 1024 --seconds 0".split()
+        options += ["--algorithms", "online_softmax,standard"]
+        command = [str(HERE / "write_calibration"), *options]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        written = self.directory / "calibration.csv"
+        written.write_text(done.stdout, encoding="utf-8")
+        self.assertEqual(self.call("--calibration", str(written)).returncode, 0)
+        for threads in ("", "0", "1,2", "4294967297"):
+            refused = subprocess.run([*command, "--threads", threads], capture_output=True, text=True, check=False, timeout=100)
+            self.assertEqual(refused.returncode, 2, threads)
+            self.assertIn("a whole number from 1 to 4096", refused.stderr)
 
     def test_resume(self) -> None:
         """What is there is not simulated again; another platform is refused."""

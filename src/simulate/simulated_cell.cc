@@ -45,15 +45,16 @@ struct Outcome {
   }
 };
 
-struct Span {
+struct SimulatedSpan {
   double max_s = 0, min_s = 0;
 };
 
-// From a barrier, over all ranks.
+// Over all ranks, which begin at one moment: a second after the last of them is ready, when nothing of the
+// agreement on it is on its way any more.
 template <typename Run>
-Span TimeOnce(const Communicator& world, Run run) {
-  world.Barrier();
-  const double begin = MPI_Wtime();
+SimulatedSpan TimeOnce(const Communicator& world, Run run) {
+  const double begin = world.Max(MPI_Wtime()) + 1;
+  SleepUntil(begin);
   run();
   const double seconds = MPI_Wtime() - begin;
   return {world.Max(seconds), world.Min(seconds)};
@@ -68,7 +69,7 @@ Outcome RunCase(Communicator& world, const Cell& cell, const Case& made, const S
   AttentionRun run(world, cell.problem, made.variant, cell.contract, execution);
   Outcome outcome;
   const int64_t sent_before = world.traffic().bytes_sent;
-  const Span span = TimeOnce(world, [&] { run.Run(); });
+  const SimulatedSpan span = TimeOnce(world, [&] { run.Run(); });
   const int64_t sent = world.traffic().bytes_sent - sent_before;
   outcome.time_s = span.max_s;
   outcome.time_min_rank_s = span.min_s;

@@ -60,7 +60,7 @@ double ExchangeSeconds(Communicator& world, const std::function<int(int)>& to, d
   const TensorView block = HeadMajorView(buffer.data(), DataType::kFloat32, {1, 1, kBytes / 4 / 100, 100});
   // All at one moment; a barrier's end is not.
   constexpr double kBegin = 1;
-  SpendSeconds(2 * (kBegin - MPI_Wtime()));
+  SleepUntil(kBegin);
   RequestSet requests(world);
   for (int r = 0; r < world.size(); ++r) {
     if (to(r) == world.rank()) requests.Receive({block}, r);

@@ -7,6 +7,8 @@ namespace attention {
 
 const HostCosts& CostsOfHost() { return *simgrid::s4u::this_actor::get_host()->get_data<const HostCosts>(); }
 
+void SleepUntil(double seconds) { simgrid::s4u::this_actor::sleep_until(seconds); }
+
 void SpendSeconds(double seconds, double memory_bytes) {
   namespace s4u = simgrid::s4u;
   // A node's memory is SimGrid's disk of the host: whoever reads shares its bandwidth.

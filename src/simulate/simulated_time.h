@@ -31,6 +31,10 @@ inline constexpr double kCoreSpeed = 1e9;
 // Of the host of the calling rank; only in a rank of a SimulatedJob.
 const HostCosts& CostsOfHost();
 
+// The calling rank does nothing until the simulated clock shows so many seconds. Ranks leave a barrier at
+// different moments; this is how all begin at one.
+void SleepUntil(double seconds);
+
 // The calling rank computes for so many seconds of the calibrated core, and longer if the node's memory,
 // which its ranks share, is not done with `memory_bytes` by then. Messages travel meanwhile.
 void SpendSeconds(double seconds, double memory_bytes = 0);

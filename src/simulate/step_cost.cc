@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <span>
 
+#include "src/kernels/layout/step_layout.h"
 #include "src/parallel/partition/visible_pairs.h"
 
 namespace attention {
@@ -14,12 +14,6 @@ int64_t QueryHeads(const BackendConfig& config, const AttentionStep& step) {
   int64_t heads = 0;
   for (int64_t h = 0; h < config.query_heads; ++h) heads += step.kv_heads.Contains(config.heads.KvHead(h));
   return heads;
-}
-
-int64_t Tokens(std::span<const TokenSegment> segments) {
-  int64_t tokens = 0;
-  for (const TokenSegment& segment : segments) tokens += segment.length;
-  return tokens;
 }
 
 }  // namespace
@@ -48,14 +42,14 @@ double StepBytes(const BackendConfig& config, const AttentionStep& step) {
   const int64_t query_heads = QueryHeads(config, step);
   const int64_t kv_heads = std::min(step.kv_heads.end, config.kv_heads) - step.kv_heads.begin;
   int64_t keys = 0;
-  for (const KeyValueShard& shard : step.key_values) keys += Tokens(shard.segments);
+  for (const KeyValueShard& shard : step.key_values) keys += CountTokens(shard.segments);
   const int64_t element = static_cast<int64_t>(SizeOf(config.data_type));
   const int64_t state_row = (config.head_dim + 2) * static_cast<int64_t>(sizeof(float));
   const int64_t output_row = config.head_dim * static_cast<int64_t>(sizeof(float));
   const int64_t query_row =
       config.head_dim * element + (step.first ? 0 : state_row) + (step.last ? output_row : state_row);
-  const int64_t bytes =
-      query_heads * Tokens(step.query.segments) * query_row + kv_heads * keys * 2 * config.head_dim * element;
+  const int64_t bytes = query_heads * CountTokens(step.query.segments) * query_row +
+                        kv_heads * keys * 2 * config.head_dim * element;
   return static_cast<double>(config.batch * bytes);
 }
 

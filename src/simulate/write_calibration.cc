@@ -200,6 +200,13 @@ class Arguments {
     }
     return counts;
   }
+  int64_t Count(const char* name, int64_t maximum) const {
+    const std::optional<int64_t> count = ParseInteger(Text(name));
+    if (!count || *count < 1 || *count > maximum) {
+      Refuse(name, Text(name), internal::Concatenate("a whole number from 1 to ", maximum));
+    }
+    return *count;
+  }
   [[noreturn]] void Refuse(const char* name, const std::string& text, const std::string& allowed) const {
     FailUsage("--", name, ": '", text, "'; allowed: ", allowed);
   }
@@ -220,8 +227,8 @@ Request RequestOf(const po::variables_map& given) {
   const std::string type = arguments.Text("dtype");
   if (type != "fp32" && type != "bf16") arguments.Refuse("dtype", type, "fp32, bf16");
   request.kind.data_type = type == "bf16" ? DataType::kBfloat16 : DataType::kFloat32;
-  request.kind.threads = static_cast<int>(arguments.Counts("threads").front());
-  request.kind.head_dim = arguments.Counts("head-dim").front();
+  request.kind.threads = static_cast<int>(arguments.Count("threads", 4096));
+  request.kind.head_dim = arguments.Count("head-dim", kMaxHeadDim);
   request.groups = arguments.Counts("groups");
   request.queries = arguments.Counts("queries");
   request.keys = arguments.Counts("keys");
@@ -243,6 +250,7 @@ int main(int argc, char** argv) {
     try {
       po::store(po::command_line_parser(argc, argv)
                     .options(options)
+                    .style(po::command_line_style::unix_style & ~po::command_line_style::allow_guessing)
                     .positional(po::positional_options_description())
                     .run(),
                 given);

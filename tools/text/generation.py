@@ -111,7 +111,7 @@ def _failure(status: int, said: str) -> Problem:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """The whole group, whatever is left of it."""
+    """The whole group, if its leader is there; at once if somebody cannot wait."""
     if process.poll() is None:
         for number in (signal.SIGTERM, signal.SIGKILL):
             os.killpg(process.pid, number)
@@ -120,5 +120,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
                 break
             except subprocess.TimeoutExpired:
                 continue
+            except KeyboardInterrupt:
+                os.killpg(process.pid, signal.SIGKILL)
+                raise
     if process.stdout is not None:
         process.stdout.close()

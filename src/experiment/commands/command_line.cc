@@ -53,9 +53,10 @@ po::options_description ExperimentOptions() {
       "draw the orders of cells, making and rounds from this number (default: the file's, or drawn anew and "
       "kept)")("dry-run", "print the plan: cells, FLOPs, bytes, memory, estimated time; run nothing")(
       "explain",
-      "print what auto chooses from in each cell, with predicted times and bytes, fastest first; run "
-      "nothing")("print-geometry",
-                 "print name, ranks, threads and launches the file asks for, a line each; run nothing");
+      "print what auto chooses from in each cell, with predicted times and bytes, fastest first: "
+      "probes the machine, measures nothing")(
+      "print-geometry",
+      "print name, ranks, threads and launches the file asks for, a line each; run nothing");
   return options;
 }
 

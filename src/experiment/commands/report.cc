@@ -122,10 +122,7 @@ std::string PlanReport(const ExperimentSpec& spec, const Plan& plan) {
                                 " ranks, ", spec.launches(), spec.launches() == 1 ? " launch" : " launches",
                                 "; about ", FormatDuration(plan.seconds_estimate()), " a launch\n");
   text += Wrap(TurnsLine(plan), "");
-  const bool has_auto = std::any_of(plan.cells.begin(), plan.cells.end(), [](const Cell& cell) {
-    return std::any_of(cell.cases.begin(), cell.cases.end(), [](const Case& made) { return made.is_auto; });
-  });
-  if (has_auto) {
+  if (plan.has_automatic_cases()) {
     text += Wrap(
         "auto is chosen where it runs, before the first cell; --explain shows there what from. What is sent "
         "and kept is given for the first candidate.",

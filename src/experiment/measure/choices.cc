@@ -132,16 +132,10 @@ Choice ChooseForCell(const Communicator& world, const Topology& topology, const 
   return choice;
 }
 
-bool HasAutomaticCases(const Plan& plan) {
-  return std::any_of(plan.cells.begin(), plan.cells.end(), [](const Cell& cell) {
-    return std::any_of(cell.cases.begin(), cell.cases.end(), [](const Case& made) { return made.is_auto; });
-  });
-}
-
 PlanWithChoices Choose(const Communicator& world, const ExperimentSpec& spec, const Plan& plan,
                        const ChoiceOptions& options) {
   PlanWithChoices result = {plan, nlohmann::json::object()};
-  if (!HasAutomaticCases(plan)) return result;
+  if (!plan.has_automatic_cases()) return result;
   Chooser chooser(world, spec, options);
   for (Cell& cell : result.plan.cells) {
     if (options.only_cells && options.only_cells->count(cell.id) == 0) continue;

@@ -44,9 +44,6 @@ struct PlanWithChoices {
   nlohmann::json choices = nlohmann::json::object();
 };
 
-// Whether some case of the plan is automatic.
-bool HasAutomaticCases(const Plan& plan);
-
 // Collective over `world`. Automatic cases get their variant, and cells their estimates anew. What the
 // machine cannot run at all (more ranks than there are, an ISA that it lacks) is left to RunExperiment to
 // refuse.

@@ -364,6 +364,12 @@ size_t Plan::case_count() const {
   return count;
 }
 
+bool Plan::has_automatic_cases() const {
+  return std::any_of(cells.begin(), cells.end(), [](const Cell& cell) {
+    return std::any_of(cell.cases.begin(), cell.cases.end(), [](const Case& made) { return made.is_auto; });
+  });
+}
+
 // Else a growing list of cells would copy them all.
 static_assert(std::is_nothrow_move_constructible_v<Cell>);
 

@@ -16,6 +16,7 @@ struct Plan {
   int max_ranks = 1;
   double seconds_estimate() const;
   size_t case_count() const;
+  bool has_automatic_cases() const;
 };
 
 struct PlanOptions {

@@ -35,6 +35,7 @@ std::string WhatIsWrong(const nlohmann::json& manifest) {
     return "'order_seed' is no whole number";
   }
   const nlohmann::json choices = manifest.value("choices", nlohmann::json::object());
+  if (!choices.is_object()) return "'choices' is no object";
   for (const auto& [id, choice] : choices.items()) {
     const bool has_variant =
         choice.is_object() && choice.contains("variant") && choice["variant"].is_string();

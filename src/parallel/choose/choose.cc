@@ -77,13 +77,19 @@ Choice ChooseVariant(const Communicator& communicator, const std::vector<int>& n
   std::vector<KernelStep> steps;
   AgreeOnErrors(communicator,
                 [&] { steps = StepsToProbe(problem, algorithm, contract, node_of_rank, options.threads); });
+  // Each is measured by all ranks together, and which are alike is a matter of logarithms.
+  std::string listed;
+  for (const KernelStep& step : steps) {
+    listed += internal::Concatenate(step.rows(), " x ", step.key_count(), " of ", step.query_heads, "; ");
+  }
+  AgreeOnText(communicator, listed, "the steps to probe");
+  const std::vector<Variant> candidates = Candidates(algorithm, contract, PhaseOf(problem));
   Choice choice;
   choice.rates = ProbeRates(communicator, node_of_rank, problem, options, steps, probe);
   std::string order;
   AgreeOnErrors(communicator, [&] {
     choice.ranking =
         RankVariants(problem, algorithm, contract, {node_of_rank, options.threads, choice.rates});
-    const std::vector<Variant> candidates = Candidates(algorithm, contract, PhaseOf(problem));
     if (communicator.size() == 1) {
       std::erase_if(choice.ranking,
                     [&](const Prediction& prediction) { return prediction.variant != candidates.front(); });
@@ -95,7 +101,6 @@ Choice ChooseVariant(const Communicator& communicator, const std::vector<int>& n
   });
   // The rates are the same everywhere, but ranks of different CPUs may round a logarithm differently.
   std::istringstream places(communicator.Broadcast(order, 0));
-  const std::vector<Variant> candidates = Candidates(algorithm, contract, PhaseOf(problem));
   std::vector<Prediction> ranking;
   for (size_t place = 0; places >> place;) {
     ranking.push_back(

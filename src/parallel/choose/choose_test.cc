@@ -10,6 +10,8 @@
 #include "src/attention/reference_backend.h"
 #include "src/base/error.h"
 #include "src/kernels/attention_kernel.h"
+#include "src/parallel/choose/probe.h"
+#include "src/parallel/partition/visible_pairs.h"
 
 namespace attention {
 namespace {
@@ -90,6 +92,20 @@ TEST(ProbeTest, LongStepsAreShortened) {
       EXPECT_TRUE(std::isfinite(rate.pairs_per_second) && rate.pairs_per_second > 0);
     }
   }
+}
+
+// Halved, these queries would lie in the second document and these keys in the first.
+TEST(ProbeTest, AShortenedStepStillSeesSomething) {
+  const AttentionProblem problem = Problem(16384, Mask::Documents(std::vector<int64_t>{4096, 12288}));
+  KernelStep step = {kOnline, {{0, 8192, 4096}}, {{0, 4096, 4096}}, 1, 1, 0};
+  step.pairs = VisiblePairs(step.queries, step.keys, problem.mask);
+  ASSERT_EQ(step.pairs, 4096.0 * 4096);
+  EXPECT_EQ(ShortenedStep(step, problem, 2e6).density(), 1);
+  step.keys = {{0, 4096, 8192}};
+  step.pairs = VisiblePairs(step.queries, step.keys, problem.mask);
+  const KernelStep shortened = ShortenedStep(step, problem, 1e7);
+  EXPECT_LT(shortened.rows(), step.rows());
+  EXPECT_GT(shortened.pairs, 0);
 }
 
 TEST(ChooseVariantTest, AllRanksChooseTheSame) {

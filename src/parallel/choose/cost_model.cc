@@ -54,7 +54,10 @@ class Pricing {
  public:
   Pricing(const AttentionPlan& plan, const std::vector<int>& node_of_rank, const Rates& rates,
           const StepClock& clock)
-      : plan_(plan), nodes_(node_of_rank), rates_(rates), clock_(clock) {}
+      : plan_(plan), nodes_(node_of_rank), rates_(rates), clock_(clock) {
+    // Dealt once: every pair of ranks asks.
+    if (plan.ends() == PlanEnds::kHeads || plan.ends() == PlanEnds::kTokens) tokens_ = TokensByRank(plan);
+  }
 
   std::vector<RankTime> Run() {
     switch (plan_.ends()) {
@@ -157,7 +160,10 @@ class Pricing {
     return layout.tokens[static_cast<size_t>((index % size + size) % size)];
   }
 
+  int64_t TokensOf(int rank) const { return TokenCount(tokens_[static_cast<size_t>(rank)]); }
+
   const AttentionPlan& plan_;
+  std::vector<TokenSegments> tokens_;  // by rank, where they are dealt
   const std::vector<int>& nodes_;
   const Rates& rates_;
   const StepClock& clock_;
@@ -228,18 +234,17 @@ std::vector<RankTime> Pricing::SplitKeys() const {
 Transfer Pricing::HeadsIn(int rank, const std::vector<int>& crossing) const {
   return Exchange(rank, HeadPeers(rank), 3, crossing, [&](int from, int to) {
     const HeadShare heads = PlanOf(to).heads();
-    return InputBytes(plan_.problem, heads.query.size() + 2 * heads.kv.size(),
-                      TokenCount(TokensOfRank(plan_, from)));
+    return InputBytes(plan_.problem, heads.query.size() + 2 * heads.kv.size(), TokensOf(from));
   });
 }
 Transfer Pricing::HeadsOut(int rank, const std::vector<int>& crossing) const {
   return Exchange(rank, HeadPeers(rank), 1, crossing, [&](int from, int to) {
-    return OutputBytes(plan_.problem, PlanOf(from).heads().query.size(), TokenCount(TokensOfRank(plan_, to)));
+    return OutputBytes(plan_.problem, PlanOf(from).heads().query.size(), TokensOf(to));
   });
 }
 double Pricing::OwnHeadsCopied(int rank) const {
   const HeadShare heads = PlanOf(rank).heads();
-  const int64_t tokens = TokenCount(TokensOfRank(plan_, rank));
+  const int64_t tokens = TokensOf(rank);
   return Memory(InputBytes(plan_.problem, heads.query.size() + 2 * heads.kv.size(), tokens) +
                 OutputBytes(plan_.problem, heads.query.size(), tokens));
 }

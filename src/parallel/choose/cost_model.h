@@ -65,7 +65,7 @@ struct Prediction {
   double seconds = 0;     // of the slowest rank
   double compute_s = 0;   // its kernels alone, the most of any rank
   double exchange_s = 0;  // its transfers alone, the most of any rank
-  int64_t bytes = 0;      // that the rank sends that sends most, MostBytesSent
+  int64_t bytes = 0;      // of the rank that sends most, as MostBytesSent estimates it
 };
 
 // The most ranks that are priced: of each pair of ranks the keys are looked at.

@@ -74,6 +74,7 @@ TEST(CostModelTest, BytesAreTheFormulas) {
         const bool is_even = problem.mask == Mask::Full() && 96 % (2 * ranks) == 0 && 8 % ranks == 0;
         if (is_even) {
           EXPECT_EQ(prediction.exchange_s, static_cast<double>(most));
+          EXPECT_EQ(prediction.bytes, most);
         }
       }
     }

@@ -167,8 +167,8 @@ class Probe {
   std::unique_ptr<MadeStep> longest_;
 };
 
-// The same tokens at 1/n of their positions: the shape of what is seen stays, unless the mask has a length of
-// its own, under which steps are short anyway.
+// The same tokens at 1/n of their positions: the shape of what is seen stays, unless the mask has lengths of
+// its own.
 TokenSegments Shrunk(const TokenSegments& segments, double factor) {
   TokenSegments result;
   int64_t local = 0;
@@ -182,9 +182,9 @@ TokenSegments Shrunk(const TokenSegments& segments, double factor) {
   return result;
 }
 
-// What is left of a step to measure in `most_pairs` and kMostStepBytes: of one
-// sequence; fewer heads first, then fewer tokens.
-KernelStep Bounded(KernelStep step, const AttentionProblem& problem, double most_pairs) {
+}  // namespace
+
+KernelStep ShortenedStep(KernelStep step, const AttentionProblem& problem, double most_pairs) {
   const double row_bytes = static_cast<double>(problem.head_dim) * sizeof(float);
   const auto bytes = [&] {
     return row_bytes * (2 * static_cast<double>(step.query_heads) * step.rows() +
@@ -201,24 +201,30 @@ KernelStep Bounded(KernelStep step, const AttentionProblem& problem, double most
     step.kv_heads = kv_heads;
   }
   for (double factor = 0.5; cost() > 1 && step.rows() * factor >= 1 && step.key_count() >= 2;) {
+    KernelStep shorter = step;
     const bool is_decode = step.rows() < 64;
-    if (!is_decode) step.queries = Shrunk(step.queries, factor);
-    step.keys = Shrunk(step.keys, factor);
+    if (!is_decode) shorter.queries = Shrunk(step.queries, factor);
+    shorter.keys = Shrunk(step.keys, factor);
     if (is_decode) {
       // Its queries are behind all keys.
-      const TokenSegment& last = step.keys.back();
-      for (TokenSegment& query : step.queries) query.global_begin = last.global_begin + last.length - 1;
+      const TokenSegment& last = shorter.keys.back();
+      for (TokenSegment& query : shorter.queries) query.global_begin = last.global_begin + last.length - 1;
     }
-    step.pairs = VisiblePairs(step.queries, step.keys, problem.mask);
+    shorter.pairs = VisiblePairs(shorter.queries, shorter.keys, problem.mask);
+    // Moved away from its document: it would measure nothing.
+    if (shorter.pairs == 0) break;
+    step = std::move(shorter);
   }
   return step;
 }
+
+namespace {
 
 std::unique_ptr<Probe::MadeStep> Probe::Make(const KernelStep& step) const {
   const double flops_per_pair = 4.0 * static_cast<double>(problem_.head_dim);
   const double rate = RowOf(options_.isa).expected_core_gflops * 1e9 * options_.threads;
   auto made = std::make_unique<MadeStep>();
-  made->step = Bounded(step, problem_, probe_.step_seconds * rate / flops_per_pair);
+  made->step = ShortenedStep(step, problem_, probe_.step_seconds * rate / flops_per_pair);
   const KernelStep& bounded = made->step;
   const int64_t rows = TokenCount(bounded.queries), keys = TokenCount(bounded.keys);
   // As if the model had these heads alone: a group of query heads for each KV head, or less of one.
@@ -246,8 +252,8 @@ KernelRate Probe::MeasureStep(const KernelStep& step) {
   made->seconds = Measure(communicator_, probe_.repeats, [&] { RunKernel(*made, {}); });
   const double pairs = made->step.pairs * static_cast<double>(made->step.query_heads);
   const KernelRate rate = {step.algorithm,           step.rows(),
-                           step.key_count(),         step.density(),
-                           step.heads_per_kv_head(), std::max(pairs, 1.0) / made->seconds};
+                           step.key_count(),         made->step.density(),
+                           step.heads_per_kv_head(), pairs / made->seconds};
   if (longest_ == nullptr || longest_->seconds < made->seconds) longest_ = std::move(made);
   return rate;
 }

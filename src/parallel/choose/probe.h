@@ -22,6 +22,10 @@ struct ProbeOptions {
   int repeats = 5;  // the shortest counts
 };
 
+// What is measured of a step: as much as fits into `most_pairs` (times its query heads) and some memory, of
+// fewer heads first, then of a shorter sequence, as long as it still sees something.
+KernelStep ShortenedStep(KernelStep step, const AttentionProblem& problem, double most_pairs);
+
 // Collective; every rank gets the same rates, those of the slowest. All ranks work at once, as they will.
 //
 // Links: each rank sends to the next one of its node while the one before it sends to it, once a few bytes

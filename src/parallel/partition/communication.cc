@@ -22,7 +22,7 @@ AttentionPlan Priced(AttentionPlan plan) {
 
 using Formula = int64_t (*ExchangeRow::*)(const ExchangeSizes& sizes);
 
-// Of the plan's rank; or, of keys and states that travel, the most of any rank, and of the rest the plan's.
+// Of the plan's rank; or the most of any rank, with the heads of the plan's.
 enum class Whose { kOwn, kMost };
 
 int64_t Apply(const AttentionPlan& plan, ParallelStrategy strategy, Exchange exchange,

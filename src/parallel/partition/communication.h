@@ -11,8 +11,8 @@ namespace attention {
 // Payload bytes that the plan's rank sends to other ranks in one run. Equals what the communicator counts, in
 // a test.
 int64_t BytesSent(const AttentionPlan& plan);
-// The same for estimates, which are made on rank 0: of keys and partial states that travel, what the rank
-// sends that sends most.
+// The same for estimates, which are made on rank 0: what the rank sends that sends most, as far as tokens
+// and the mask tell ranks apart; heads are the plan's rank's.
 int64_t MostBytesSent(const AttentionPlan& plan);
 // Bytes of the exchange's buffers and states on the plan's rank; the kernel's workspace comes on top. Equals
 // what is allocated, in a test.
@@ -22,7 +22,7 @@ int64_t MostExchangeBufferBytes(const AttentionPlan& plan);
 
 // Bytes of Q, K, V and output as the plan's rank is given them and leaves them. Equals its shards, in a test.
 int64_t TensorBytes(const AttentionPlan& plan);
-// Likewise, of the rank that has the most.
+// Likewise; where tokens are dealt by the mask, of the rank that has the most.
 int64_t MostTensorBytes(const AttentionPlan& plan);
 // Query rows that a rank computes for one head, the most of any rank.
 int64_t MostQueryTokens(const AttentionPlan& plan);

@@ -20,7 +20,6 @@ class TokenCircle {
 
   int64_t tokens() const { return places_.back(); }
   double pairs() const { return pairs_.back(); }
-  const std::vector<IndexRange>& runs() const { return runs_; }
 
   // Visible pairs of the queries at places [begin, begin + length), round the circle; 0 <= begin < tokens.
   double PairsOfArc(int64_t begin, int64_t length) const;

@@ -10,12 +10,12 @@ simulation_flag = rule(
 )
 
 def _transition_impl(_settings, _attr):
-    return {"//src/simulate:simulation": True}
+    return {"//tools/bazel:simulation": True}
 
 _simulation_transition = transition(
     implementation = _transition_impl,
     inputs = [],
-    outputs = ["//src/simulate:simulation"],
+    outputs = ["//tools/bazel:simulation"],
 )
 
 def _simulated_binary_impl(ctx):
