@@ -17,7 +17,9 @@
 #include "src/experiment/ask/attach_weights.h"
 #include "src/experiment/ask/experiment_file.h"
 #include "src/experiment/commands/command_line.h"
+#include "src/experiment/commands/embedding.h"
 #include "src/experiment/commands/generation.h"
+#include "src/experiment/commands/option_tables.h"
 #include "src/experiment/commands/perplexity.h"
 #include "src/experiment/commands/progress_display.h"
 #include "src/experiment/commands/report.h"
@@ -241,6 +243,18 @@ ExitStatus RunPerplexity(const Communicator& world, PerplexityRequest request) {
   return ExitStatus::kOk;
 }
 
+ExitStatus RunEmbed(const Communicator& world, EmbedRequest request) {
+  AttachWeights(request.spec, world, ModelOutput::kHiddenStates);
+  ProgressDisplay display;
+  EmbedTexts(
+      world, std::move(request), MakeAttentionKernel, [&](const std::string& text) { display.Show(text); },
+      [&](const std::string& text) {
+        display.Clear();
+        Print(world, text);
+      });
+  return ExitStatus::kOk;
+}
+
 ExitStatus Run(Communicator& world, const std::vector<std::string>& arguments) {
   const std::string alone = MpiEnvironment::WhyNotAlone();
   if (!alone.empty()) FailUsage(alone);
@@ -272,6 +286,8 @@ ExitStatus Run(Communicator& world, const std::vector<std::string>& arguments) {
       return RunGenerate(world, line.generate);
     case CommandLine::Mode::kPerplexity:
       return RunPerplexity(world, line.perplexity);
+    case CommandLine::Mode::kEmbed:
+      return RunEmbed(world, line.embed);
     default:
       break;
   }

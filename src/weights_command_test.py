@@ -9,6 +9,8 @@ import shutil
 import subprocess
 import sys
 import unittest
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -151,15 +153,20 @@ class WeightsCommandTest(unittest.TestCase):
         for window in (16, 9):
             self.assertAlmostEqual(found[window][0], self.nats_in_windows(name, ids, window), delta=2e-5)
 
-    def nats_in_windows(self, name: str, ids: "np.ndarray", window: int) -> float:
-        """The same in float64, from the definition."""
+    def oracle(self, directory: Path) -> tuple[reference.Weights, reference.Config]:
+        """What the float64 model needs of a checkpoint."""
         weights: reference.Weights = {}
-        for file in (TESTDATA / name).glob("*.safetensors"):
+        for file in directory.glob("*.safetensors"):
             weights |= {key: values.astype(np.float64) for key, values in safetensors_io.read(file)[0].items()}
-        fields = json.loads((TESTDATA / name / "config.json").read_text())
+        fields = json.loads((directory / "config.json").read_text())
         config = reference.Config(
             **{key: value for key, value in fields.items() if key in reference.Config.__dataclass_fields__}
         )
+        return weights, config
+
+    def nats_in_windows(self, name: str, ids: "np.ndarray", window: int) -> float:
+        """The same in float64, from the definition."""
+        weights, config = self.oracle(TESTDATA / name)
         nats: list[float] = []
         scored = 1
         for begin in range(0, len(ids), window - window // 2):
@@ -169,6 +176,76 @@ class WeightsCommandTest(unittest.TestCase):
             nats += [-logs[token - 1 - begin, ids[token]] for token in range(scored, end)]
             scored = max(scored, end)
         return float(np.mean(nats))
+
+    def write_headless(self) -> None:
+        """The model as a Qwen3Model is saved: no LM head, no model. in front of names, one file."""
+        tensors: dict[str, tuple[str, np.ndarray]] = {}
+        for shard in sorted(self.model.glob("*.safetensors")):
+            for name, values in safetensors_io.read(shard)[0].items():
+                if name != "lm_head.weight":
+                    tensors[name.removeprefix("model.")] = ("F32", values)
+            shard.unlink()
+        (self.model / "model.safetensors.index.json").unlink()
+        safetensors_io.write(self.model / "model.safetensors", tensors, {})
+        self.edit_config(architectures=["Qwen3Model"])
+
+    def test_embeddings_are_those_of_the_float64_model(self) -> None:
+        weights, config = self.oracle(self.model)
+        texts = [[5, 17, 3, 96, 0, 44, 8], [7], list(range(1, 40, 3)), [5, 17, 3, 96, 0, 44, 9]]
+        (self.directory / "texts.txt").write_text("\n\n".join(" ".join(map(str, ids)) for ids in texts) + "\n")
+        asked = ("--embed", "texts.txt", "--weights", "model", "--threads", "1")
+
+        def compare(causal: bool, pooling: str, strategies: Sequence[list[str]]) -> None:
+            for ranks in RANKS:
+                for strategy in strategies:
+                    output = self.succeeds(ranks, *asked, "--pooling", pooling, *strategy)
+                    rows = re.findall(r"(?m)^embedding (.*)$", output)
+                    self.assertEqual(len(rows), len(texts), output)
+                    for ids, row in zip(texts, rows):
+                        hidden = reference.model_hidden(np.array([ids]), weights, replace(config, causal=causal))[0]
+                        pooled = hidden[-1] if pooling == "last" else hidden.mean(axis=0)
+                        expected = pooled / np.linalg.norm(pooled)
+                        found = np.array([float(value) for value in row.split(",")])
+                        # Of float32 through two layers; a token seen or not moves it by 1e-2 and more.
+                        self.assertLess(np.abs(found - expected).max(), 2e-6, (ranks, strategy, ids))
+
+        compare(True, "last", STRATEGIES[::2])
+        compare(True, "mean", STRATEGIES[1:3])
+        self.write_headless()
+        compare(True, "last", STRATEGIES[2:3])
+        self.edit_config(is_causal=False)
+        compare(False, "last", STRATEGIES[::3])
+        compare(False, "mean", STRATEGIES[2:4])
+
+    def test_models_that_predict_nothing(self) -> None:
+        weights = ("--weights", "model", "--threads", "1")
+        self.write_headless()
+        generate = ("--generate", "2", "--prompt-ids", "1,2")
+        for asked in (generate, ("--scope", "model")):
+            self.refuses("model/config.json: 'architectures' is [\"Qwen3Model\"] and", *weights, *asked)
+        self.succeeds(1, *weights, "--scope", "layer", "--seq-len", "8", "--rounds", "2")
+        self.edit_config(is_causal=False)
+        for asked in (generate, ("--scope", "model"), ("--scope", "block")):
+            self.refuses("model/config.json: 'is_causal' is false", *weights, *asked)
+
+    def test_what_cannot_be_embedded(self) -> None:
+        asked = ("--weights", "model", "--threads", "1", "--embed", "texts.txt")
+        for text, complaint in (
+            ("1 2\nhello", "texts.txt:2: token ids, separated by white space or commas, are expected; found 'hello'"),
+            (" \n", "texts.txt: holds no token ids; one text a line is expected"),
+            ("1\n97", "texts.txt: 97 is not in the vocabulary, which has 97 tokens"),
+        ):
+            (self.directory / "texts.txt").write_text(text)
+            self.refuses(complaint, *asked)
+        self.refuses("--pooling: unknown value 'first', allowed are last, mean", *asked, "--pooling", "first")
+        self.refuses("--seq-len means nothing with --embed", *asked, "--seq-len", "4")
+        self.refuses("--pooling is for --embed", "--pooling", "last")
+        self.spoil("model.norm.weight", 0.0)
+        (self.directory / "texts.txt").write_text("1 2")
+        for ranks in RANKS:
+            done = self.start(ranks, *asked)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("benchmark_qwen3: embedding: hidden states of norm 0 have no direction", done.stderr)
 
     def test_texts_that_have_no_perplexity(self) -> None:
         asked = ("--weights", "model", "--threads", "1", "--perplexity")

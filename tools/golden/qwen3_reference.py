@@ -131,12 +131,17 @@ def decoder_layer(hidden: np.ndarray, weights: Weights, prefix: str, config: Con
     return hidden + mlp(normed, weights, f"{prefix}mlp.")
 
 
-def model_logits(token_ids: np.ndarray, weights: Weights, config: Config) -> np.ndarray:
-    """Logits of every position: token ids [batch, tokens] -> [batch, tokens, vocabulary]."""
+def model_hidden(token_ids: np.ndarray, weights: Weights, config: Config) -> np.ndarray:
+    """Hidden states behind the final norm: token ids [batch, tokens] -> [batch, tokens, hidden]."""
     hidden = weights["model.embed_tokens.weight"][token_ids]
     for layer in range(config.num_hidden_layers):
         hidden = decoder_layer(hidden, weights, f"model.layers.{layer}.", config)
-    hidden = rms_norm(hidden, weights["model.norm.weight"], config.rms_norm_eps)
+    return rms_norm(hidden, weights["model.norm.weight"], config.rms_norm_eps)
+
+
+def model_logits(token_ids: np.ndarray, weights: Weights, config: Config) -> np.ndarray:
+    """Logits of every position: token ids [batch, tokens] -> [batch, tokens, vocabulary]."""
+    hidden = model_hidden(token_ids, weights, config)
     head = "model.embed_tokens.weight" if config.tie_word_embeddings else "lm_head.weight"
     return hidden @ weights[head].T
 

@@ -31,9 +31,21 @@ void RequireModels(const GivenWeights& weights, const ExperimentSpec& spec) {
   }
 }
 
+// A block or layer has no head; its mask is the experiment's, so a model that sees both ways is none for it.
+void PrepareFor(ModelOutput output, WeightExtent extent, GivenWeights& weights) {
+  if (output == ModelOutput::kHiddenStates) {
+    // A tied head is the embedding.
+    if (!weights.config.tied_embeddings) weights.config.has_lm_head = false;
+    return;
+  }
+  if (extent == WeightExtent::kModel || !weights.config.is_causal) {
+    weights.config.RequireNextTokens(weights.checkpoint->directory() + "/config.json");
+  }
+}
+
 }  // namespace
 
-void AttachWeights(ExperimentSpec& spec, const Communicator& communicator) {
+void AttachWeights(ExperimentSpec& spec, const Communicator& communicator, ModelOutput output) {
   if (spec.weights_path.empty()) return;
   WeightExtent extent = WeightExtent::kBlock;
   std::shared_ptr<GivenWeights> weights;
@@ -41,6 +53,7 @@ void AttachWeights(ExperimentSpec& spec, const Communicator& communicator) {
     for (const AxisValue& scope : spec.axes.at("scope")) extent = std::max(extent, ExtentOfScope(scope));
     weights = OpenWeights(spec.weights_path);
     RequireModels(*weights, spec);
+    PrepareFor(output, extent, *weights);
     CheckTensors(*weights->source, weights->config, extent);
   });
   SetFingerprint(*weights, extent, communicator);

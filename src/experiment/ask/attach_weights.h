@@ -7,11 +7,16 @@
 
 namespace attention {
 
+// What is asked of a model: its predictions, for which it needs an LM head and causal attention, or its
+// hidden states alone. Then config.has_lm_head is false, whatever the file has, and no head is loaded.
+enum class ModelOutput { kLogits, kHiddenStates };
+
 // Collective. Opens spec.weights_path, if there is one, and takes the model from it. Throws the same Error
 // (bad usage), one line, on every rank if a tensor that some scope of the experiment needs is missing or
 // misshaped, if one would go unread, if the experiment names another model too, or if it has a scope without
-// weights.
-void AttachWeights(ExperimentSpec& spec, const Communicator& communicator);
+// weights, or if the model cannot give what is asked of it.
+void AttachWeights(ExperimentSpec& spec, const Communicator& communicator,
+                   ModelOutput output = ModelOutput::kLogits);
 
 }  // namespace attention
 

@@ -64,6 +64,7 @@ std::string ConfigText(const Qwen3Config& config) {
          << scaling.truncate << " " << scaling.magnitude << "\n";
   }
   if (config.attention_bias) text << "attention_bias\n";
+  if (!config.is_causal) text << "not causal\n";
   return text.str();
 }
 

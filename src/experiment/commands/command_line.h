@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "src/experiment/ask/experiment_spec.h"
+#include "src/experiment/commands/embed_request.h"
 #include "src/experiment/commands/generate_request.h"
 #include "src/experiment/commands/perplexity_request.h"
 #include "src/qwen3/verify_request.h"
@@ -23,6 +24,7 @@ struct CommandLine {
     kVerify,
     kGenerate,
     kPerplexity,
+    kEmbed,
     kList,
     kListColumns,
     kHelp,
@@ -41,6 +43,7 @@ struct CommandLine {
   VerifyRequest verify_request;  // what of it was named; ISAs empty = every one of this machine
   GenerateRequest generate;
   PerplexityRequest perplexity;
+  EmbedRequest embed;
   std::optional<ExperimentSpec> one_off;  // of the options, when there is no file
   std::vector<std::string> notes;         // deprecated spellings, for stderr
 };
@@ -48,8 +51,6 @@ struct CommandLine {
 // argv without the program's name. `default_threads`: what --threads is when not given. Throws Error (bad
 // usage): "--option: what is wrong, what is allowed; did you mean X?".
 CommandLine ParseCommandLine(const std::vector<std::string>& arguments, int default_threads, int ranks);
-
-std::string HelpText();
 
 }  // namespace attention
 

@@ -31,5 +31,11 @@ TEST(TokenIdsTest, KnowsTheEndOfTheVocabulary) {
               HasSubstr("ids.txt: 97 is not in the vocabulary, which has 97 tokens"));
 }
 
+TEST(TokenIdsTest, ATextIsALine) {
+  const std::vector<std::vector<int64_t>> expected = {{1, 2}, {3}, {4, 5}};
+  EXPECT_EQ(ParseTexts("\n1 2\n\n 3\r\n,\n4,5", "x"), expected);
+  EXPECT_THROW(ParseTexts(" \n", "x"), Error);
+}
+
 }  // namespace
 }  // namespace attention

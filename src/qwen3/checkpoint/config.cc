@@ -14,11 +14,11 @@ constexpr int64_t kMaxConfigBytes = 1 << 20;
 // Lists of a model's tensors are made before any tensor is looked for.
 constexpr int64_t kMaxLayers = 1 << 14;
 
-constexpr const char* kReadKeys[] = {"hidden_size",         "intermediate_size",   "num_hidden_layers",
-                                     "num_attention_heads", "num_key_value_heads", "head_dim",
-                                     "vocab_size",          "rms_norm_eps",        "rope_theta",
-                                     "rope_scaling",        "rope_parameters",     "tie_word_embeddings",
-                                     "attention_bias"};
+constexpr const char* kReadKeys[] = {
+    "hidden_size",         "intermediate_size", "num_hidden_layers", "num_attention_heads",
+    "num_key_value_heads", "head_dim",          "vocab_size",        "rms_norm_eps",
+    "rope_theta",          "rope_scaling",      "rope_parameters",   "tie_word_embeddings",
+    "attention_bias",      "is_causal"};
 
 bool IsReadKey(const std::string& key) {
   return std::ranges::any_of(kReadKeys, [&](const char* read) { return key == read; });
@@ -46,7 +46,8 @@ int64_t Qwen3Config::layer_parameters() const {
 }
 
 int64_t Qwen3Config::parameters() const {
-  return layers * layer_parameters() + (tied_embeddings ? 1 : 2) * vocabulary_size * hidden_size;
+  return layers * layer_parameters() +
+         (tied_embeddings || !has_lm_head ? 1 : 2) * vocabulary_size * hidden_size;
 }
 
 void Qwen3Config::Check(const std::string& where) const {
@@ -68,6 +69,18 @@ void Qwen3Config::Check(const std::string& where) const {
   }
 }
 
+void Qwen3Config::RequireNextTokens(const std::string& where) const {
+  if (!is_causal) {
+    FailUsage(where,
+              ": 'is_causal' is false, tokens see later ones, and none can be predicted; --embed takes it");
+  }
+  if (!has_lm_head) {
+    FailUsage(where,
+              ": 'architectures' is [\"Qwen3Model\"] and 'tie_word_embeddings' not true, a model without",
+              " LM head, which predicts no tokens; --embed takes it");
+  }
+}
+
 Qwen3Config Qwen3Config::FromShape(const ModelShape& shape) {
   Qwen3Config config;
   config.hidden_size = shape.hidden_size;
@@ -86,12 +99,15 @@ Qwen3Config Qwen3Config::FromFile(const std::string& path) {
   const nlohmann::json json = ParseStrictJson(ReadWholeFile(path, kMaxConfigBytes), path);
   if (!json.is_object()) FailUsage(path, ": expected a JSON object");
   const bool is_tied = ReadFlag(json, "tie_word_embeddings", path);
+  Qwen3Config config;
   for (const auto& [key, value] : json.items()) {
-    // Saved without the LM head, which is its embedding.
-    if (is_tied && key == "architectures" && value == nlohmann::json::array({"Qwen3Model"})) continue;
+    // Saved without the LM head; if tied, that is its embedding.
+    if (key == "architectures" && value == nlohmann::json::array({"Qwen3Model"})) {
+      config.has_lm_head = is_tied;
+      continue;
+    }
     if (!IsReadKey(key)) CheckUnreadKey(key, value, path);
   }
-  Qwen3Config config;
   config.hidden_size = ReadCount(json, "hidden_size", path);
   config.intermediate_size = ReadCount(json, "intermediate_size", path);
   config.layers = ReadCount(json, "num_hidden_layers", path);
@@ -104,9 +120,10 @@ Qwen3Config Qwen3Config::FromFile(const std::string& path) {
   config.rope_theta = rotary.theta;
   config.rope_scaling = rotary.scaling;
   config.tied_embeddings = is_tied;
-  // Null is "no bias" to transformers.
-  const auto bias = json.find("attention_bias");
-  config.attention_bias = bias != json.end() && !bias->is_null() && ReadFlag(json, "attention_bias", path);
+  // Null is "no bias", and "causal", to transformers.
+  const auto is_set = [&](const char* key) { return json.contains(key) && !json[key].is_null(); };
+  config.attention_bias = is_set("attention_bias") && ReadFlag(json, "attention_bias", path);
+  config.is_causal = !is_set("is_causal") || ReadFlag(json, "is_causal", path);
   CheckLayerCount(json, config.layers, path);
   config.Check(path);
   return config;

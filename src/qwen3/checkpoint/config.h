@@ -23,9 +23,14 @@ struct Qwen3Config {
   RotaryScaling rope_scaling;
   bool attention_bias = false;  // of the four projections of the attention block
   bool tied_embeddings = false;
+  bool has_lm_head = true;  // false: ends with the hidden states behind the final norm (Qwen3Model)
+  bool is_causal = true;    // false: every token sees all, later ones too
 
   int64_t query_width() const { return query_heads * head_dim; }
   int64_t key_width() const { return kv_heads * head_dim; }
+  // Throws Error (bad usage), starting with `where`, if nothing can be predicted with it.
+  void RequireNextTokens(const std::string& where) const;
+
   // Weights of one decoder layer's matrices, and of the whole model's.
   int64_t layer_parameters() const;
   int64_t parameters() const;

@@ -23,7 +23,6 @@ constexpr FixedKey kFixedKeys[] = {
     // Attention.
     {"qkv_bias", "false"},
     {"use_sliding_window", "false"},
-    {"is_causal", "true"},
     {"use_bidirectional_attention", "false"},
     {"use_qk_norm", "true"},
     {"qk_norm", "true"},
@@ -122,11 +121,6 @@ void CheckUnreadKey(const std::string& key, const nlohmann::json& value, const s
     if (value == nlohmann::json::parse(fixed.value)) return;
     // model_type and hidden_act have no meaning of "not set".
     if (value.is_null() && key != "model_type" && key != "hidden_act") return;
-    if (value == nlohmann::json::array({"Qwen3Model"})) {
-      FailUsage(where, ": '", key, "' is ", JsonText(value),
-                ", a model without LM head; that is supported with 'tie_word_embeddings' true, where the",
-                " embedding is the head");
-    }
     Refuse(where, key, value, fixed.value);
   }
   if (value.is_null()) return;

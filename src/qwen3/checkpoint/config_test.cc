@@ -166,7 +166,6 @@ TEST(ConfigTest, ValuesThatAreNotComputedAreRefusedByName) {
                                R"({"hidden_act": "gelu"})",
                                R"({"hidden_act": null})",
                                R"({"architectures": ["Qwen3ForSequenceClassification"]})",
-                               R"({"architectures": ["Qwen3Model"], "tie_word_embeddings": false})",
                                R"({"architectures": "Qwen3ForCausalLM"})",
                                R"({"architectures": []})",
                                R"({"attention_bias": "false"})",
@@ -184,7 +183,8 @@ TEST(ConfigTest, ValuesThatAreNotComputedAreRefusedByName) {
                                R"({"quantization_config": {"quant_method": "fp8"}})",
                                R"({"quantization": {"bits": 4}})",
                                R"({"auto_map": {"AutoConfig": "x.X"}})",
-                               R"({"is_causal": false})",
+                               R"({"is_causal": "false"})",
+                               R"({"use_bidirectional_attention": true})",
                                R"({"num_experts": 8})",
                                R"({"final_logit_softcapping": 30.0})",
                                R"({"query_pre_attn_scalar": 256})",
@@ -217,11 +217,25 @@ TEST(ConfigTest, WhatDoesNotMatterIsTaken) {
        R"({"unsloth_fixed": true, "unsloth_version": "2025.7.8", "_name_or_path": "x"})",
        R"({"sliding_window": 4096, "max_window_layers": 1, "max_position_embeddings": 16})",
        R"({"quantization_config": null, "partial_rotary_factor": 1.0, "is_causal": true, "pruned_heads": {}})",
-       R"({"layer_types": null, "architectures": null, "attention_bias": null, "a_key_of_tomorrow": null})",
+       R"({"layer_types": null, "architectures": null, "attention_bias": null, "is_causal": null, "a_key": null})",
        R"({"eos_token_id": [1, 2], "use_cache": false, "temperature": 0.6, "id2label": {"0": "LABEL_0"}})",
        R"({"torch_dtype": "torch.float16", "dtype": null, "output_attentions": false})"}) {
     EXPECT_EQ(RefusalOf(With(changes)), "") << changes;
   }
+}
+
+TEST(ConfigTest, ModelsThatPredictNothing) {
+  Read(PlainConfig().dump()).RequireNextTokens("x");
+  const Qwen3Config both_ways = Read(With(R"({"is_causal": false})"));
+  EXPECT_FALSE(both_ways.is_causal);
+  EXPECT_THROW(both_ways.RequireNextTokens("x"), Error);
+  const Qwen3Config headless =
+      Read(With(R"({"architectures": ["Qwen3Model"], "tie_word_embeddings": false})"));
+  EXPECT_FALSE(headless.has_lm_head);
+  EXPECT_THROW(headless.RequireNextTokens("x"), Error);
+  const Qwen3Config tied = Read(With(R"({"architectures": ["Qwen3Model"], "tie_word_embeddings": true})"));
+  EXPECT_TRUE(tied.has_lm_head);
+  tied.RequireNextTokens("x");
 }
 
 TEST(ConfigTest, FilesThatAreNoConfig) {

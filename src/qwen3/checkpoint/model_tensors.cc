@@ -70,7 +70,8 @@ std::vector<NamedShape> ModelTensors(const Qwen3Config& config, WeightExtent ext
   if (extent == WeightExtent::kLayer) return tensors;
   tensors.push_back({kEmbedding, {config.vocabulary_size, hidden}});
   tensors.push_back({"model.norm.weight", {hidden}});
-  if (!config.tied_embeddings) tensors.push_back({kLmHead, {config.vocabulary_size, hidden}});
+  if (!config.tied_embeddings && config.has_lm_head)
+    tensors.push_back({kLmHead, {config.vocabulary_size, hidden}});
   return tensors;
 }
 
@@ -95,6 +96,9 @@ void RefuseUnreadTensors(const std::map<std::string, const StoredTensor*>& tenso
                 " is saved; only the names of a Qwen3ForCausalLM are read");
     }
     if (!BelongsToTheModel(name)) continue;
+    if (name == kLmHead && !config.has_lm_head) {
+      FailUsage(tensor->Where(), ": is an LM head, which by config.json ('architectures') the model lacks");
+    }
     if (name == kLmHead) {
       const auto embedding = tensors.find(kEmbedding);
       if (embedding == tensors.end() || SameContent(*embedding->second, *tensor)) continue;

@@ -76,7 +76,7 @@ void Qwen3Model::Embed(std::span<const int64_t> ids) {
     std::copy_n(embedded, rows * hidden, mine);
     return;
   }
-  CopyShareOfRows({options_.batch, rows / options_.batch, hidden, options_.variant.sharding},
+  CopyShareOfRows({options_.batch, rows / options_.batch, hidden, options_.variant.sharding, PrefillMask()},
                   last_->decoder.tokens(), embedded, mine);
 }
 
@@ -91,7 +91,7 @@ void Qwen3Model::Prefill(std::span<const int64_t> ids) {
   const int64_t count = static_cast<int64_t>(ids.size()), tokens = count / options_.batch;
   Require(count > 0 && count == tokens * options_.batch && tokens <= options_.max_tokens, "prefill: ", count,
           " ids for batch ", options_.batch, " and at most ", options_.max_tokens, " tokens");
-  const StepShape shape{options_.batch, tokens, tokens, Phase::kPrefill, Mask::Causal()};
+  const StepShape shape{options_.batch, tokens, tokens, Phase::kPrefill, PrefillMask()};
   if (prefill_ == nullptr || !(prefill_->shape == shape)) {
     last_ = nullptr;
     prefill_.reset();
@@ -122,6 +122,7 @@ void Qwen3Model::Decode(std::span<const int64_t> ids) {
   Require(static_cast<int64_t>(ids.size()) == options_.batch && tokens_ > 0 && tokens_ < options_.max_tokens,
           "decode: ", ids.size(), " ids for batch ", options_.batch, " after ", tokens_, " of at most ",
           options_.max_tokens, " tokens");
+  Require(config_.is_causal, "decode: keys and values of a model that sees both ways change with each token");
   if (deals_tokens()) BalanceCache();
   last_ = decode_.get();
   last_->decoder.SetKvTokens(tokens_ + 1);
@@ -136,7 +137,7 @@ void Qwen3Model::Rewind() {
 }
 
 std::vector<TokenSegments> Qwen3Model::Dealt(int64_t tokens) const {
-  return DealTokens(Mask::Causal(), tokens, options_.variant.sharding, communicator_->size());
+  return DealTokens(PrefillMask(), tokens, options_.variant.sharding, communicator_->size());
 }
 
 // A zigzag prompt may leave a token too many on some ranks and one too few on others, compared with the even
@@ -192,6 +193,7 @@ void Qwen3Model::FindLastHidden() {
 
 void Qwen3Model::OwnLogits(Linear& linear, float* hidden, int64_t rows, float* logits) {
   const int64_t width = config_.hidden_size;
+  Require(config_.has_lm_head, "model: logits of a model without LM head");
   last_->decoder.Norm(hidden, storage_->final_norm(), rows, hidden);
   linear.Run({hidden, rows, width}, storage_->lm_head().view(), Store::kOverwrite,
              {logits + Vocabulary(communicator_->rank()).begin, rows, config_.vocabulary_size});
@@ -215,9 +217,10 @@ std::vector<float> Qwen3Model::AllHidden() {
   const std::span<const float> hidden = last_->hidden.As<float>();
   std::vector<float> whole(static_cast<size_t>(options_.batch * shape.query_tokens * config_.hidden_size));
   if (deals_tokens()) {
-    GatherTokens(*communicator_,
-                 {options_.batch, shape.query_tokens, config_.hidden_size, options_.variant.sharding},
-                 hidden.data(), whole.data());
+    GatherTokens(
+        *communicator_,
+        {options_.batch, shape.query_tokens, config_.hidden_size, options_.variant.sharding, PrefillMask()},
+        hidden.data(), whole.data());
   } else {
     std::ranges::copy(hidden, whole.begin());
   }
@@ -234,6 +237,27 @@ std::vector<float> Qwen3Model::AllTokenLogits() {
   GatherColumns(*communicator_, {logits.data(), rows, config_.vocabulary_size},
                 [&](int rank) { return Vocabulary(rank); });
   return logits;
+}
+
+std::vector<float> Qwen3Model::PooledHidden(Pooling pooling) {
+  const int64_t width = config_.hidden_size;
+  if (pooling == Pooling::kLastToken) {
+    FindLastHidden();
+    last_->decoder.Norm(last_hidden_.data(), storage_->final_norm(), options_.batch, last_hidden_.data());
+    return last_hidden_;
+  }
+  std::vector<float> whole = AllHidden();
+  const int64_t tokens = last_->shape.query_tokens;
+  last_->decoder.Norm(whole.data(), storage_->final_norm(), options_.batch * tokens, whole.data());
+  std::vector<float> result;
+  for (int64_t b = 0; b < options_.batch; ++b) {
+    for (int64_t column = 0; column < width; ++column) {
+      double sum = 0;
+      for (int64_t t = 0; t < tokens; ++t) sum += whole[(b * tokens + t) * width + column];
+      result.push_back(static_cast<float>(sum / static_cast<double>(tokens)));
+    }
+  }
+  return result;
 }
 
 std::vector<double> Qwen3Model::NextTokenLogProbabilities(std::span<const int64_t> ids) {
@@ -320,7 +344,8 @@ int64_t Qwen3Model::weight_bytes_per_token() const {
     bytes += weights.attention.qkv.weight_bytes() + weights.attention.o.weight_bytes() +
              weights.mlp.gate_up.weight_bytes() + weights.mlp.down.weight_bytes();
   }
-  return bytes / share + storage_->lm_head().view().weight_bytes();
+  const bool has_head = config_.has_lm_head;
+  return bytes / share + (has_head ? storage_->lm_head().view().weight_bytes() : 0);
 }
 
 int64_t Qwen3Model::cache_bytes_per_token() const {

@@ -29,6 +29,9 @@ struct ModelOptions {
   DecoderPrecision precision = {};
 };
 
+// Which token's hidden state stands for a text.
+enum class Pooling { kLastToken, kMean };
+
 class Qwen3Model {
  public:
   // Collective. The storage was loaded for the variant's strategy (on one rank: for any), over the same
@@ -41,18 +44,22 @@ class Qwen3Model {
   // Tokens in the cache.
   int64_t tokens() const { return tokens_; }
 
-  // Collective; ids are the same on every rank. Starts anew with the prompt [batch, tokens].
+  // Collective; ids are the same on every rank. Starts anew with the prompt [batch, tokens]. Tokens see later
+  // ones too if the config says so.
   void Prefill(std::span<const int64_t> ids);
   // Instead of a prompt: made keys and values, as many as `cached` has tokens.
   void FillCache(const SyntheticCache& cached);
-  // Collective. Appends one token per sequence, [batch].
+  // Collective. Appends one token per sequence, [batch]. Of a causal model.
   void Decode(std::span<const int64_t> ids);
   // Forgets the last decoded token, so that its decoding can be repeated.
   void Rewind();
 
-  // Collective; about the rows of the last Prefill or Decode. Row-major, on every rank.
+  // Collective; about the rows of the last Prefill or Decode. Row-major, on every rank. Logits are of a model
+  // with an LM head.
   std::vector<float> LastTokenLogits();  // [batch, vocabulary]
   std::vector<float> AllTokenLogits();   // [batch, tokens of the step, vocabulary]
+  // Behind the final norm, of the last token or averaged over the tokens of the step: [batch, hidden].
+  std::vector<float> PooledHidden(Pooling pooling);
   // Of a Prefill of `ids`, batch 1: ln p(ids[t + 1] | ids[0 .. t]) for every t but the last, on every rank;
   // double sums over float32 logits. The same Error on every rank if a logit is not finite.
   std::vector<double> NextTokenLogProbabilities(std::span<const int64_t> ids);
@@ -86,6 +93,7 @@ class Qwen3Model {
 
   void Run(std::span<const int64_t> ids);
   void Embed(std::span<const int64_t> ids);
+  Mask PrefillMask() const { return config_.is_causal ? Mask::Causal() : Mask::Full(); }
   std::vector<TokenSegments> Dealt(int64_t tokens) const;  // of a prefill, by rank
   void BalanceCache();
   IndexRange Vocabulary(int rank) const { return VocabularyRows(config_, communicator_->size(), rank); }

@@ -42,7 +42,7 @@ std::shared_ptr<const ModelStorage> ModelStorage::Load(const Communicator& commu
           options.type, options.threads);
     };
     storage->embedding_ = load_rows("model.embed_tokens.weight");
-    if (!config.tied_embeddings) storage->lm_head_ = load_rows("lm_head.weight");
+    if (!config.tied_embeddings && config.has_lm_head) storage->lm_head_ = load_rows("lm_head.weight");
     storage->final_norm_ = LoadVector(source, "model.norm.weight", config.hidden_size);
     for (int64_t layer = 0; layer < config.layers; ++layer) {
       storage->layers_.emplace_back(source, "model.layers." + std::to_string(layer) + ".", config, share,

@@ -51,7 +51,7 @@ class ModelStorage {
   std::vector<LayerStorage> layers_;
   std::vector<float> final_norm_;
   PackedMatrix embedding_;
-  PackedMatrix lm_head_;  // empty if tied
+  PackedMatrix lm_head_;  // empty if tied, or if there is none
 };
 
 }  // namespace attention
