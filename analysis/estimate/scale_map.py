@@ -1,0 +1,103 @@
+"""What is fastest where on a simulated machine: from the run directories that src/simulate leaves.
+
+A *place* is what is to be computed: model, contract, mask, length. At each number of ranks the ways of doing it are compared:
+`head-wise`, an exchange of a sequence strategy (`ring`), or a grid of both (`grid 4x4`). Simulations repeat to the last digit, so
+there are no intervals; what is uncertain is the calibration and the platform, and a lead within the margin is called equal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Iterator, Mapping
+
+from analysis.read.csv_table import UnusableInput
+from analysis.read.read_run import Case, Run
+
+MARGIN = 0.02
+
+
+@dataclass(frozen=True, order=True)
+class Place:
+    model: str
+    contract: str
+    mask: str
+    seq_len: int
+
+
+@dataclass(frozen=True)
+class Way:
+    """A variant at one place and number of ranks."""
+
+    name: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class ScaleMap:
+    platform: str
+    nodes: Mapping[int, int]  # by ranks: how many they lie on
+    ways: Mapping[Place, Mapping[int, list[Way]]]  # by ranks, fastest first
+    base: Mapping[tuple[str, str, int], float] = field(default_factory=dict)  # model, mask, length: one rank
+
+    def efficiency(self, place: Place, ranks: int) -> float | None:
+        """Of the fastest way: time of one rank over ranks times theirs. None if one rank was not simulated."""
+        base = self.base.get((place.model, place.mask, place.seq_len))
+        return None if base is None else base / (ranks * self.ways[place][ranks][0].seconds)
+
+    def winners(self, place: Place, ranks: int) -> list[Way]:
+        """The fastest, and those within the margin of it."""
+        ways = self.ways[place][ranks]
+        return [way for way in ways if way.seconds <= ways[0].seconds * (1 + MARGIN)]
+
+    def lead(self, place: Place, ranks: int) -> float | None:
+        """By how much the next way is slower; None if there is only one."""
+        ways = self.ways[place][ranks]
+        return ways[1].seconds / ways[0].seconds - 1 if len(ways) > 1 else None
+
+    def cells(self) -> Iterator[tuple[Place, int]]:
+        """Those of several ranks."""
+        return ((place, ranks) for place in self.ways for ranks in self.ways[place] if ranks > 1)
+
+
+def way_name(case: Case) -> str:
+    """How the case divides the work."""
+    if "grid" in case.factors["variant"]:
+        return case.factors["variant"].partition("+")[0].partition("(")[0]
+    return "head-wise" if case.factors["strategy"] == "headwise" else case.factors["exchange"]
+
+
+def platform_name(run: Run) -> str:
+    """Of the manifest; refused unless the run is simulated, on one machine."""
+    where = run.directory / "manifest.json"
+    launches = run.manifest.get("launches", [])
+    names = set()
+    for launch in launches if isinstance(launches, list) else []:
+        platform: Any = launch.get("platform") if isinstance(launch, dict) else None
+        names.add(platform.get("name") if isinstance(platform, dict) else None)
+    name = names.pop() if len(names) == 1 else None
+    if not isinstance(name, str):
+        raise UnusableInput(f"{where}: 'launches' name no platform: the run was not simulated")
+    return name
+
+
+def scale_map(run: Run) -> ScaleMap:
+    """Of one simulated run. Cases that failed are left out."""
+    ways: dict[Place, dict[int, list[Way]]] = {}
+    nodes: dict[int, int] = {}
+    base: dict[tuple[str, str, int], float] = {}
+    for case in run.cases:
+        seconds = case.summary["time_median_s"]
+        if case.status != "ok" or seconds is None:
+            continue
+        factors = case.factors
+        ranks = int(factors["ranks"])
+        place = Place(factors["model"], factors["contract"], factors["mask"], int(factors["seq_len"]))
+        ways.setdefault(place, {}).setdefault(ranks, []).append(Way(way_name(case), seconds))
+        nodes[ranks] = int(factors["nodes"])
+        if ranks == 1:
+            key = (place.model, place.mask, place.seq_len)
+            base[key] = min(seconds, base.get(key, seconds))
+    for by_ranks in ways.values():
+        for found in by_ranks.values():
+            found.sort(key=lambda way: way.seconds)
+    return ScaleMap(platform_name(run), nodes, ways, base)

@@ -1,0 +1,96 @@
+"""Maps of simulated machines as sentences and Markdown."""
+
+from __future__ import annotations
+
+from typing import Sequence
+
+from analysis.estimate.scale_map import MARGIN, Place, ScaleMap
+from analysis.show.text_table import markdown_table
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.0f} %" if value >= 0.095 else f"{100 * value:.1f} %"
+
+
+def _spread(values: Sequence[float]) -> str:
+    """ "by 3 to 40 %", or "by 3 %"."""
+    low, high = f"{100 * min(values):.0f}", f"{100 * max(values):.0f}"
+    return f"by {low} to {high} %" if low != high else f"by {low} %"
+
+
+def _entry(found: ScaleMap, place: Place, ranks: int) -> str:
+    if ranks not in found.ways[place]:
+        return "-"
+    text = " or ".join(way.name for way in found.winners(place, ranks))
+    efficiency = found.efficiency(place, ranks)
+    if efficiency is not None:
+        text += f", {_percent(efficiency)}"
+    lead = found.lead(place, ranks)
+    return text if lead is None or lead <= MARGIN else f"{text} (+{_percent(lead)})"
+
+
+def _kind(name: str) -> str:
+    return "a grid of both" if name.startswith("grid") else name
+
+
+def _who_wins(found: ScaleMap, contract: str) -> str:
+    """One sentence about the cells of a contract in which there is a choice."""
+    leads: dict[str, list[float]] = {}
+    equal = total = 0
+    for place, ranks in found.cells():
+        lead = found.lead(place, ranks)
+        if place.contract != contract or lead is None:
+            continue
+        total += 1
+        if lead <= MARGIN:
+            equal += 1
+        else:
+            leads.setdefault(_kind(found.ways[place][ranks][0].name), []).append(lead)
+    parts = [
+        f"{name} is fastest in {len(values)}, {_spread(values)}"
+        for name, values in sorted(leads.items(), key=lambda item: -len(item[1]))
+    ]
+    if equal:
+        parts.append(f"the best two are equal within {100 * MARGIN:.0f} % in {equal}")
+    return f"`{contract}`: of {total} cells with a choice, {'; '.join(parts)}." if total else ""
+
+
+def _farthest(found: ScaleMap, contract: str) -> list[str]:
+    """For each length: the most ranks at which half of the cores is kept, the better model counting."""
+    lines = []
+    for seq_len in sorted({place.seq_len for place in found.ways if place.contract == contract}):
+        kept: tuple[int, str, float] | None = None
+        most = 0
+        for place, ranks in found.cells():
+            if place.contract != contract or place.seq_len != seq_len:
+                continue
+            most = max(most, ranks)
+            efficiency = found.efficiency(place, ranks)
+            if efficiency is not None and efficiency >= 0.5 and (kept is None or ranks > kept[0]):
+                kept = (ranks, found.ways[place][ranks][0].name, efficiency)
+        if kept is None:
+            lines.append(f"{seq_len} tokens keep half of the cores busy at no number of ranks")
+        else:
+            more = " (the most simulated)" if kept[0] == most else ""
+            lines.append(f"{seq_len} tokens keep half of the cores busy up to {kept[0]} ranks{more}: {kept[1]}")
+    return lines
+
+
+def platform_section(found: ScaleMap) -> list[str]:
+    """A heading, sentences, a table."""
+    contracts = sorted({place.contract for place in found.ways})
+    ranks = sorted({count for by_ranks in found.ways.values() for count in by_ranks if count > 1})
+    lines = [f"### {found.platform}", ""]
+    for contract in contracts:
+        sentence = _who_wins(found, contract)
+        farthest = _farthest(found, contract)
+        if sentence:
+            lines += [sentence + "".join(f" {part[0].upper()}{part[1:]}." for part in farthest), ""]
+    header = ["model", "contract", "mask", "tokens"]
+    header += [f"{count} ranks, {found.nodes[count]} node{'s' if found.nodes[count] > 1 else ''}" for count in ranks]
+    rows = [
+        [place.model, place.contract, place.mask, str(place.seq_len)] + [_entry(found, place, count) for count in ranks]
+        for place in sorted(found.ways)
+        if any(count > 1 for count in found.ways[place])
+    ]
+    return lines + markdown_table(header, rows)
