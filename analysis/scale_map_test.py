@@ -45,6 +45,9 @@ class ScaleMapTest(unittest.TestCase):
                 Cell({HEADWISE: 2.5, RING: 3.0, GRID: 2.52}, {"ranks": 4}),
                 Cell({RING: 2.0, GRID: 1.0}, {"ranks": 16, "nodes": 4}),
                 Cell({RING: 3.0}, {"ranks": 16, "nodes": 4, "seq_len": 4096}),
+                Cell({RING: 3.0}, {"ranks": 1, "seq_len": 2048}),
+                Cell({RING: 3.0}, {"ranks": 16, "nodes": 4, "seq_len": 2048}, status={RING: "ok"}),
+                Cell({RING: 3.0}, {"ranks": 16, "nodes": 4, "seq_len": 512}, status={RING: "failed"}),
             ],
             SIMULATED,
         )
@@ -55,15 +58,34 @@ class ScaleMapTest(unittest.TestCase):
         self.assertIn(
             "`native`: of 2 cells with a choice, a grid of both is fastest in 1, by 100 %; the best two are equal within 2 % in 1. "
             "1024 tokens keep half of the cores busy up to 16 ranks (the most simulated): grid 2x2. "
-            "4096 tokens keep half of the cores busy at no number of ranks.",
+            "2048 tokens keep half of the cores busy at no number of ranks.",
             lines,
         )
         self.assertIn("| model | contract | mask | tokens | 4 ranks, 1 node | 16 ranks, 4 nodes |", lines)
         self.assertIn(
             "| qwen3-0.6b | native | causal | 1024 | head-wise or grid 2x2, 80 % | grid 2x2, 50 % (+100 %) |", lines
         )
+        self.assertIn("1 cases failed and are left out.", lines)
         # No base, nothing beside it, and a number of ranks that was not simulated.
         self.assertIn("| qwen3-0.6b | native | causal | 4096 | - | ring |", lines)
+
+    def test_two_cases_of_one_way_are_refused(self) -> None:
+        self.write([Cell({HEADWISE: 8.0, "headwise+standard": 9.0}, {"ranks": 2})], SIMULATED)
+        status, out, err = self.command()
+        self.assertEqual((status, out), (2, ""))
+        self.assertIn("two cases are head-wise of qwen3-0.6b, native, causal, 1024 tokens on 2 ranks", err)
+
+    def test_damaged_manifests_and_runs_without_a_case(self) -> None:
+        for name in (["home"], {}, None, 3):
+            with self.subTest(name=name):
+                self.write([Cell({RING: 3.0}, {"ranks": 2})], {"launches": [{"launch": 0, "platform": {"name": name}}]})
+                status, _, err = self.command()
+                self.assertEqual(status, 2)
+                self.assertIn("name no platform", err)
+        self.write([Cell({RING: 3.0}, {"ranks": 2}, status={RING: "failed"})], SIMULATED)
+        status, _, err = self.command()
+        self.assertEqual(status, 2)
+        self.assertIn("no case that is ok", err)
 
     def test_what_was_measured_is_no_simulation(self) -> None:
         self.write([Cell({HEADWISE: 8.0, RING: 7.0}, {"ranks": 2})], {})

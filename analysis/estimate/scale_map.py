@@ -35,6 +35,7 @@ class Way:
 @dataclass(frozen=True)
 class ScaleMap:
     platform: str
+    failed: int  # cases, which are left out
     nodes: Mapping[int, int]  # by ranks: how many they lie on
     ways: Mapping[Place, Mapping[int, list[Way]]]  # by ranks, fastest first
     base: Mapping[tuple[str, str, int], float] = field(default_factory=dict)  # model, mask, length: one rank
@@ -73,31 +74,43 @@ def platform_name(run: Run) -> str:
     names = set()
     for launch in launches if isinstance(launches, list) else []:
         platform: Any = launch.get("platform") if isinstance(launch, dict) else None
-        names.add(platform.get("name") if isinstance(platform, dict) else None)
+        value = platform.get("name") if isinstance(platform, dict) else None
+        names.add(value if isinstance(value, str) else None)
     name = names.pop() if len(names) == 1 else None
-    if not isinstance(name, str):
+    if name is None:
         raise UnusableInput(f"{where}: 'launches' name no platform: the run was not simulated")
     return name
 
 
 def scale_map(run: Run) -> ScaleMap:
-    """Of one simulated run. Cases that failed are left out."""
+    """Of one simulated run. Raises UnusableInput if nothing is left of it, or if two of its cases are one way at one place."""
+    where = run.directory / "cases.csv"
+    failed = 0
     ways: dict[Place, dict[int, list[Way]]] = {}
     nodes: dict[int, int] = {}
     base: dict[tuple[str, str, int], float] = {}
     for case in run.cases:
         seconds = case.summary["time_median_s"]
-        if case.status != "ok" or seconds is None:
+        if case.status != "ok" or not seconds:
+            failed += 1
             continue
         factors = case.factors
         ranks = int(factors["ranks"])
         place = Place(factors["model"], factors["contract"], factors["mask"], int(factors["seq_len"]))
-        ways.setdefault(place, {}).setdefault(ranks, []).append(Way(way_name(case), seconds))
+        known = ways.setdefault(place, {}).setdefault(ranks, [])
+        if way_name(case) in (way.name for way in known):
+            raise UnusableInput(
+                f"{where}: two cases are {way_name(case)} of {place.model}, {place.contract}, {place.mask}, {place.seq_len} tokens on "
+                f"{ranks} ranks; a map compares ways of dividing the work, and nothing else may differ"
+            )
+        known.append(Way(way_name(case), seconds))
         nodes[ranks] = int(factors["nodes"])
         if ranks == 1:
             key = (place.model, place.mask, place.seq_len)
             base[key] = min(seconds, base.get(key, seconds))
+    if not ways:
+        raise UnusableInput(f"{where}: no case that is ok")
     for by_ranks in ways.values():
         for found in by_ranks.values():
             found.sort(key=lambda way: way.seconds)
-    return ScaleMap(platform_name(run), nodes, ways, base)
+    return ScaleMap(platform_name(run), failed, nodes, ways, base)

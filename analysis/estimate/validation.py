@@ -38,7 +38,7 @@ def _times(run: Run) -> dict[tuple[str, str], float]:
     found: dict[tuple[str, str], list[float]] = {}
     for case in run.cases:
         median = case.summary["time_median_s"]
-        if case.status == "ok" and median is not None and not case.oversubscribed and not case.duplicate_of:
+        if case.status == "ok" and median and not case.oversubscribed and not case.duplicate_of:
             found.setdefault((case.cell, case.variant), []).append(median)
     return {key: float(np.median(times)) for key, times in found.items()}
 

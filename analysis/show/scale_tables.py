@@ -33,19 +33,36 @@ def _kind(name: str) -> str:
     return "a grid of both" if name.startswith("grid") else name
 
 
-def _who_wins(found: ScaleMap, contract: str) -> str:
-    """One sentence about the cells of a contract in which there is a choice."""
+def _leads(found: ScaleMap, contract: str | None) -> tuple[dict[str, list[float]], int]:
+    """Of the cells (of a contract) in which there is a choice: by kind of the fastest way its leads; how many are equal."""
     leads: dict[str, list[float]] = {}
-    equal = total = 0
+    equal = 0
     for place, ranks in found.cells():
         lead = found.lead(place, ranks)
-        if place.contract != contract or lead is None:
+        if lead is None or contract not in (None, place.contract):
             continue
-        total += 1
         if lead <= MARGIN:
             equal += 1
         else:
             leads.setdefault(_kind(found.ways[place][ranks][0].name), []).append(lead)
+    return leads, equal
+
+
+def summary(maps: Sequence[ScaleMap]) -> str:
+    """What is fastest how often, a clause for each platform."""
+    clauses = []
+    for found in maps:
+        leads, equal = _leads(found, None)
+        counts = [f"{name} {len(leads[name])}" for name in sorted(leads, key=lambda name: -len(leads[name]))]
+        total = equal + sum(map(len, leads.values()))
+        clauses.append(f"`{found.platform}`: " + ", ".join([*counts, f"equal {equal}"]) + f" of {total}")
+    return "; ".join(clauses)
+
+
+def _who_wins(found: ScaleMap, contract: str) -> str:
+    """One sentence about the cells of a contract in which there is a choice."""
+    leads, equal = _leads(found, contract)
+    total = equal + sum(map(len, leads.values()))
     parts = [
         f"{name} is fastest in {len(values)}, {_spread(values)}"
         for name, values in sorted(leads.items(), key=lambda item: -len(item[1]))
@@ -56,23 +73,28 @@ def _who_wins(found: ScaleMap, contract: str) -> str:
 
 
 def _farthest(found: ScaleMap, contract: str) -> list[str]:
-    """For each length: the most ranks at which half of the cores is kept, the better model counting."""
+    """For each length: the most ranks at which half of the cores is kept, of the model that is better there."""
     lines = []
     for seq_len in sorted({place.seq_len for place in found.ways if place.contract == contract}):
-        kept: tuple[int, str, float] | None = None
+        kept: tuple[int, float, str] | None = None
         most = 0
+        is_known = False
         for place, ranks in found.cells():
             if place.contract != contract or place.seq_len != seq_len:
                 continue
             most = max(most, ranks)
             efficiency = found.efficiency(place, ranks)
-            if efficiency is not None and efficiency >= 0.5 and (kept is None or ranks > kept[0]):
-                kept = (ranks, found.ways[place][ranks][0].name, efficiency)
+            is_known |= efficiency is not None
+            if efficiency is not None and efficiency >= 0.5:
+                this = (ranks, efficiency, found.ways[place][ranks][0].name)
+                kept = this if kept is None else max(kept, this)
+        if not is_known:
+            continue  # nothing to compare with
         if kept is None:
             lines.append(f"{seq_len} tokens keep half of the cores busy at no number of ranks")
         else:
             more = " (the most simulated)" if kept[0] == most else ""
-            lines.append(f"{seq_len} tokens keep half of the cores busy up to {kept[0]} ranks{more}: {kept[1]}")
+            lines.append(f"{seq_len} tokens keep half of the cores busy up to {kept[0]} ranks{more}: {kept[2]}")
     return lines
 
 
@@ -86,6 +108,8 @@ def platform_section(found: ScaleMap) -> list[str]:
         farthest = _farthest(found, contract)
         if sentence:
             lines += [sentence + "".join(f" {part[0].upper()}{part[1:]}." for part in farthest), ""]
+    if found.failed:
+        lines += [f"{found.failed} cases failed and are left out.", ""]
     header = ["model", "contract", "mask", "tokens"]
     header += [f"{count} ranks, {found.nodes[count]} node{'s' if found.nodes[count] > 1 else ''}" for count in ranks]
     rows = [

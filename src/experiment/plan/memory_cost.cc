@@ -62,7 +62,7 @@ class DecoderMemory {
     double parameters = layers * share * static_cast<double>(config_.layer_parameters());
     if (cell_.scope == Scope::kModel) {
       const double matrix = Times(config_.vocabulary_size, config_.hidden_size) / cell_.ranks;
-      parameters += matrix * (config_.tied_embeddings ? 1 : 2);
+      parameters += matrix * (config_.tied_embeddings || !config_.has_lm_head ? 1 : 2);
     }
     return parameters * static_cast<double>(element_);
   }
