@@ -6,6 +6,7 @@ import contextlib
 import csv
 import io
 import json
+import lzma
 import re
 import shutil
 import tempfile
@@ -30,6 +31,10 @@ Change = Callable[[dict[str, str]], None]
 
 def slower(row: dict[str, str]) -> None:
     row["time_s"] = str(3 * float(row["time_s"]))
+
+
+def faster(row: dict[str, str]) -> None:
+    row["time_s"] = str(float(row["time_s"]) / 3)
 
 
 def slower_median(row: dict[str, str]) -> None:
@@ -73,7 +78,10 @@ class ResultsPageTest(unittest.TestCase):
     def copy(self, path: Path) -> None:
         target = self.top / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(TOP / path, target)  # a file of its own, where the original may be a link
+        if path.suffix == ".xz":  # readers take either, and tests change lines
+            target.with_suffix("").write_bytes(lzma.decompress((TOP / path).read_bytes()))
+        else:
+            shutil.copyfile(TOP / path, target)  # a file of its own, where the original may be a link
 
     def run_command(self, *options: str) -> tuple[int, str]:
         """Exit status and standard error."""
@@ -140,13 +148,13 @@ class ResultsPageTest(unittest.TestCase):
         self.assertIn("docs/results.md is stale", errors)
 
     def test_the_readme_follows_the_runs_too_and_writing_brings_it_up_to_date(self) -> None:
-        self.change("ordering/reference/samples.csv", {"variant": "headwise+standard"}, slower)
+        self.change("ordering/reference/samples.csv", {"variant": "headwise+standard"}, faster)
         status, errors = self.run_command("--check")
         self.assertEqual((status, errors.count("is stale")), (1, 4))  # README, results, the paper, the drawing
         self.assertEqual(self.run_command(), (0, ""))
         self.assertEqual(self.run_command("--check"), (0, ""))
         readme = (self.top / "README.md").read_text(encoding="utf-8")
-        self.assertEqual(readme.count("; online softmax |"), 15)  # shown in every regime now
+        self.assertEqual(readme.count("; standard |"), 15)  # shown in every regime now
 
     def test_the_page_on_reliability_follows_its_record(self) -> None:
         record = self.top / "results" / reliability.RECORD

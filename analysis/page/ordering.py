@@ -106,6 +106,18 @@ def whole_sentence(result: ClaimResult) -> str:
     )
 
 
+def half_sentence(result: ClaimResult, margin: float) -> str:
+    """How one comparison of the order stands, regime by regime."""
+    words = Counter(regime.word for regime in result.regimes)
+    phrases = ((Word.FASTER, "faster"), (Word.EQUAL, f"equal within {percent(margin)} %"), (Word.SLOWER, "slower"))
+    parts = [f"{phrase} in {words[word]}" for word, phrase in phrases if words[word]]
+    left = len(result.regimes) - sum(words[word] for word, _ in phrases)
+    if left:
+        parts.append(f"not resolved in {left}")
+    fast, slow = (f"`{name}`" for name in result.claim.order)
+    return f"{fast} beside {slow} is {', '.join(parts)} of {count(len(result.regimes), 'regime')}"
+
+
 def decided(result: ClaimResult) -> str:
     """What a reader may take home from one claim: a sentence with the decided cells and their intervals."""
     faster, slower = _pairs(result, Word.FASTER), _pairs(result, Word.SLOWER)
@@ -181,6 +193,8 @@ def values(results: Results) -> dict[str, str]:
         "ordering.rounds": record.rounds,
         "ordering.lengths": f"{min(lengths)} to {max(lengths)}",
         "ordering.whole": whole_sentence(whole),
+        "ordering.first_half": half_sentence(first, verdict.margin),
+        "ordering.second_half": half_sentence(second, verdict.margin),
         "ordering.first_decided": decided(first),
         "ordering.second_decided": decided(second),
         "ordering.first_findings": findings(first, verdict.margin),
