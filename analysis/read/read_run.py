@@ -18,8 +18,8 @@ from analysis.read.plan import Plan, launch_unit, read_plan
 
 # Version 2 has the column `mask`; in version 1 `causal` says all of it. Version 3 has copies of variants (`duplicate_of`)
 # and what disturbed each sample. Version 4 says which cells were measured by turns (`bundle`). Version 5 says what is rounded in
-# a decoder (`activations`, `kv_cache`).
-SCHEMA_VERSIONS = ("1", "2", "3", "4", "5")
+# a decoder (`activations`, `kv_cache`), version 6 what is cached before a prefill (`cached_tokens`).
+SCHEMA_VERSIONS = ("1", "2", "3", "4", "5", "6")
 
 # What a claim may be about. Times are measured every round; rates and the overlap follow from them round by round.
 TIME_METRICS = ("time_s", "time_min_rank_s", "compute_s", "comm_total_s", "comm_exposed_s")
@@ -44,8 +44,8 @@ SAMPLE_COLUMNS = (
 
 FACTOR_COLUMNS = (
     "variant", "strategy", "exchange", "sharding", "algorithm", "backend", "model", "scope", "phase", "contract",
-    "dtype", "activations", "kv_cache", "isa", "batch", "heads", "kv_heads", "head_dim", "seq_len", "mask", "causal", "ranks", "threads",
-    "nodes", "placement", "cache", "data", "seed", "q_block", "kv_block",
+    "dtype", "activations", "kv_cache", "isa", "batch", "heads", "kv_heads", "head_dim", "seq_len", "cached_tokens", "mask",
+    "causal", "ranks", "threads", "nodes", "placement", "cache", "data", "seed", "q_block", "kv_block",
 )  # fmt: skip
 # These follow from the variant; the other factors are the same for all cases of a cell.
 VARIANT_FACTORS = ("variant", "strategy", "exchange", "sharding", "algorithm", "backend", "q_block", "kv_block")
@@ -59,10 +59,11 @@ RESULT_COLUMNS = (
     "workspace_bytes", "peak_rss_bytes", "page_faults", "max_abs_err", "rel_l2_err", "tolerance_rel_l2", "nonfinite",
     "oversubscribed", "drift", "status", "message",
 )  # fmt: skip
+_LATER_FACTORS = ("mask", "activations", "kv_cache", "cached_tokens")
 # What every schema version has.
 CASE_COLUMNS = (
     ("schema_version", "launch", "cell", "case")
-    + tuple(name for name in FACTOR_COLUMNS if name not in ("mask", "activations", "kv_cache"))
+    + tuple(name for name in FACTOR_COLUMNS if name not in _LATER_FACTORS)
     + RESULT_COLUMNS
 )
 
@@ -161,6 +162,10 @@ def _read_case(row: Row) -> Case:
     factors["mask"] = row.values.get("mask", "").strip() or ("causal" if factors["causal"] == "true" else "full")
     for name in ("activations", "kv_cache"):
         factors[name] = row.values.get(name, "").strip() or "fp32"
+    if row.values.get("cached_tokens", "").strip():
+        row.integer("cached_tokens", minimum=0)
+    else:
+        factors["cached_tokens"] = "0"
     for name in ("variant", "strategy", "algorithm", "contract", "isa"):
         row.text(name)
     for name in WHOLE_FACTORS:

@@ -27,10 +27,11 @@ BackendConfig Config(AttentionAlgorithm algorithm, Isa isa, DataType type, int t
   return config;
 }
 
-// One head of V: panels of tile_rows elements, an odd number of lines each; room for 64 segments of odd
-// length where keys go in pairs.
+// One head of V: panels of tile_rows elements, an odd number of lines each; room for 512 segments of odd
+// length where keys go in pairs, or as many as there are keys.
 int64_t PackedValuesBytes(const BackendConfig& config, const TileKernels& kernels) {
-  const int64_t keys = Up(config.max_kv_tokens, kernels.key_granule) + 64 * (kernels.key_granule - 1);
+  const int64_t odd = std::min<int64_t>(config.max_kv_tokens, 512);
+  const int64_t keys = Up(config.max_kv_tokens, kernels.key_granule) + odd * (kernels.key_granule - 1);
   const int64_t lines = (keys * kernels.tile_rows * kernels.packed_bytes + 63) / 64 | 1;
   return lines * 64 * ((config.head_dim + kernels.tile_rows - 1) / kernels.tile_rows);
 }

@@ -1,5 +1,6 @@
-// Decode over a cache: one object while it grows, and the two ways in which partial states come together.
+// Decode over a cache: one object while it grows, and the ways in which partial states come together.
 #include <gtest/gtest.h>
+#include <mpi.h>
 
 #include <memory>
 #include <vector>
@@ -32,6 +33,7 @@ Variant VariantOf(ParallelStrategy strategy, Exchange exchange) {
   return {strategy, exchange, Sharding::kContiguous, AttentionAlgorithm::kOnlineSoftmax, {}, {}};
 }
 Variant Merged() { return VariantOf(ParallelStrategy::kSequence, Exchange::kMerge); }
+Variant Tree() { return VariantOf(ParallelStrategy::kSequence, Exchange::kTree); }
 Variant Scattered() { return VariantOf(ParallelStrategy::kSequence, Exchange::kAllToAll); }
 
 // The output on made inputs: every value is a function of its place in a rank's tensor.
@@ -42,7 +44,10 @@ std::vector<float> OutputOf(DistributedAttention& attention) {
                                    &attention.key_value_shard(), &attention.output_shard()}) {
     const TensorShape shape{kBatch, shard->head_count, shard->local_tokens(), kHeadDim};
     tensors.emplace_back(static_cast<size_t>(shape.elements()));
-    FillGaussian(7, tensors.size(), 0, tensors.back());
+    // Queries are the same on every rank, keys and values are its own.
+    const bool is_own = shard == &attention.key_value_shard();
+    FillGaussian(7, tensors.size() + (is_own ? 10 * static_cast<size_t>(attention.plan().rank) : 0), 0,
+                 tensors.back());
     views.push_back(HeadMajorView(tensors.back().data(), DataType::kFloat32, shape));
   }
   attention.Run(views[0], views[1], views[2], views[3]);
@@ -54,7 +59,7 @@ TEST(DecodeTest, AGrowingCacheGivesTheBitsOfAFreshOne) {
   Communicator world(MPI_COMM_WORLD);
   constexpr int64_t kMostKeys = 40;
   const Variant headwise = VariantOf(ParallelStrategy::kHeadwise, Exchange::kNone);
-  for (const Variant& variant : {headwise, Merged(), Scattered()}) {
+  for (const Variant& variant : {headwise, Merged(), Tree(), Scattered()}) {
     const auto make = [&](int64_t keys) {
       return MakeDistributedAttention(world, Problem(Phase::kDecode, keys), variant, Contract::kNative,
                                       {SupportedIsas().back(), 1, &MakeAttentionKernel, true});
@@ -74,6 +79,20 @@ TEST(DecodeTest, AGrowingCacheGivesTheBitsOfAFreshOne) {
       MakeDistributedAttention(world, Problem(Phase::kPrefill, 8), headwise, Contract::kNative,
                                {Isa::kScalar, 1, &MakeReferenceBackend, true});
   EXPECT_THROW(prefill->SetKvTokens(8), Error);
+}
+
+// Every pair of a tree merges the same two states in the same order.
+TEST(DecodeTest, ATreeGivesEveryRankTheSameBits) {
+  Communicator world(MPI_COMM_WORLD);
+  for (int64_t keys : {1, 5, 40}) {
+    const auto attention =
+        MakeDistributedAttention(world, Problem(Phase::kDecode, keys), Tree(), Contract::kNative,
+                                 {SupportedIsas().back(), 1, &MakeAttentionKernel, true});
+    const std::vector<float> output = OutputOf(*attention);
+    std::vector<float> first = output;
+    MPI_Bcast(first.data(), static_cast<int>(first.size()), MPI_FLOAT, 0, world.handle());
+    EXPECT_EQ(output, first) << keys;
+  }
 }
 
 // Whoever merges a head merges the same states in the same order.

@@ -67,6 +67,8 @@ Mask MaskOf(int number, int64_t tokens) {
       return documents({90});
   }
 }
+// Keys and values that are there before a prefill begins: fewer than there are ranks, a shard's, more.
+constexpr int64_t kCachedTokens[] = {0, 5, 64};
 constexpr ParallelStrategy kSequence = ParallelStrategy::kSequence;
 constexpr Grid kGrids[] = {{2, 2}, {2, 4}, {4, 2}, {3, 1}, {1, 3}, {2, 1}};
 
@@ -101,6 +103,11 @@ std::vector<Combination> Combinations(bool grids_only) {
   return combinations;
 }
 
+// A prefill goes on behind what is cached; balanced sharding deals whole sequences.
+bool TakesCached(const Combination& combination) {
+  return combination.phase == Phase::kPrefill && combination.variant.sharding != Sharding::kBalanced;
+}
+
 // The longest sequence, and the most ranks (which share a few cores), whose full product is cheap.
 constexpr int64_t kFullProductTokens = 37;
 constexpr int kFullProductRanks = 3;
@@ -112,14 +119,14 @@ int64_t FullMatrixLength() {
 }
 
 AttentionProblem MakeProblem(Phase phase, int64_t tokens, std::pair<int64_t, int64_t> heads, int64_t head_dim,
-                             int64_t batch, const Mask& mask) {
+                             int64_t batch, const Mask& mask, int64_t cached = 0) {
   AttentionProblem problem;
   problem.batch = batch;
   problem.query_heads = heads.first;
   problem.kv_heads = heads.second;
   problem.head_dim = head_dim;
   problem.query_tokens = phase == Phase::kPrefill ? tokens : 1;
-  problem.kv_tokens = tokens;
+  problem.kv_tokens = tokens + cached;
   problem.mask = mask;
   problem.phase = phase;
   return problem;
@@ -199,8 +206,8 @@ class CaseCount {
 
 // Rows of the matrix. Shapes come first, so that in the long ones, which are sorted, cases of one shape
 // follow each other and share their reference. These take the number of ranks as it was started and the two
-// storages by turns; the float64 backend, which is not an ISA, and the parts of a run are left to all pairs,
-// and the full product has two of the masks.
+// storages by turns; the float64 backend, which is not an ISA, cached tokens and the parts of a run are left
+// to all pairs, and the full product has two of the masks.
 void RunMatrix(const Communicator& world, const std::vector<Combination>& combinations,
                const std::vector<Grid>& all_grids,
                const std::function<void(int ranks, const TestCase&)>& check) {
@@ -228,7 +235,8 @@ void RunMatrix(const Communicator& world, const std::vector<Combination>& combin
                                    count(combinations),
                                    grids.empty() ? count(rank_counts) : count(grids),
                                    count(kernels),
-                                   full_length > 0 ? 1 : 2};
+                                   full_length > 0 ? 1 : 2,
+                                   full_length > 0 ? 1 : count(kCachedTokens)};
   std::vector<std::vector<int>> rows =
       is_full ? FullProduct(levels) : CoveringArray(levels, full_length > 0 ? 3 : 2);
   if (full_length > 0) std::ranges::sort(rows);
@@ -238,9 +246,10 @@ void RunMatrix(const Communicator& world, const std::vector<Combination>& combin
     const Combination& combination = combinations[static_cast<size_t>(row[5])];
     const Kernel& kernel = kernels[static_cast<size_t>(row[7])];
     TestCase test_case;
-    test_case.problem = MakeProblem(combination.phase, lengths[static_cast<size_t>(row[1])], kHeads[row[2]],
-                                    kHeadDims[row[3]], kBatches[row[4]],
-                                    MaskOf(row[0], lengths[static_cast<size_t>(row[1])]));
+    const int64_t length = lengths[static_cast<size_t>(row[1])];
+    const int64_t cached = TakesCached(combination) ? kCachedTokens[row[9]] : 0;
+    test_case.problem = MakeProblem(combination.phase, length, kHeads[row[2]], kHeadDims[row[3]],
+                                    kBatches[row[4]], MaskOf(row[0], length + cached), cached);
     test_case.variant = combination.variant;
     test_case.contract = combination.contract;
     // Some rows in as many pieces of heads as there can be, some in one.
@@ -349,7 +358,8 @@ TEST_F(StrategyTest, ResultsDoNotDependOnArrival) {
     for (const Grid& grid : {Grid{}, Grid{2, 2}}) {
       if (grid.is_set() && !takes_grid) continue;
       TestCase test_case;
-      test_case.problem = MakeProblem(combination.phase, 37, {6, 2}, 32, 1, Mask::Causal());
+      test_case.problem = MakeProblem(combination.phase, 37, {6, 2}, 32, 1, Mask::Causal(),
+                                      TakesCached(combination) ? 20 : 0);
       test_case.variant = combination.variant;
       test_case.variant.grid = grid;
       test_case.contract = combination.contract;
@@ -425,6 +435,14 @@ TEST_F(StrategyTest, BadRequestsAreRefusedOnEveryRank) {
   bad.kv_heads = 3;
   EXPECT_EQ(CreateError(*ranks, bad, Variant(), Contract::kNative),
             "query heads 4 are not a multiple of KV heads 3");
+  Variant balanced = ring;
+  balanced.grid = {};
+  balanced.sharding = Sharding::kBalanced;
+  bad = good;
+  bad.kv_tokens = 13;
+  EXPECT_EQ(CreateError(*ranks, bad, balanced, Contract::kNative),
+            "sharding balanced deals a sequence that begins here; behind 3 cached tokens name contiguous or "
+            "zigzag");
   bad = good;
   bad.kv_tokens = bad.query_tokens = int64_t{1} << 61;
   EXPECT_NE(CreateError(*ranks, bad, Variant(), Contract::kNative), "");

@@ -50,6 +50,7 @@ void SetModel(const std::string& value, const AxisContext& context, Cell& cell) 
 std::string PrintModel(const Cell& cell) { return cell.model.name; }
 std::string PrintActivations(const Cell& cell) { return Name(cell.precision.activations); }
 std::string PrintKvCache(const Cell& cell) { return Name(cell.precision.kv_cache); }
+std::string PrintCachedTokens(const Cell& cell) { return std::to_string(cell.cached_tokens); }
 std::string PrintMask(const Cell& cell) { return Name(cell.problem.mask); }
 
 // What is computed.
@@ -163,6 +164,18 @@ void AddProblemAxes(std::vector<Axis>& axes) {
        .set = [](const std::string& value, const AxisContext&, Cell& cell) { cell.seq_len = Number(value); },
        .print = [](const Cell& cell) { return std::to_string(cell.seq_len); },
        .progress = " S="});
+  axes.push_back({.name = "cached_tokens",
+                  .kind = AxisKind::kInteger,
+                  .minimum = 0,
+                  .maximum = kMaximumTokens,
+                  .default_value = "0",
+                  .example = "[0, 8192]",
+                  .help = "of a prefill: keys and values that are there before its --seq-len tokens",
+                  .set = [](const std::string& value, const AxisContext&,
+                            Cell& cell) { cell.cached_tokens = Number(value); },
+                  .print = &PrintCachedTokens,
+                  .columns = {{"cached_tokens", &PrintCachedTokens, 6}},
+                  .default_in_id = false});
   axes.push_back({.name = "mask",
                   .kind = AxisKind::kMask,
                   .default_value = "causal",

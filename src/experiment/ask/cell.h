@@ -50,6 +50,7 @@ struct Cell {
   AttentionProblem problem;    // batch, heads, lengths, mask, data type
   DecoderPrecision precision;  // of decoder scopes
   int64_t seq_len = 0;
+  int64_t cached_tokens = 0;  // before them, of a prefill
   int ranks = 1;
   int threads = 1;
   Placement placement = Placement::kPacked;

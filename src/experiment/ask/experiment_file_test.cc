@@ -237,7 +237,7 @@ const BadFile kBadFiles[] = {
      "sequence?"},
     {WithGrid("  variant: [sequence(rng)+online_softmax]\n"),
      "x.yaml:3:13: grid.variant: unknown exchange 'rng', allowed are none, allgather, all_to_all, ring, "
-     "merge; "
+     "merge, mesh, tree; "
      "did you mean ring?"},
     {WithGrid("  variant: [headwise]\n"),
      "x.yaml:3:13: grid.variant: 'headwise' has no '+'; a variant is ..."},
@@ -269,7 +269,8 @@ const BadFile kBadFiles[] = {
     {WithLine("  seqlen: [4]\n"),
      "x.yaml:5:3: grid: unknown key 'seqlen', allowed are model, scope, phase, contract, dtype, activations, "
      "kv_cache, isa, batch, "
-     "seq_len, mask, causal, ranks, threads, placement, cache, data, q_block, kv_block, variant; did you "
+     "seq_len, cached_tokens, mask, causal, ranks, threads, placement, cache, data, q_block, kv_block, "
+     "variant; did you "
      "mean "
      "seq_len?"},
     {WithLine("  causal: [maybe]\n"), "x.yaml:5:12: grid.causal: true or false is expected; found 'maybe'"},

@@ -87,7 +87,8 @@ po::options_description OneOffOptions() {
       "and sharding, what is predicted to be fastest here")(
       "attention-algo", po::value<std::string>(), "standard, row_blocked or online_softmax (default)")(
       "exchange", po::value<std::string>(),
-      "headwise: allgather, none, all_to_all; sequence: ring, allgather, merge; its decode: merge, "
+      "headwise: allgather, none, all_to_all; sequence: ring, allgather, merge, mesh; its decode: merge, "
+      "tree, "
       "all_to_all "
       "(default: by strategy)")("sharding", po::value<std::string>(),
                                 "contiguous, zigzag or balanced (default: of a prefill zigzag if causal, "

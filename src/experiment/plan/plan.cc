@@ -80,6 +80,7 @@ void CheckDecoderCell(const Cell& cell, const Point& point) {
   const auto refuse = [&](const char* axis, const auto&... parts) {
     FailUsage(point[axis].where, ": scope ", Name(cell.scope), " ", parts...);
   };
+  if (cell.cached_tokens > 0) refuse("cached_tokens", "begins with the sequence; valid cached_tokens: 0");
   if (cell.contract != Contract::kNative) refuse("contract", "has its own ends; valid contract: native");
   if (cell.model.hidden_size == 0) {
     refuse("model", "needs a whole model's shape, not heads alone; --list shows the models");
@@ -95,26 +96,53 @@ void CheckDecoderCell(const Cell& cell, const Point& point) {
 
 using AxisSet = std::set<std::string>;  // names
 
-// All that fixes the numbers of a cell, as text: seed, ISA and heads, then the axes by name, without those
-// of `left_out`.
-std::string IdFactors(const Cell& cell, const Point& point, const AxisSet& left_out) {
-  std::string factors = "seed=" + std::to_string(cell.seed) + ";";
-  if (left_out.count("isa") == 0) factors.append("isa=").append(Name(cell.isa)).append(";");
-  if (left_out.count("model") == 0) {
-    factors += "heads=" + std::to_string(cell.model.query_heads) +
-               ";kv_heads=" + std::to_string(cell.model.kv_heads) +
-               ";head_dim=" + std::to_string(cell.model.head_dim) + ";";
+// All that fixes the numbers of a cell, as text: seed, ISA and heads, then the axes by name, without those of
+// `left_out`. What axes say is put together once for a plan, which may have a million cells.
+class IdFactors {
+ public:
+  IdFactors(const ExperimentSpec& spec, const AxisSet& left_out)
+      : has_isa_(left_out.count("isa") == 0), has_model_(left_out.count("model") == 0) {
+    for (const Axis& axis : Axes()) {
+      const bool counts = axis.set != nullptr && axis.in_id && left_out.count(axis.name) == 0;
+      std::vector<Factor>& factors = by_value_.emplace_back();
+      for (const AxisValue& value : spec.axes.at(axis.name)) {
+        Factor& factor = factors.emplace_back();
+        if (!counts || (value.text == axis.default_value && !axis.default_in_id)) continue;
+        const auto [name, text] = IdFactor(axis, value.text);
+        factor = {name, name + "=" + text + ";"};
+      }
+    }
   }
-  if (cell.weights != nullptr) factors += "weights=" + cell.weights->fingerprint + ";";
-  std::map<std::string, std::string> by_name;
-  for (const Axis& axis : Axes()) {
-    if (axis.set == nullptr || !axis.in_id || left_out.count(axis.name) > 0) continue;
-    const std::string& value = point[IndexOf(axis)].text;
-    if (value != axis.default_value || axis.default_in_id) by_name.insert(IdFactor(axis, value));
+
+  std::string Of(const Cell& cell, const Point& point) const {
+    std::string text = "seed=" + std::to_string(cell.seed) + ";";
+    if (has_isa_) text.append("isa=").append(Name(cell.isa)).append(";");
+    if (has_model_) {
+      text += "heads=" + std::to_string(cell.model.query_heads) +
+              ";kv_heads=" + std::to_string(cell.model.kv_heads) +
+              ";head_dim=" + std::to_string(cell.model.head_dim) + ";";
+    }
+    if (cell.weights != nullptr) text += "weights=" + cell.weights->fingerprint + ";";
+    std::vector<const Factor*> factors;
+    factors.reserve(by_value_.size());
+    for (size_t axis = 0; axis < by_value_.size(); ++axis) {
+      const Factor& factor = by_value_[axis][point.chosen(axis)];
+      if (!factor.text.empty()) factors.push_back(&factor);
+    }
+    std::ranges::sort(factors, {}, &Factor::name);
+    for (const Factor* factor : factors) text += factor->text;
+    return text;
   }
-  for (const auto& [name, value] : by_name) factors += name + "=" + value + ";";
-  return factors;
-}
+
+ private:
+  struct Factor {
+    std::string name;
+    std::string text;  // "name=value;"; "" where the id holds nothing of it
+  };
+
+  bool has_isa_, has_model_;
+  std::vector<std::vector<Factor>> by_value_;  // by axis and value
+};
 
 // Axes of the grid over which claims compare cells with each other.
 AxisSet ComparedAxes(const ExperimentSpec& spec) {
@@ -139,8 +167,12 @@ Cell MakeCell(const Point& point, const ExperimentSpec& spec, const PlanOptions&
   // Said, because of one token nothing else tells a decode from a prefill.
   cell.problem.phase = cell.phase;
   cell.problem.query_tokens = cell.phase == Phase::kDecode ? 1 : cell.seq_len;
-  cell.problem.kv_tokens = cell.seq_len;
-  const std::string wrong_mask = cell.problem.mask.WhyInvalid(cell.seq_len);
+  cell.problem.kv_tokens = cell.cached_tokens + cell.seq_len;
+  if (cell.phase == Phase::kDecode && cell.cached_tokens > 0) {
+    FailUsage(point["cached_tokens"].where,
+              ": a decode's are all of its seq_len keys but one; valid cached_tokens: 0");
+  }
+  const std::string wrong_mask = cell.problem.mask.WhyInvalid(cell.problem.kv_tokens);
   if (!wrong_mask.empty()) FailUsage(point["mask"].where, ": ", wrong_mask);
   return cell;
 }
@@ -196,6 +228,10 @@ std::string WhyInvalid(const Cell& cell, const Variant& variant) {
   const Grid& grid = variant.grid;
   const std::string reason = WhyInvalid(variant, cell.contract, cell.phase);
   if (!reason.empty()) return reason + " (--list shows the valid combinations)";
+  if (cell.cached_tokens > 0 && variant.sharding == Sharding::kBalanced) {
+    return internal::Concatenate("sharding balanced deals a sequence that begins here; behind ",
+                                 cell.cached_tokens, " cached tokens name contiguous or zigzag");
+  }
   if (!grid.is_set()) return "";
   if (cell.scope != Scope::kAttention) {
     return internal::Concatenate("scope ", Name(cell.scope), " has no grid; valid scope: attention");
@@ -388,14 +424,15 @@ Plan MakePlan(const ExperimentSpec& spec, const PlanOptions& options) {
   plan.cells.reserve(static_cast<size_t>(cells));
   const ExcludeIndex excludes(spec);
   const AxisSet compared = ComparedAxes(spec);
+  const IdFactors all_factors(spec, {}), bundle_factors(spec, compared);
   std::unordered_map<std::string, uint64_t> hashes;  // by id
   hashes.reserve(static_cast<size_t>(cells));
   ForEachPoint(spec, [&](const Point& point) {
     if (excludes.Excludes(point, nullptr)) return;
     Cell cell = MakeCell(point, spec, options);
-    const uint64_t hash = Hash(IdFactors(cell, point, {}));
+    const uint64_t hash = Hash(all_factors.Of(cell, point));
     cell.id = ShortHash(hash);
-    if (!compared.empty()) cell.bundle = ShortHash(Hash(IdFactors(cell, point, compared)));
+    if (!compared.empty()) cell.bundle = ShortHash(Hash(bundle_factors.Of(cell, point)));
     // isa: [auto, avx512] may name the same cell twice.
     const auto [known, is_new] = hashes.emplace(cell.id, hash);
     if (known->second != hash)

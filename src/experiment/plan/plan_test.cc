@@ -127,6 +127,26 @@ TEST(PlanTest, CommunicationIsThatOfTheStrategy) {
   EXPECT_EQ(cases[1].comm_bytes_per_rank, static_cast<int64_t>(output * 3 / 4));
 }
 
+// Two ranks, 8 new tokens behind 24: a ring sends keys and values of 16, a merge queries and states of 4.
+TEST(PlanTest, PrefillsBehindACache) {
+  const std::string grid =
+      "  variant: [\"sequence(ring,contiguous)+online_softmax\", "
+      "\"sequence(merge,contiguous)+online_softmax\"]\n"
+      "  seq_len: [8]\n  cached_tokens: [24]\n  mask: [full]\n  ranks: [2]\n";
+  const Plan plan = PlanOf(grid);
+  const Cell& cell = plan.cells.front();
+  EXPECT_EQ(cell.flops, 4.0 * 128 * 16 * 8 * 32);
+  EXPECT_EQ(cell.cases[0].comm_bytes_per_rank, 16 * 2 * 8 * 128 * 4);
+  EXPECT_EQ(cell.cases[1].comm_bytes_per_rank, 4 * 16 * (128 + 130) * 4);
+  EXPECT_EQ(PlanOf("  variant: [headwise+standard]\n  seq_len: [8]\n  cached_tokens: [0]\n").cells.front().id,
+            PlanOf("  variant: [headwise+standard]\n  seq_len: [8]\n").cells.front().id);
+  for (const char* bad : {"  variant: [headwise+standard]\n  phase: [decode]\n",
+                          "  variant: [headwise+standard]\n  scope: [block]\n",
+                          "  variant: [\"sequence(ring,balanced)+online_softmax\"]\n"}) {
+    EXPECT_THROW(PlanOf(bad + std::string("  seq_len: [8]\n  cached_tokens: [24]\n")), Error) << bad;
+  }
+}
+
 // Without looking at every pair of ranks, which would take hours.
 TEST(PlanTest, VeryManyRanksArePricedAsWithoutAMask) {
   const Plan plan = PlanOf(std::string(kVariants) + "  seq_len: [131072]\n  ranks: [65536]\n");

@@ -138,7 +138,7 @@ TEST_F(RunDirectoryTest, FieldsStandUnderTheirNames) {
   const auto field = [&](const std::string& name) {
     return fields.at(static_cast<size_t>(std::find(names.begin(), names.end(), name) - names.begin()));
   };
-  EXPECT_EQ(field("schema_version"), "5");
+  EXPECT_EQ(field("schema_version"), "6");
   EXPECT_EQ(field("duplicate_of"), "");
   EXPECT_EQ(field("launch"), "3");
   EXPECT_EQ(field("cell"), cell.id);

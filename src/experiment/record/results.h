@@ -15,8 +15,8 @@
 namespace attention {
 
 // 2: the column mask; causal (no query sees a later key) stays. 3: copies of variants, what disturbed a
-// sample, a check of every row. 4: the column bundle. 5: activations and kv_cache.
-inline constexpr int kSchemaVersion = 5;
+// sample, a check of every row. 4: the column bundle. 5: activations and kv_cache. 6: cached_tokens.
+inline constexpr int kSchemaVersion = 6;
 inline constexpr double kNotMeasured = std::numeric_limits<double>::quiet_NaN();
 
 enum class CaseStatus {

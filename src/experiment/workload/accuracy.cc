@@ -150,6 +150,7 @@ std::vector<int64_t> BorderRows(const Mask& mask, int64_t query_tokens, int rank
     begins.resize(std::min(begins.size(), kMaximumRuns));
     for (int64_t begin : begins) add_border(begin);
   }
+  // Tiles of keys are counted from the first key: behind a cache these rows are as good as any.
   for (const TileSizes& sizes : tiles) {
     for (int64_t block : {sizes.q_block, sizes.kv_block}) {
       if (block <= 0 || block >= query_tokens) continue;

@@ -9,8 +9,9 @@
 namespace attention {
 namespace {
 
-// Segments that may each end in an incomplete pair of keys.
-constexpr int64_t kSpareSegments = 64;
+// Segments that may each end in an incomplete pair of keys: as many as there are keys, or so many. Columns of
+// a large mesh of ranks have hundreds.
+constexpr int64_t kSpareSegments = 512;
 
 }  // namespace
 
@@ -20,7 +21,7 @@ PackedValues::PackedValues(const BackendConfig& config, const TileKernels& kerne
       head_dim_(config.head_dim),
       keys_per_chunk_(keys_per_chunk),
       capacity_(RoundUp(std::max<int64_t>(1, config.max_kv_tokens), kernels.key_granule) +
-                kSpareSegments * (kernels.key_granule - 1)),
+                std::clamp<int64_t>(config.max_kv_tokens, 1, kSpareSegments) * (kernels.key_granule - 1)),
       stride_(PanelStride(capacity_, kernels)),
       size_(stride_ * CeilDivide(config.head_dim, kernels.tile_rows) * kernels.packed_bytes) {}
 

@@ -14,6 +14,16 @@ Phase PhaseOf(const AttentionProblem& problem) {
   return problem.is_decode() ? Phase::kDecode : Phase::kPrefill;
 }
 
+// Behind cached tokens nothing is dealt balanced.
+std::vector<Variant> CandidatesFor(const AttentionProblem& problem, AttentionAlgorithm algorithm,
+                                   Contract contract) {
+  std::vector<Variant> candidates = Candidates(algorithm, contract, PhaseOf(problem));
+  std::erase_if(candidates, [&](const Variant& variant) {
+    return problem.cached_tokens() > 0 && variant.sharding == Sharding::kBalanced;
+  });
+  return candidates;
+}
+
 KernelRate ShapeOf(const KernelStep& step) {
   return {step.algorithm, step.rows(), step.key_count(), step.density(), step.heads_per_kv_head(), 1};
 }
@@ -43,7 +53,7 @@ std::vector<Variant> Candidates(AttentionAlgorithm algorithm, Contract contract,
 std::vector<Prediction> RankVariants(const AttentionProblem& problem, AttentionAlgorithm algorithm,
                                      Contract contract, const Machine& machine) {
   std::vector<Prediction> ranking;
-  for (const Variant& variant : Candidates(algorithm, contract, PhaseOf(problem))) {
+  for (const Variant& variant : CandidatesFor(problem, algorithm, contract)) {
     ranking.push_back(Predict(problem, variant, contract, machine));
   }
   std::stable_sort(ranking.begin(), ranking.end(), [](const Prediction& a, const Prediction& b) {
@@ -58,7 +68,7 @@ std::vector<KernelStep> StepsToProbe(const AttentionProblem& problem, AttentionA
   constexpr double kAlike = 1.0 / 3;
   std::vector<KernelStep> steps;
   std::vector<KernelRate> shapes;
-  for (const Variant& variant : Candidates(algorithm, contract, PhaseOf(problem))) {
+  for (const Variant& variant : CandidatesFor(problem, algorithm, contract)) {
     ForEachStep(problem, variant, contract, node_of_rank, threads, [&](const KernelStep& step) {
       const bool is_known = std::any_of(shapes.begin(), shapes.end(), [&](const KernelRate& shape) {
         return Unlikeness(shape, step) < kAlike;

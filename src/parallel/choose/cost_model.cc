@@ -7,6 +7,8 @@
 #include "src/base/error.h"
 #include "src/parallel/partition/communication.h"
 #include "src/parallel/partition/key_travel.h"
+#include "src/parallel/partition/mesh.h"
+#include "src/parallel/partition/reduction_tree.h"
 #include "src/parallel/partition/sequence_layout.h"
 #include "src/parallel/partition/visible_pairs.h"
 
@@ -146,6 +148,7 @@ class Pricing {
 
   std::vector<RankTime> Outputs() const;
   std::vector<RankTime> SplitKeys() const;
+  double Tree(int rank, int64_t bytes, const std::vector<int>& crossing) const;
   std::vector<RankTime> Heads() const;
   std::vector<RankTime> Tokens() const;
   Transfer HeadsIn(int rank, const std::vector<int>& crossing) const;
@@ -155,15 +158,25 @@ class Pricing {
   void Ring(int head_index, std::vector<RankTime>& times) const;
   RankTime Gather(int rank, const std::vector<int>& crossing) const;
   RankTime Merge(int rank, const std::vector<int>& crossing) const;
-  const TokenSegments& TokensAt(const SequenceLayout& layout, int index) const {
+  void Meshed(int head_index, std::vector<RankTime>& times) const;
+  const TokenSegments& KeysAt(const SequenceLayout& layout, int index) const {
     const int size = layout.size();
-    return layout.tokens[static_cast<size_t>((index % size + size) % size)];
+    return layout.keys[static_cast<size_t>((index % size + size) % size)];
   }
 
-  int64_t TokensOf(int rank) const { return TokenCount(tokens_[static_cast<size_t>(rank)]); }
+  // Bytes of what a rank has of so many heads.
+  int64_t InputsOf(int rank, const HeadShare& heads) const {
+    const TokenShare& own = tokens_[static_cast<size_t>(rank)];
+    return InputBytes(plan_.problem, heads.query.size(), TokenCount(own.queries)) +
+           2 * InputBytes(plan_.problem, heads.kv.size(), TokenCount(own.keys));
+  }
+  int64_t OutputsOf(int rank, const HeadShare& heads) const {
+    return OutputBytes(plan_.problem, heads.query.size(),
+                       TokenCount(tokens_[static_cast<size_t>(rank)].queries));
+  }
 
   const AttentionPlan& plan_;
-  std::vector<TokenSegments> tokens_;  // by rank, where they are dealt
+  std::vector<TokenShare> tokens_;  // by rank, where they are dealt
   const std::vector<int>& nodes_;
   const Rates& rates_;
   const StepClock& clock_;
@@ -217,50 +230,68 @@ std::vector<RankTime> Pricing::SplitKeys() const {
     RankTime time;
     time.compute = Compute(queries, keys, plan.heads());
     slowest = std::max(slowest, time.compute);
-    time.exchange = Exchange(rank, TokenPeers(rank), 1, crossing, state_bytes).seconds;
+    const bool is_tree = plan.variant.exchange == Exchange::kTree;
+    const int64_t whole = StateBytes(problem, plan.heads().query.size(), problem.query_tokens);
+    time.exchange = is_tree ? Tree(rank, whole, crossing)
+                            : Exchange(rank, TokenPeers(rank), 1, crossing, state_bytes).seconds;
     if (plan.head_parts > 1 && plan.variant.exchange != Exchange::kAllToAll) {
       time.exchange += Exchange(rank, HeadPeers(rank), 1, crossing_heads, [&](int from, int) {
                          return OutputBytes(problem, PlanOf(from).heads().query.size(), problem.query_tokens);
                        }).seconds;
     }
-    time.end = time.exchange + Memory((plan.token_parts - 1) * state_bytes(rank, rank));
+    const int64_t merges = is_tree ? ReductionTree::Of(plan.token_parts).MostSends() : plan.token_parts - 1;
+    time.end = time.exchange + Memory(merges * state_bytes(rank, rank));
     times.push_back(time);
   }
   for (RankTime& time : times) time.end += slowest;
   return times;
 }
 
+// exchanges/state_tree.cc: level by level; where there are ranks beyond the power of two, once to and once
+// back.
+double Pricing::Tree(int rank, int64_t bytes, const std::vector<int>& crossing) const {
+  const ReductionTree tree = ReductionTree::Of(plan_.token_parts);
+  const Peers members = TokenPeers(rank);
+  const int index = PlanOf(rank).token_index();
+  const auto link = [&](int from, int to) {
+    return Link(members[static_cast<size_t>(from)], members[static_cast<size_t>(to)], 1, bytes, crossing)
+        .seconds;
+  };
+  // An extra rank waits for the levels of the one that it handed its state to.
+  const int place = tree.is_extra(index) ? index - tree.power : index;
+  double seconds = 0;
+  for (int level = 0; level < tree.levels; ++level) seconds += link(place, tree.Partner(place, level));
+  if (tree.has_extra(place)) seconds += 2 * link(place, place + tree.power);
+  return seconds;
+}
+
 // exchanges/head_exchange.cc: Q, K and V of each other's heads; and back with outputs of each other's tokens.
 Transfer Pricing::HeadsIn(int rank, const std::vector<int>& crossing) const {
-  return Exchange(rank, HeadPeers(rank), 3, crossing, [&](int from, int to) {
-    const HeadShare heads = PlanOf(to).heads();
-    return InputBytes(plan_.problem, heads.query.size() + 2 * heads.kv.size(), TokensOf(from));
-  });
+  return Exchange(rank, HeadPeers(rank), 3, crossing,
+                  [&](int from, int to) { return InputsOf(from, PlanOf(to).heads()); });
 }
 Transfer Pricing::HeadsOut(int rank, const std::vector<int>& crossing) const {
-  return Exchange(rank, HeadPeers(rank), 1, crossing, [&](int from, int to) {
-    return OutputBytes(plan_.problem, PlanOf(from).heads().query.size(), TokensOf(to));
-  });
+  return Exchange(rank, HeadPeers(rank), 1, crossing,
+                  [&](int from, int to) { return OutputsOf(to, PlanOf(from).heads()); });
 }
 double Pricing::OwnHeadsCopied(int rank) const {
   const HeadShare heads = PlanOf(rank).heads();
-  const int64_t tokens = TokensOf(rank);
-  return Memory(InputBytes(plan_.problem, heads.query.size() + 2 * heads.kv.size(), tokens) +
-                OutputBytes(plan_.problem, heads.query.size(), tokens));
+  return Memory(InputsOf(rank, heads) + OutputsOf(rank, heads));
 }
 
 // contracts/all_to_all_attention.cc.
 std::vector<RankTime> Pricing::Heads() const {
   const AttentionProblem& problem = plan_.problem;
   const std::vector<int> crossing = Crossing([&](int rank) { return HeadPeers(rank); });
-  const TokenSegments tokens = JoinTokens(TokensOfGroup(plan_, 0));
+  const std::vector<TokenShare> group = TokensOfGroup(plan_, 0);
+  const TokenSegments queries = JoinTokens(QueriesOf(group)), keys = JoinTokens(KeysOf(group));
   const int64_t block_bytes =
-      OutputBytes(problem, problem.query_heads, TokenCount(tokens)) / (int64_t{plan_.ranks} * plan_.ranks);
+      OutputBytes(problem, problem.query_heads, TokenCount(queries)) / (int64_t{plan_.ranks} * plan_.ranks);
   std::vector<RankTime> times;
   for (int rank = 0; rank < plan_.ranks; ++rank) {
     const AttentionPlan plan = PlanOf(rank);
     const size_t pieces = plan.head_pieces_of(plan.head_index(), block_bytes).size();
-    const double compute = Compute(tokens, tokens, plan.heads());
+    const double compute = Compute(queries, keys, plan.heads());
     const Transfer in = HeadsIn(rank, crossing), out = HeadsOut(rank, crossing);
     times.push_back(
         {Pipeline(pieces, compute, in, out) + OwnHeadsCopied(rank), compute, in.seconds + out.seconds});
@@ -290,6 +321,10 @@ std::vector<RankTime> Pricing::Stage() const {
   }
   const std::vector<int> crossing = Crossing([&](int rank) { return TokenPeers(rank); });
   const bool gathers = plan_.variant.exchange == Exchange::kAllgather;
+  if (plan_.variant.exchange == Exchange::kMesh) {
+    for (int head_index = 0; head_index < plan_.head_parts; ++head_index) Meshed(head_index, times);
+    return times;
+  }
   Require(gathers || plan_.variant.exchange == Exchange::kMerge, "nothing says what sequence(",
           Name(plan_.variant.exchange), ") takes");
   for (int rank = 0; rank < plan_.ranks; ++rank) {
@@ -323,7 +358,7 @@ void Pricing::Ring(int head_index, std::vector<RankTime>& times) const {
       const auto at = static_cast<size_t>(index);
       const auto left = static_cast<size_t>((index + size - 1) % size);
       const auto right = static_cast<size_t>((index + 1) % size);
-      const double compute = Compute(layout.tokens[at], TokensAt(layout, index - step), layout.heads);
+      const double compute = Compute(layout.queries[at], KeysAt(layout, index - step), layout.heads);
       const Transfer in = arrival(index), out = arrival(index + 1);
       next[at] = begin[at] + compute + Longer(in, out).unhidden_s;
       if (in.seconds > 0) next[at] = std::max(next[at], std::max(begin[at], begin[left]) + in.seconds);
@@ -346,15 +381,15 @@ RankTime Pricing::Gather(int rank, const std::vector<int>& crossing) const {
     const int source = from / plan.head_parts, reader = to / plan.head_parts;
     return token_bytes * TokenCount(KeysSeen(layout, plan.problem.mask, source, reader));
   });
-  std::vector<TokenSegments> others = layout.tokens;
+  std::vector<TokenSegments> others = layout.keys;
   const bool own_first = RowOf(plan.variant.algorithm).carries_state;
   if (own_first) others[static_cast<size_t>(layout.rank)].clear();
-  const double of_others = Compute(layout.own(), JoinTokens(others), layout.heads);
+  const double of_others = Compute(layout.own_queries(), JoinTokens(others), layout.heads);
   if (!own_first) {
-    const double copies = Memory(token_bytes * TokenCount(layout.own()));
+    const double copies = Memory(token_bytes * TokenCount(layout.own_keys()));
     return {travel.seconds + copies + of_others, of_others, travel.seconds};
   }
-  const double of_own = Compute(layout.own(), layout.own(), layout.heads);
+  const double of_own = Compute(layout.own_queries(), layout.own_keys(), layout.heads);
   return {Beside(of_own, travel) + of_others, of_own + of_others, travel.seconds};
 }
 
@@ -370,20 +405,21 @@ RankTime Pricing::Merge(int rank, const std::vector<int>& crossing) const {
   for (int step = 0; step < layout.size(); ++step) {
     const int owner = (layout.rank - step + layout.size()) % layout.size();
     const int next = (owner + layout.size() - 1) % layout.size();
-    const double compute = Compute(layout.tokens[static_cast<size_t>(owner)], layout.own(), layout.heads);
+    const double compute =
+        Compute(layout.queries[static_cast<size_t>(owner)], layout.own_keys(), layout.heads);
     const int owner_rank = members[static_cast<size_t>(owner)],
               next_rank = members[static_cast<size_t>(next)];
     Transfer queries, state;
     if (step + 1 < layout.size()) {
       // While it is sent those of the next owner, its own go to the rank that needs them next.
       const int reader = members[static_cast<size_t>((layout.rank + step + 1) % layout.size())];
-      queries = Longer(Link(next_rank, rank, 1, query_bytes * layout.TokensOf(next), crossing),
-                       Link(rank, reader, 1, query_bytes * layout.TokensOf(layout.rank), crossing));
+      queries = Longer(Link(next_rank, rank, 1, query_bytes * layout.QueriesOf(next), crossing),
+                       Link(rank, reader, 1, query_bytes * layout.QueriesOf(layout.rank), crossing));
     }
     if (step > 0) {
       const int helper = members[static_cast<size_t>((layout.rank + step) % layout.size())];
-      state = Longer(Link(rank, owner_rank, 1, state_bytes * layout.TokensOf(owner), crossing),
-                     Link(helper, rank, 1, state_bytes * layout.TokensOf(layout.rank), crossing));
+      state = Longer(Link(rank, owner_rank, 1, state_bytes * layout.QueriesOf(owner), crossing),
+                     Link(helper, rank, 1, state_bytes * layout.QueriesOf(layout.rank), crossing));
     }
     time.compute += compute;
     time.exchange += queries.seconds + state.seconds;
@@ -394,8 +430,55 @@ RankTime Pricing::Merge(int rank, const std::vector<int>& crossing) const {
     if (step > 0) sent = std::max(sent, time.end) + state.seconds;
   }
   time.end = std::max(time.end, sent);
-  time.end += Memory((layout.size() - 1) * state_bytes * layout.TokensOf(layout.rank));
+  time.end += Memory((layout.size() - 1) * state_bytes * layout.QueriesOf(layout.rank));
   return time;
+}
+
+// exchanges/mesh_stage.cc, all ranks that have the heads of place `head_index`.
+void Pricing::Meshed(int head_index, std::vector<RankTime>& times) const {
+  const AttentionPlan plan = PlanOf(head_index);
+  const SequenceLayout layout = LayoutOf(plan);
+  const Mesh mesh = Mesh::Of(plan.problem, layout.heads, layout.size());
+  const Peers members = TokenPeers(head_index);
+  const auto ranks_of = [&](const std::vector<int>& indices) {
+    Peers ranks;
+    for (int index : indices) ranks.push_back(members[static_cast<size_t>(index)]);
+    return ranks;
+  };
+  const auto index_of = [&](int rank) { return rank / plan.head_parts; };
+  const std::vector<int> crossing = Crossing([&](int rank) { return TokenPeers(rank); });
+  const int64_t query_bytes = InputBytes(plan.problem, layout.heads.query.size(), 1);
+  const int64_t state_bytes = StateBytes(plan.problem, layout.heads.query.size(), 1);
+  const int64_t key_bytes = 2 * InputBytes(plan.problem, layout.heads.kv.size(), 1);
+  const auto seen = [&](int source, int reader) {
+    return KeysSeenByAny(layout, plan.problem.mask, source, mesh.RowOf(reader));
+  };
+  for (int index = 0; index < layout.size(); ++index) {
+    const int rank = members[static_cast<size_t>(index)];
+    const Peers row = ranks_of(mesh.RowOf(index));
+    Transfer in = Exchange(rank, row, 1, crossing,
+                           [&](int from, int) { return query_bytes * layout.QueriesOf(index_of(from)); });
+    in += Exchange(rank, ranks_of(mesh.ColumnOf(index)), 2, crossing, [&](int from, int to) {
+      return key_bytes * TokenCount(seen(index_of(from), index_of(to)));
+    });
+    const Transfer states = Exchange(
+        rank, row, 1, crossing, [&](int, int to) { return state_bytes * layout.QueriesOf(index_of(to)); });
+    std::vector<TokenSegments> column;
+    for (int source : mesh.ColumnOf(index)) {
+      if (source != index) column.push_back(seen(source, index));
+    }
+    const TokenSegments gathered = JoinTokens(column);
+    const TokenSegments& own_keys = layout.keys[static_cast<size_t>(index)];
+    double over_own = 0, over_gathered = 0, last = 0;
+    for (int member : mesh.RowOf(index)) {
+      const TokenSegments& queries = layout.queries[static_cast<size_t>(member)];
+      over_own += Compute(queries, own_keys, layout.heads);
+      (member == index ? last : over_gathered) += Compute(queries, gathered, layout.heads);
+    }
+    const double merges = Memory((mesh.columns - 1) * state_bytes * layout.QueriesOf(index));
+    times[static_cast<size_t>(rank)] = {Beside(over_own, in) + over_gathered + Beside(last, states) + merges,
+                                        over_own + over_gathered + last, in.seconds + states.seconds};
+  }
 }
 
 // Nodes by their number among those there are, so that they index a vector.

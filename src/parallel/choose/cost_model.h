@@ -15,9 +15,12 @@
 //   allgather     beside(own keys, all that arrive) + the others' keys; an exact softmax: x, then all of it
 //   merge         beside(own queries over own keys, queries that arrive), then the others' queries, each
 //                 partial state on its way home beside the next step; the last one is exposed, and the merge
+//   mesh          beside(the row's queries over own keys, all that arrives), then over the column's keys, the
+//                 own queries last, beside the states on their way home
 //   all-to-all    in n pieces by heads: x_in of the first + (n - 1) beside(c, x_in + x_out) + c + x_out
 //   gather        of outputs in n pieces: c + (n - 1) beside(c, x) + x
-//   decode        c + x(partial states) + merging of P states (+ gather of heads inside a grid)
+//   decode        c + x(partial states) + merging of P states (+ gather of heads inside a grid); of a tree, x
+//                 is one state a level, one after the other
 //
 // c and x of a piece are 1/n of the whole. The prediction is that of the slowest rank. Not in it: caches that
 // are warm or cold, noise, ranks of different speed.

@@ -12,10 +12,10 @@ AllToAllAttention::AllToAllAttention(const AttentionPlan& plan, GridCommunicator
     : DistributedAttention(plan),
       communicators_(std::move(communicators)),
       exchange_(plan, TokensOfGroup(plan, 0), communicators_.heads(), HeadExchange::Pieces::kSeveral),
-      kernel_(plan, exchange_.own_pieces().front(), plan.problem.kv_tokens, plan.problem.kv_tokens) {
-  const TokenSegments own = TokensOfRank(plan, plan.rank);
-  query_shard_ = {0, plan.problem.query_heads, own};
-  key_value_shard_ = {0, plan.problem.kv_heads, own};
+      kernel_(plan, exchange_.own_pieces().front(), plan.problem.query_tokens, plan.problem.kv_tokens) {
+  const TokenShare own = TokensOfRank(plan, plan.rank);
+  query_shard_ = {0, plan.problem.query_heads, own.queries};
+  key_value_shard_ = {0, plan.problem.kv_heads, own.keys};
   output_shard_ = query_shard_;
 }
 
@@ -37,10 +37,9 @@ void AllToAllAttention::Execute(const ConstTensorView& q, const ConstTensorView&
 
 void AllToAllAttention::Compute(RunParts parts, const HeadShare& piece,
                                 const std::vector<RequestSet*>& under_way) {
-  const TokenSegments& tokens = exchange_.group_tokens();
-  const KeyValueShard keys = {exchange_.k(piece), exchange_.v(piece), tokens};
+  const KeyValueShard keys = {exchange_.k(piece), exchange_.v(piece), exchange_.group_keys()};
   kernel_.Accumulate(parts,
-                     {.query = {exchange_.q(piece), tokens},
+                     {.query = {exchange_.q(piece), exchange_.group_queries()},
                       .key_values = std::span(&keys, 1),
                       .output = exchange_.output(piece)},
                      under_way);

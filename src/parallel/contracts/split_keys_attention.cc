@@ -28,6 +28,11 @@ SplitKeysAttention::SplitKeysAttention(const AttentionPlan& plan, GridCommunicat
   const auto state_of = [&](int64_t heads) {
     return AttentionStateBuffer(problem.batch, heads, problem.query_tokens, problem.head_dim);
   };
+  if (plan_.variant.exchange == Exchange::kTree) {
+    tree_.emplace(communicators_.tokens(), plan_.token_parts, problem.batch, plan_.merged_heads().size(),
+                  problem.query_tokens, problem.head_dim);
+    return;
+  }
   if (scatters_) all_heads_ = state_of(plan_.heads().query.size());
   for (int i = 0; i < plan_.token_parts; ++i) states_.push_back(state_of(plan_.merged_heads().size()));
 }
@@ -60,13 +65,21 @@ void SplitKeysAttention::Execute(const ConstTensorView& q, const ConstTensorView
                       .state = computed(),
                       .last = false},
                      {});
-  ExchangeStates(parts);
+  const AttentionStateView reduced = ReducedState(parts);
   if (parts.compute) {
-    for (size_t i = 1; i < states_.size(); ++i) MergeState(states_[0].view(), states_[i].view());
     const IndexRange merged = plan_.merged_heads();
-    FinishState(states_[0].view(), output.SliceHeads(merged.begin - output_shard_.head_begin, merged.size()));
+    FinishState(reduced, output.SliceHeads(merged.begin - output_shard_.head_begin, merged.size()));
   }
   if (plan_.head_parts > 1 && !scatters_) GatherHeads(parts, output);
+}
+
+AttentionStateView SplitKeysAttention::ReducedState(RunParts parts) {
+  if (tree_) return tree_->Run(parts);
+  ExchangeStates(parts);
+  for (size_t i = 1; i < states_.size() && parts.compute; ++i) {
+    MergeState(states_[0].view(), states_[i].view());
+  }
+  return states_[0].view();
 }
 
 void SplitKeysAttention::ExchangeStates(RunParts parts) const {
@@ -100,7 +113,7 @@ void SplitKeysAttention::GatherHeads(RunParts parts, const TensorView& output) c
 }
 
 size_t SplitKeysAttention::workspace_bytes() const {
-  size_t bytes = kernel_.workspace_bytes() + all_heads_.size_bytes();
+  size_t bytes = kernel_.workspace_bytes() + all_heads_.size_bytes() + (tree_ ? tree_->size_bytes() : 0);
   for (const AttentionStateBuffer& state : states_) bytes += state.size_bytes();
   return bytes;
 }

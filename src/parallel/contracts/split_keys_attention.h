@@ -1,10 +1,12 @@
 #ifndef SRC_PARALLEL_CONTRACTS_SPLIT_KEYS_ATTENTION_H_
 #define SRC_PARALLEL_CONTRACTS_SPLIT_KEYS_ATTENTION_H_
 
+#include <optional>
 #include <vector>
 
 #include "src/attention/attention_state.h"
 #include "src/parallel/contracts/distributed_attention.h"
+#include "src/parallel/exchanges/state_tree.h"
 #include "src/parallel/partition/grid_communicators.h"
 
 namespace attention {
@@ -18,6 +20,9 @@ namespace attention {
 // all_to_all (Helix parallelism, Bhatia et al. 2025): each rank merges a part of the heads, is sent the
 // partial states of these alone, and has the outputs of these alone: what a tensor-parallel output projection
 // takes. That is 1 / P of the bytes, and bit for bit the same outputs.
+//
+// tree: log2 P messages one after the other instead of P - 1 at once (exchanges/state_tree.h); all ranks have
+// the same bits, which differ from the other two exchanges' by rounding.
 class SplitKeysAttention : public DistributedAttention {
  public:
   SplitKeysAttention(const AttentionPlan& plan, GridCommunicators communicators);
@@ -31,10 +36,13 @@ class SplitKeysAttention : public DistributedAttention {
   void PlaceTokens() override;
 
  private:
+  // Merged over ranks, of merged_heads().
+  AttentionStateView ReducedState(RunParts parts);
   void ExchangeStates(RunParts parts) const;
   void GatherHeads(RunParts parts, const TensorView& output) const;
   // Of the rank's own keys, all its heads.
   AttentionStateView computed() const {
+    if (tree_) return tree_->own();
     return scatters_ ? all_heads_.view() : states_[static_cast<size_t>(plan_.token_index())].view();
   }
 
@@ -44,6 +52,7 @@ class SplitKeysAttention : public DistributedAttention {
   KernelRunner kernel_;
   bool scatters_;                             // all_to_all
   AttentionStateBuffer all_heads_;            // only if it scatters
+  std::optional<StateTree> tree_;             // of a tree, which has the states
   std::vector<AttentionStateBuffer> states_;  // of the merged heads, by token index; own is computed
 };
 

@@ -12,9 +12,9 @@ namespace attention {
 TokenShardedAttention::TokenShardedAttention(const AttentionPlan& plan, GridCommunicators communicators)
     : DistributedAttention(plan), communicators_(std::move(communicators)) {
   const AttentionProblem& problem = plan_.problem;
-  const TokenSegments own = TokensOfRank(plan_, plan_.rank);
-  query_shard_ = {0, problem.query_heads, own};
-  key_value_shard_ = {0, problem.kv_heads, own};
+  const TokenShare own = TokensOfRank(plan_, plan_.rank);
+  query_shard_ = {0, problem.query_heads, own.queries};
+  key_value_shard_ = {0, problem.kv_heads, own.keys};
   output_shard_ = query_shard_;
 
   if (plan_.head_parts > 1) {

@@ -25,7 +25,7 @@ std::vector<TokenSegments> SeenHere(const SequenceLayout& layout, const Mask& ma
 // That of the others, and all its own unless they stay apart.
 TokenSegments GatheredTokens(const SequenceLayout& layout, std::vector<TokenSegments> seen,
                              bool without_own) {
-  seen[static_cast<size_t>(layout.rank)] = without_own ? TokenSegments() : layout.own();
+  seen[static_cast<size_t>(layout.rank)] = without_own ? TokenSegments() : layout.own_keys();
   return JoinTokens(seen);
 }
 
@@ -78,14 +78,14 @@ GatherStage::GatherStage(const AttentionPlan& plan, const SequenceLayout& layout
       own_first_(RowOf(plan.variant.algorithm).carries_state),
       from_(SeenHere(layout, plan.problem.mask)),
       gathered_tokens_(GatheredTokens(layout, from_, own_first_)),
-      kernel_(plan, layout.heads, layout.TokensOf(layout.rank), layout.total_tokens()),
+      kernel_(plan, layout.heads, layout.QueriesOf(layout.rank), TotalOf(layout.keys)),
       gathered_(problem_.data_type,
                 QueryShape(problem_, layout.heads.kv.size(), TokenCount(gathered_tokens_))) {
   for (int other = 0; other < layout.size(); ++other) {
     to_.push_back(KeysSeen(layout, problem_.mask, layout.rank, other));
   }
   if (own_first_) {
-    state_ = AttentionStateBuffer(problem_.batch, layout.heads.query.size(), layout.TokensOf(layout.rank),
+    state_ = AttentionStateBuffer(problem_.batch, layout.heads.query.size(), layout.QueriesOf(layout.rank),
                                   problem_.head_dim);
   }
 }
@@ -98,14 +98,14 @@ void GatherStage::StartGather(const ConstTensorView& k, const ConstTensorView& v
       arriving.Receive({Place(gathered_.v.view(), segment)}, source);
     }
     for (const TokenSegment& segment : to_[static_cast<size_t>(destination)]) {
-      const int64_t row = LocalRow(layout_.own(), segment.global_begin);
+      const int64_t row = LocalRow(layout_.own_keys(), segment.global_begin);
       leaving.Send({k.SliceTokens(row, segment.length)}, destination);
       leaving.Send({v.SliceTokens(row, segment.length)}, destination);
     }
   });
   // With a state, own keys stay where they are.
   if (own_first_) return;
-  for (const TokenSegment& segment : layout_.own()) {
+  for (const TokenSegment& segment : layout_.own_keys()) {
     leaving.Copy(k.SliceTokens(segment.local_begin, segment.length), Place(gathered_.k.view(), segment));
     leaving.Copy(v.SliceTokens(segment.local_begin, segment.length), Place(gathered_.v.view(), segment));
   }
@@ -115,10 +115,10 @@ void GatherStage::Run(const ConstTensorView& q, const ConstTensorView& k, const 
                       const TensorView& output, RunParts parts) {
   RequestSet arriving(*communicator_, parts.exchange), leaving(*communicator_, parts.exchange);
   StartGather(k, v, arriving, leaving);
-  const KeyValueShard own = {k, v, layout_.own()};
+  const KeyValueShard own = {k, v, layout_.own_keys()};
   const KeyValueShard gathered = {gathered_.k.view(), gathered_.v.view(), gathered_tokens_};
   const KeyValueShard own_then_others[] = {own, gathered};
-  AttentionStep step{.query = {q, layout_.own()},
+  AttentionStep step{.query = {q, layout_.own_queries()},
                      .key_values = own_first_ ? std::span(own_then_others) : std::span(&gathered, 1),
                      .state = state_.view(),
                      .output = output};

@@ -11,13 +11,14 @@
 #include "src/parallel/exchanges/tensor_buffer.h"
 #include "src/parallel/partition/attention_plan.h"
 #include "src/parallel/partition/partition.h"
+#include "src/parallel/partition/sequence_layout.h"
 
 namespace attention {
 
 // Blocks arrive at their final place, in global token order, so kernels see few segments whatever the
 // sharding. A KV head that several ranks read is sent to each of them. Traffic per rank, elements: batch *
 // head_dim * (S_r * sum over others of (their query heads + 2 * their KV heads) + own query heads * (S_group
-// - S_r)), in pieces or not.
+// - S_r)), in pieces or not; where tokens are cached, S_r counts them for the KV heads alone.
 class HeadExchange {
  public:
   // One exchange moves all heads of a rank, or one of several alike pieces, which can then be computed while
@@ -25,7 +26,7 @@ class HeadExchange {
   enum class Pieces { kOne, kSeveral };
 
   // `tokens`: by rank of `communicator`, whose ranks divide the heads by plan.heads_of(rank).
-  HeadExchange(const AttentionPlan& plan, const std::vector<TokenSegments>& tokens,
+  HeadExchange(const AttentionPlan& plan, const std::vector<TokenShare>& tokens,
                const Communicator& communicator, Pieces pieces);
 
   // The pieces of this rank's heads, and the most that any rank has: every rank starts so many exchanges in
@@ -51,7 +52,8 @@ class HeadExchange {
   TensorView output(const HeadShare& piece) const {
     return OfPiece(output(), piece.query, heads_[rank_].query);
   }
-  const TokenSegments& group_tokens() const { return group_tokens_; }
+  const TokenSegments& group_queries() const { return group_queries_; }
+  const TokenSegments& group_keys() const { return group_keys_; }
 
   size_t workspace_bytes() const { return q_.size_bytes() + key_value_.size_bytes() + output_.size_bytes(); }
 
@@ -59,9 +61,10 @@ class HeadExchange {
   static TensorView OfPiece(const TensorView& tensor, const IndexRange& piece, const IndexRange& own) {
     return tensor.SliceHeads(piece.begin - own.begin, piece.size());
   }
-  // Where `segment` of some rank lies in a tensor that holds the group's tokens.
-  TensorView InGroup(const TensorView& tensor, const TokenSegment& segment) const {
-    return tensor.SliceTokens(LocalRow(group_tokens_, segment.global_begin), segment.length);
+  // Where `segment` of some rank lies in a tensor of the group's queries, or keys.
+  static TensorView InGroup(const TensorView& tensor, const TokenSegments& group,
+                            const TokenSegment& segment) {
+    return tensor.SliceTokens(LocalRow(group, segment.global_begin), segment.length);
   }
   // Rank r's piece; no heads if it has fewer.
   HeadShare PieceOf(size_t r, size_t piece) const;
@@ -72,8 +75,8 @@ class HeadExchange {
   std::vector<HeadShare> heads_;                // by rank
   std::vector<std::vector<HeadShare>> pieces_;  // by rank
   size_t most_pieces_ = 0;
-  std::vector<TokenSegments> tokens_;  // by rank
-  TokenSegments group_tokens_;
+  std::vector<TokenShare> tokens_;  // by rank
+  TokenSegments group_queries_, group_keys_;
   TensorBuffer q_;
   KeyValueBuffer key_value_;
   TensorBuffer output_;

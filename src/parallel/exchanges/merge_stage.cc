@@ -13,7 +13,7 @@ namespace attention {
 namespace {
 
 // K/V stay; queries travel to every rank, and partial states come back to be merged (flash-decoding across
-// ranks; tree attention, Shyam et al. 2024). In step s a rank computes the partial state of rank r - s's
+// ranks). In step s a rank computes the partial state of rank r - s's
 // queries over its own keys and sends it home; its own come first, while the others' queries arrive:
 //
 //   queries of r - s  ->  accumulate over own K/V  ->  (o, m, l) to rank r - s
@@ -50,14 +50,14 @@ MergeStage::MergeStage(const AttentionPlan& plan, const SequenceLayout& layout,
     : problem_(plan.problem),
       layout_(layout),
       communicator_(&communicator),
-      kernel_(plan, layout.heads, layout.max_tokens(), layout.TokensOf(layout.rank)) {
+      kernel_(plan, layout.heads, layout.max_queries(), layout.KeysOf(layout.rank)) {
   const int64_t heads = layout.heads.query.size();
   for (int r = 0; r < layout.size(); ++r) {
     const bool is_own = r == layout.rank;
-    const int64_t tokens = layout.TokensOf(r);
+    const int64_t tokens = layout.QueriesOf(r);
     queries_.emplace_back(problem_.data_type, QueryShape(problem_, heads, is_own ? 0 : tokens));
     computed_.emplace_back(problem_.batch, heads, tokens, problem_.head_dim);
-    received_.emplace_back(problem_.batch, heads, is_own ? 0 : layout.TokensOf(layout.rank),
+    received_.emplace_back(problem_.batch, heads, is_own ? 0 : layout.QueriesOf(layout.rank),
                            problem_.head_dim);
   }
 }
@@ -77,9 +77,9 @@ void MergeStage::Run(const ConstTensorView& q, const ConstTensorView& k, const C
     const size_t owner = static_cast<size_t>((layout_.rank - step + size) % size);
     arriving[owner].Wait("merge: queries", step);
     const ConstTensorView queries = step == 0 ? q : ConstTensorView(queries_[owner].view());
-    const KeyValueShard own = {k, v, layout_.own()};
+    const KeyValueShard own = {k, v, layout_.own_keys()};
     kernel_.Accumulate(parts,
-                       {.query = {queries, layout_.tokens[owner]},
+                       {.query = {queries, layout_.queries[owner]},
                         .key_values = std::span(&own, 1),
                         .state = computed_[owner].view(),
                         .last = false},

@@ -14,7 +14,7 @@ namespace {
 
 // The last two steps may be one.
 int64_t MostKeysOfAStep(const SequenceLayout& layout, const std::vector<RingHop>& hops) {
-  int64_t before = layout.TokensOf(layout.rank), most = before;
+  int64_t before = layout.KeysOf(layout.rank), most = before;
   for (const RingHop& hop : hops) {
     const int64_t arriving = TokenCount(hop.arriving);
     most = std::max(most, &hop == &hops.back() ? before + arriving : arriving);
@@ -73,14 +73,14 @@ RingStage::RingStage(const AttentionPlan& plan, const SequenceLayout& layout,
       layout_(layout),
       hops_(RingHops(layout, plan.problem.mask)),
       communicator_(&communicator),
-      kernel_(plan, layout.heads, layout.TokensOf(layout.rank), MostKeysOfAStep(layout, hops_)) {
+      kernel_(plan, layout.heads, layout.QueriesOf(layout.rank), MostKeysOfAStep(layout, hops_)) {
   for (size_t i = 0; i < 2; ++i) {
     arriving_[i] = KeyValueBuffer(problem_.data_type,
                                   QueryShape(problem_, layout.heads.kv.size(), MostArriving(hops_, i)));
   }
   // Only several steps need a state between them.
   if (layout.size() > 1) {
-    state_ = AttentionStateBuffer(problem_.batch, layout.heads.query.size(), layout.TokensOf(layout.rank),
+    state_ = AttentionStateBuffer(problem_.batch, layout.heads.query.size(), layout.QueriesOf(layout.rank),
                                   problem_.head_dim);
   }
 }
@@ -90,8 +90,8 @@ void RingStage::Run(const ConstTensorView& q, const ConstTensorView& k, const Co
   const int ranks = layout_.size();
   const int right = (layout_.rank + 1) % ranks, left = (layout_.rank + ranks - 1) % ranks;
   // The shard at hand, and the one that arrives meanwhile.
-  KeyValueShard shards[2] = {{k, v, layout_.own()}, {}};
-  AttentionStep step{.query = {q, layout_.own()},
+  KeyValueShard shards[2] = {{k, v, layout_.own_keys()}, {}};
+  AttentionStep step{.query = {q, layout_.own_queries()},
                      .key_values = std::span(shards, 1),
                      .state = state_.view(),
                      .output = output};

@@ -1,6 +1,6 @@
 // The sequence-parallel stage: ranks of one communicator own tokens, and each needs its queries' attention
-// over all tokens. Ring, gathered, or merged; any heads, so that it serves alone (all heads) and inside a 2-D
-// grid.
+// over all tokens. Ring, gathered, merged, or in tiles; any heads, so that it serves alone (all heads) and
+// inside a 2-D grid.
 #ifndef SRC_PARALLEL_EXCHANGES_SEQUENCE_STAGE_H_
 #define SRC_PARALLEL_EXCHANGES_SEQUENCE_STAGE_H_
 

@@ -19,6 +19,7 @@ using SequenceStageMaker = std::unique_ptr<SequenceStage>(const AttentionPlan& p
 SequenceStageMaker MakeRingStage;
 SequenceStageMaker MakeGatherStage;
 SequenceStageMaker MakeMergeStage;
+SequenceStageMaker MakeMeshStage;
 
 struct SequenceStageRow {
   Exchange exchange;
@@ -29,6 +30,7 @@ inline constexpr SequenceStageRow kSequenceStages[] = {
     {Exchange::kRing, &MakeRingStage},
     {Exchange::kAllgather, &MakeGatherStage},
     {Exchange::kMerge, &MakeMergeStage},
+    {Exchange::kMesh, &MakeMeshStage},
 };
 
 // The stage of plan.variant.exchange; alone on its communicator a rank just computes.

@@ -38,6 +38,9 @@ AttentionPlan AttentionPlan::Make(const AttentionProblem& problem, const Variant
   const std::string why = WhyInvalid(variant, contract, phase);
   Require(why.empty(), why);
   Require(options.threads >= 1, "threads ", options.threads, " is not at least 1");
+  Require(problem.cached_tokens() == 0 || variant.sharding != Sharding::kBalanced,
+          "sharding balanced deals a sequence that begins here; behind ", problem.cached_tokens(),
+          " cached tokens name contiguous or zigzag");
   AttentionPlan plan = {problem, variant, contract, options, ranks, rank, 1, 1};
   if (variant.grid.is_set()) {
     plan.head_parts = variant.grid.headwise;

@@ -4,6 +4,8 @@
 
 #include "src/base/error.h"
 #include "src/parallel/partition/key_travel.h"
+#include "src/parallel/partition/mesh.h"
+#include "src/parallel/partition/reduction_tree.h"
 #include "src/parallel/partition/sequence_layout.h"
 
 namespace attention {
@@ -47,6 +49,8 @@ int64_t SplitKeys(const AttentionPlan& plan, Formula formula, Whose whose) {
   SetHeads(plan.problem, plan.heads(), sizes);
   sizes.own_tokens = plan.problem.query_tokens;
   sizes.ranks = plan.token_parts;
+  const ReductionTree tree = ReductionTree::Of(plan.token_parts);
+  sizes.states_sent = whose == Whose::kMost ? tree.MostSends() : tree.SendsOf(plan.token_index());
   // Who merges the fewest heads, the last rank, sends the most of its states.
   const bool is_last = whose == Whose::kMost && formula == &ExchangeRow::bytes_sent;
   const int merger = is_last ? plan.token_parts - 1 : plan.token_index();
@@ -57,20 +61,14 @@ int64_t SplitKeys(const AttentionPlan& plan, Formula formula, Whose whose) {
   return merge + Apply(plan, ParallelStrategy::kHeadwise, Exchange::kAllgather, sizes, formula);
 }
 
-int64_t MostOf(const std::vector<TokenSegments>& shares) {
-  int64_t most = 0;
-  for (const TokenSegments& share : shares) most = std::max(most, TokenCount(share));
-  return most;
-}
-
-// Formulas are linear in the rank's own tokens and may fall with them: of the rank with the fewest or of the
-// one with the most.
+// Of the rank for which it comes to most.
 int64_t LargestOf(const AttentionPlan& plan, ParallelStrategy strategy, Exchange exchange,
-                  ExchangeSizes sizes, Formula formula, const std::vector<TokenSegments>& shares) {
-  int64_t largest = 0, fewest = sizes.total_tokens;
-  for (const TokenSegments& share : shares) fewest = std::min(fewest, TokenCount(share));
-  for (int64_t own : {fewest, MostOf(shares)}) {
-    sizes.own_tokens = own;
+                  ExchangeSizes sizes, Formula formula, const std::vector<TokenSegments>& queries,
+                  const std::vector<TokenSegments>& keys) {
+  int64_t largest = 0;
+  for (size_t r = 0; r < queries.size(); ++r) {
+    sizes.own_tokens = TokenCount(queries[r]);
+    sizes.own_keys = TokenCount(keys[r]);
     largest = std::max(largest, Apply(plan, strategy, exchange, sizes, formula));
   }
   return largest;
@@ -96,25 +94,35 @@ int64_t Heads(const AttentionPlan& plan, Formula formula, Whose whose) {
   ExchangeSizes sizes;
   SetHeads(plan.problem, plan.heads(), sizes);
   sizes.ranks = plan.head_parts;
-  const std::vector<TokenSegments> group = TokensOfGroup(plan, plan.token_index());
-  sizes.own_tokens = TokenCount(group[static_cast<size_t>(plan.head_index())]);
-  for (const TokenSegments& member : group) sizes.total_tokens += TokenCount(member);
+  const std::vector<TokenShare> group = TokensOfGroup(plan, plan.token_index());
+  const std::vector<TokenSegments> queries = QueriesOf(group), keys = KeysOf(group);
+  sizes.own_tokens = TokenCount(queries[static_cast<size_t>(plan.head_index())]);
+  sizes.own_keys = TokenCount(keys[static_cast<size_t>(plan.head_index())]);
+  sizes.total_tokens = TotalOf(queries);
+  sizes.total_keys = TotalOf(keys);
   for (int i = 0; i < plan.head_parts; ++i) {
     const HeadShare heads = plan.heads_of(i);
     if (i == plan.head_index()) continue;
-    sizes.input_bytes_of_others += InputBytes(plan.problem, heads.query.size() + 2 * heads.kv.size(), 1);
+    sizes.query_bytes_of_others += InputBytes(plan.problem, heads.query.size(), 1);
+    sizes.key_value_bytes_of_others += 2 * InputBytes(plan.problem, heads.kv.size(), 1);
   }
   constexpr ParallelStrategy kStrategy = ParallelStrategy::kHeadwise;
-  if (whose == Whose::kMost) return LargestOf(plan, kStrategy, Exchange::kAllToAll, sizes, formula, group);
+  if (whose == Whose::kMost) {
+    return LargestOf(plan, kStrategy, Exchange::kAllToAll, sizes, formula, queries, keys);
+  }
   return Apply(plan, kStrategy, Exchange::kAllToAll, sizes, formula);
 }
 
-KeyTravel WithoutMask(const SequenceLayout& layout, Exchange exchange, bool with_own) {
-  const int64_t others = layout.total_tokens() - layout.TokensOf(layout.size() - 1);
-  const int64_t most = layout.max_tokens(), peers = layout.size() - 1;
+KeyTravel WithoutMask(const SequenceLayout& layout, Exchange exchange, const Mesh& mesh, bool with_own) {
+  const int64_t total = TotalOf(layout.keys), others = total - layout.KeysOf(layout.size() - 1);
+  const int64_t most = MostOf(layout.keys), peers = layout.size() - 1;
+  if (exchange == Exchange::kMesh) {
+    const int64_t column = most * (mesh.rows - 1);
+    return {{column}, {column}};
+  }
   const std::vector<int64_t> sent = {exchange == Exchange::kRing ? others : most * peers};
   const std::vector<int64_t> held = {exchange == Exchange::kRing ? std::min<int64_t>(2, peers) * most
-                                     : with_own                  ? layout.total_tokens()
+                                     : with_own                  ? total
                                                                  : others};
   return {sent, held};
 }
@@ -124,15 +132,43 @@ void SetKeyTravel(const AttentionPlan& plan, const SequenceLayout& layout, Whose
                   ExchangeSizes& sizes) {
   const Mask& mask = plan.problem.mask;
   const bool with_own = !sizes.carries_state, too_many = layout.size() > kMostRanksLookedAt;
-  const KeyTravel travel = whose == Whose::kMost && too_many
-                               ? WithoutMask(layout, plan.variant.exchange, with_own)
-                           : plan.variant.exchange == Exchange::kRing ? RingTravel(layout, mask)
-                                                                      : GatherTravel(layout, mask, with_own);
+  const auto travel_of = [&] {
+    const Exchange exchange = plan.variant.exchange;
+    const Mesh mesh = Mesh::Of(plan.problem, layout.heads, layout.size());
+    if (whose == Whose::kMost && too_many) return WithoutMask(layout, exchange, mesh, with_own);
+    if (exchange == Exchange::kRing) return RingTravel(layout, mask);
+    if (exchange == Exchange::kMesh) return MeshTravel(layout, mask, mesh);
+    return GatherTravel(layout, mask, with_own);
+  };
+  const KeyTravel travel = travel_of();
   const auto of = [&](const std::vector<int64_t>& by_rank) {
     return whose == Whose::kMost ? std::ranges::max(by_rank) : by_rank[static_cast<size_t>(layout.rank)];
   };
   sizes.keys_sent = of(travel.sent);
   sizes.keys_held = of(travel.held);
+}
+
+// Of a mesh: of the rank in its row, or the most of any.
+int64_t Meshed(const AttentionPlan& plan, const SequenceLayout& layout, Formula formula, Whose whose,
+               ExchangeSizes sizes) {
+  const Mesh mesh = Mesh::Of(plan.problem, layout.heads, layout.size());
+  sizes.row_ranks = mesh.columns;
+  const auto of_row = [&](int rank) {
+    sizes.row_tokens = 0;
+    for (int member : mesh.RowOf(rank)) sizes.row_tokens += layout.QueriesOf(member);
+  };
+  const auto of_rank = [&](int rank) {
+    sizes.own_tokens = layout.QueriesOf(rank);
+    return Apply(plan, ParallelStrategy::kSequence, Exchange::kMesh, sizes, formula);
+  };
+  of_row(layout.rank);
+  if (whose == Whose::kOwn) return of_rank(layout.rank);
+  int64_t most = 0;
+  for (int rank = 0; rank < layout.size(); ++rank) {
+    if (rank % mesh.columns == 0) of_row(rank);
+    most = std::max(most, of_rank(rank));
+  }
+  return most;
 }
 
 // Between token groups.
@@ -143,12 +179,15 @@ int64_t Tokens(const AttentionPlan& plan, Formula formula, Whose whose) {
   ExchangeSizes sizes;
   SetHeads(plan.problem, layout.heads, sizes);
   sizes.ranks = layout.size();
-  sizes.own_tokens = layout.TokensOf(layout.rank);
-  sizes.total_tokens = layout.total_tokens();
+  sizes.own_tokens = layout.QueriesOf(layout.rank);
+  sizes.total_tokens = TotalOf(layout.queries);
   sizes.carries_state = RowOf(plan.variant.algorithm).carries_state;
   if (plan.variant.exchange != Exchange::kMerge) SetKeyTravel(plan, layout, whose, sizes);
-  if (whose == Whose::kMost)
-    return LargestOf(plan, ParallelStrategy::kSequence, plan.variant.exchange, sizes, formula, layout.tokens);
+  if (plan.variant.exchange == Exchange::kMesh) return Meshed(plan, layout, formula, whose, sizes);
+  if (whose == Whose::kMost) {
+    return LargestOf(plan, ParallelStrategy::kSequence, plan.variant.exchange, sizes, formula, layout.queries,
+                     layout.keys);
+  }
   return Apply(plan, ParallelStrategy::kSequence, plan.variant.exchange, sizes, formula);
 }
 
@@ -179,8 +218,8 @@ int64_t MostExchangeBufferBytes(const AttentionPlan& plan) {
 
 namespace {
 
-// Of a rank that owns so many tokens, where tokens are dealt.
-int64_t TensorBytesWith(const AttentionPlan& plan, int64_t own_tokens) {
+// Of a rank that owns so many queries and keys, where tokens are dealt.
+int64_t TensorBytesWith(const AttentionPlan& plan, int64_t own_queries, int64_t own_keys) {
   const AttentionProblem& problem = plan.problem;
   const HeadShare own = plan.heads();
   const auto bytes = [&](int64_t query_heads, int64_t query_tokens, int64_t kv_heads, int64_t kv_tokens) {
@@ -207,7 +246,7 @@ int64_t TensorBytesWith(const AttentionPlan& plan, int64_t own_tokens) {
     }
     case PlanEnds::kHeads:
     case PlanEnds::kTokens:
-      return bytes(problem.query_heads, own_tokens, problem.kv_heads, own_tokens);
+      return bytes(problem.query_heads, own_queries, problem.kv_heads, own_keys);
   }
   Fail("a plan without ends");
 }
@@ -219,13 +258,16 @@ bool DealsTokens(const AttentionPlan& plan) {
 }  // namespace
 
 int64_t TensorBytes(const AttentionPlan& plan) {
-  return TensorBytesWith(plan, DealsTokens(plan) ? TokenCount(TokensOfRank(plan, plan.rank)) : 0);
+  if (!DealsTokens(plan)) return TensorBytesWith(plan, 0, 0);
+  const TokenShare own = TokensOfRank(plan, plan.rank);
+  return TensorBytesWith(plan, TokenCount(own.queries), TokenCount(own.keys));
 }
 
 int64_t MostTensorBytes(const AttentionPlan& plan) {
   const AttentionPlan priced = Priced(plan);
   if (!DealsTokens(plan) || priced.variant.sharding != Sharding::kBalanced) return TensorBytes(priced);
-  return TensorBytesWith(plan, MostOf(TokensByRank(plan)));
+  const int64_t most = MostOf(QueriesOf(TokensByRank(plan)));  // keys are the same tokens
+  return TensorBytesWith(plan, most, most);
 }
 
 int64_t MostQueryTokens(const AttentionPlan& plan) {
@@ -234,7 +276,7 @@ int64_t MostQueryTokens(const AttentionPlan& plan) {
     return (plan.problem.query_tokens + parts - 1) / parts;
   }
   return plan.ends() == PlanEnds::kReplicated ? MostOf(QueryTokensByGroup(plan))
-                                              : LayoutOf(plan).max_tokens();
+                                              : LayoutOf(plan).max_queries();
 }
 
 }  // namespace attention

@@ -47,12 +47,12 @@ int Wrapped(int rank, int size) { return (rank % size + size) % size; }
 // What of the keys of `source` is on its way on hop `hop`: it is for the rank that the hop leads to and for
 // all behind that, up to the one before the source.
 TokenSegments Cargo(const SequenceLayout& layout, const Mask& mask, int source, int hop) {
-  const TokenSegments& keys = layout.tokens[static_cast<size_t>(source)];
+  const TokenSegments& keys = layout.keys[static_cast<size_t>(source)];
   if (hop == 0) return keys;
   SeenRanges seen(keys.size());
   for (int behind = hop; behind < layout.size(); ++behind) {
     const int reader = Wrapped(source + behind, layout.size());
-    WidenBy(seen, keys, mask, layout.tokens[static_cast<size_t>(reader)]);
+    WidenBy(seen, keys, mask, layout.queries[static_cast<size_t>(reader)]);
   }
   return Dense(keys, seen);
 }
@@ -60,9 +60,14 @@ TokenSegments Cargo(const SequenceLayout& layout, const Mask& mask, int source, 
 }  // namespace
 
 TokenSegments KeysSeen(const SequenceLayout& layout, const Mask& mask, int source, int reader) {
-  const TokenSegments& keys = layout.tokens[static_cast<size_t>(source)];
+  return KeysSeenByAny(layout, mask, source, {reader});
+}
+
+TokenSegments KeysSeenByAny(const SequenceLayout& layout, const Mask& mask, int source,
+                            const std::vector<int>& readers) {
+  const TokenSegments& keys = layout.keys[static_cast<size_t>(source)];
   SeenRanges seen(keys.size());
-  WidenBy(seen, keys, mask, layout.tokens[static_cast<size_t>(reader)]);
+  for (int reader : readers) WidenBy(seen, keys, mask, layout.queries[static_cast<size_t>(reader)]);
   return Dense(keys, seen);
 }
 
@@ -89,7 +94,7 @@ std::vector<RingHop> RingHops(const SequenceLayout& layout, const Mask& mask) {
     RingHop hop;
     hop.arriving = Cargo(layout, mask, from_left, number);
     hop.arriving_runs = RunsOf(Cargo(layout, mask, from_left, number - 1), hop.arriving);
-    const TokenSegments& held = number == 1 ? layout.own() : hops.back().arriving;
+    const TokenSegments& held = number == 1 ? layout.own_keys() : hops.back().arriving;
     hop.leaving_runs = RunsOf(held, Cargo(layout, mask, to_right, number));
     hops.push_back(std::move(hop));
     if (!hops.back().arriving_runs.empty() || !hops.back().leaving_runs.empty()) used = hops.size();
@@ -100,15 +105,15 @@ std::vector<RingHop> RingHops(const SequenceLayout& layout, const Mask& mask) {
 
 std::vector<std::vector<int64_t>> RingArrivals(const SequenceLayout& layout, const Mask& mask) {
   const int size = layout.size();
-  std::vector<std::vector<int64_t>> arrivals(layout.tokens.size() - 1,
-                                             std::vector<int64_t>(layout.tokens.size(), 0));
+  std::vector<std::vector<int64_t>> arrivals(layout.keys.size() - 1,
+                                             std::vector<int64_t>(layout.keys.size(), 0));
   for (int source = 0; source < size; ++source) {
-    const TokenSegments& keys = layout.tokens[static_cast<size_t>(source)];
+    const TokenSegments& keys = layout.keys[static_cast<size_t>(source)];
     SeenRanges seen(keys.size());
     // From the last hop to the first, each for one reader more than the one behind it.
     for (int hop = size - 1; hop > 0; --hop) {
       const auto reader = static_cast<size_t>(Wrapped(source + hop, size));
-      WidenBy(seen, keys, mask, layout.tokens[reader]);
+      WidenBy(seen, keys, mask, layout.queries[reader]);
       arrivals[static_cast<size_t>(hop - 1)][reader] = Count(seen);
     }
   }
@@ -117,8 +122,8 @@ std::vector<std::vector<int64_t>> RingArrivals(const SequenceLayout& layout, con
 
 KeyTravel RingTravel(const SequenceLayout& layout, const Mask& mask) {
   const int size = layout.size();
-  KeyTravel travel = {std::vector<int64_t>(layout.tokens.size(), 0), {}};
-  std::vector<std::array<int64_t, 2>> buffers(layout.tokens.size(), {0, 0});
+  KeyTravel travel = {std::vector<int64_t>(layout.keys.size(), 0), {}};
+  std::vector<std::array<int64_t, 2>> buffers(layout.keys.size(), {0, 0});
   const std::vector<std::vector<int64_t>> arrivals = RingArrivals(layout, mask);
   for (size_t hop = 0; hop < arrivals.size(); ++hop) {
     for (int reader = 0; reader < size; ++reader) {
@@ -133,18 +138,33 @@ KeyTravel RingTravel(const SequenceLayout& layout, const Mask& mask) {
 }
 
 KeyTravel GatherTravel(const SequenceLayout& layout, const Mask& mask, bool with_own) {
-  KeyTravel travel = {std::vector<int64_t>(layout.tokens.size(), 0),
-                      std::vector<int64_t>(layout.tokens.size(), 0)};
+  KeyTravel travel = {std::vector<int64_t>(layout.keys.size(), 0),
+                      std::vector<int64_t>(layout.keys.size(), 0)};
   for (int source = 0; source < layout.size(); ++source) {
     for (int reader = 0; reader < layout.size(); ++reader) {
       int64_t& held = travel.held[static_cast<size_t>(reader)];
       if (reader == source) {
-        if (with_own) held += layout.TokensOf(source);
+        if (with_own) held += layout.KeysOf(source);
         continue;
       }
       const int64_t tokens = TokenCount(KeysSeen(layout, mask, source, reader));
       travel.sent[static_cast<size_t>(source)] += tokens;
       held += tokens;
+    }
+  }
+  return travel;
+}
+
+KeyTravel MeshTravel(const SequenceLayout& layout, const Mask& mask, const Mesh& mesh) {
+  KeyTravel travel = {std::vector<int64_t>(layout.keys.size(), 0),
+                      std::vector<int64_t>(layout.keys.size(), 0)};
+  for (int reader = 0; reader < layout.size(); ++reader) {
+    const std::vector<int> row = mesh.RowOf(reader);
+    for (int source : mesh.ColumnOf(reader)) {
+      if (source == reader) continue;
+      const int64_t tokens = TokenCount(KeysSeenByAny(layout, mask, source, row));
+      travel.sent[static_cast<size_t>(source)] += tokens;
+      travel.held[static_cast<size_t>(reader)] += tokens;
     }
   }
   return travel;

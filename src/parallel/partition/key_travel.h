@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "src/attention/mask.h"
+#include "src/parallel/partition/mesh.h"
 #include "src/parallel/partition/partition.h"
 #include "src/parallel/partition/sequence_layout.h"
 
@@ -21,6 +22,9 @@ namespace attention {
 // Tokens of rank `source` whose keys the queries of rank `reader` see, a range per segment of the source;
 // local_begin counts up from 0, as they lie where they arrive.
 TokenSegments KeysSeen(const SequenceLayout& layout, const Mask& mask, int source, int reader);
+// The same of the queries of any of several ranks.
+TokenSegments KeysSeenByAny(const SequenceLayout& layout, const Mask& mask, int source,
+                            const std::vector<int>& readers);
 
 // Rows [from, from + tokens) of the sender's keys and values become rows from `to` of the receiver's: a
 // message for K and one for V.
@@ -55,6 +59,8 @@ struct KeyTravel {
 KeyTravel RingTravel(const SequenceLayout& layout, const Mask& mask);
 // From each rank to each. with_own: the rank's own keys are copied in between the others'.
 KeyTravel GatherTravel(const SequenceLayout& layout, const Mask& mask, bool with_own);
+// Along the columns of a mesh, for the queries of a row.
+KeyTravel MeshTravel(const SequenceLayout& layout, const Mask& mask, const Mesh& mesh);
 
 }  // namespace attention
 

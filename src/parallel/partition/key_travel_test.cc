@@ -6,14 +6,21 @@
 #include <numeric>
 #include <set>
 
-#include "src/parallel/partition/token_dealing.h"
+#include "src/base/error.h"
+#include "src/parallel/partition/attention_plan.h"
 
 namespace attention {
 namespace {
 
 SequenceLayout Layout(int64_t tokens, Sharding sharding, int ranks, int rank = 0,
-                      const Mask& mask = Mask::Causal()) {
-  return {{}, DealTokens(mask, tokens, sharding, ranks), rank};
+                      const Mask& mask = Mask::Causal(), int64_t cached = 0) {
+  AttentionProblem problem;
+  problem.query_tokens = tokens;
+  problem.kv_tokens = tokens + cached;
+  problem.mask = mask;
+  const Variant ring = {
+      ParallelStrategy::kSequence, Exchange::kRing, sharding, AttentionAlgorithm::kOnlineSoftmax, {}, {}};
+  return LayoutOf(AttentionPlan::Make(problem, ring, Contract::kNative, {}, ranks, rank));
 }
 
 std::set<int64_t> Positions(const TokenSegments& segments) {
@@ -33,39 +40,84 @@ std::vector<Mask> Masks() {
 
 // A simulated ring: what a rank holds after each hop is what the rank before it sent on, and every key that a
 // query sees has passed by.
-TEST(KeyTravelTest, EveryKeyThatIsSeenPassesBy) {
-  constexpr int64_t kTokens = 65;
-  for (const Mask& mask : Masks()) {
-    for (Sharding sharding : {Sharding::kContiguous, Sharding::kZigzag, Sharding::kBalanced}) {
-      for (int ranks : {1, 2, 3, 5, 8, 70}) {
-        const KeyTravel ring = RingTravel(Layout(kTokens, sharding, ranks, 0, mask), mask);
-        for (int rank = 0; rank < ranks; ++rank) {
-          const SequenceLayout layout = Layout(kTokens, sharding, ranks, rank, mask);
-          const std::vector<RingHop> hops = RingHops(layout, mask);
-          std::set<int64_t> passed = Positions(layout.own());
-          const std::vector<RingHop> before =
-              RingHops(Layout(kTokens, sharding, ranks, (rank + ranks - 1) % ranks, mask), mask);
-          const std::vector<RowRun> nothing;
-          int64_t sent = 0;
-          for (size_t i = 0; i < hops.size(); ++i) {
-            const std::set<int64_t> arrived = Positions(hops[i].arriving);
-            passed.insert(arrived.begin(), arrived.end());
-            for (const RowRun& run : hops[i].leaving_runs) sent += run.tokens;
-            EXPECT_EQ(i < before.size() ? before[i].leaving_runs : nothing, hops[i].arriving_runs)
-                << Name(mask) << " " << ranks;
-          }
-          for (size_t i = hops.size(); i < before.size(); ++i) EXPECT_TRUE(before[i].leaving_runs.empty());
-          EXPECT_EQ(sent, ring.sent[static_cast<size_t>(rank)]) << Name(mask) << " " << ranks;
-          for (int64_t query : Positions(layout.own())) {
-            const KeyRange visible = mask.Visible(query);
-            for (int64_t key = visible.begin; key < std::min(visible.end, kTokens); ++key) {
-              EXPECT_TRUE(passed.contains(key)) << Name(mask) << " " << ranks << " " << query << " " << key;
-            }
-          }
-        }
+void CheckRing(const Mask& mask, Sharding sharding, int ranks, int64_t tokens, int64_t cached) {
+  SCOPED_TRACE(
+      internal::Concatenate(Name(mask), " ", Name(sharding), " ", ranks, " ranks, ", cached, " cached"));
+  const auto layout_of = [&](int rank) { return Layout(tokens, sharding, ranks, rank, mask, cached); };
+  const KeyTravel ring = RingTravel(layout_of(0), mask);
+  for (int rank = 0; rank < ranks; ++rank) {
+    const SequenceLayout layout = layout_of(rank);
+    const std::vector<RingHop> hops = RingHops(layout, mask);
+    std::set<int64_t> passed = Positions(layout.own_keys());
+    const std::vector<RingHop> before = RingHops(layout_of((rank + ranks - 1) % ranks), mask);
+    const std::vector<RowRun> nothing;
+    int64_t sent = 0;
+    for (size_t i = 0; i < hops.size(); ++i) {
+      const std::set<int64_t> arrived = Positions(hops[i].arriving);
+      passed.insert(arrived.begin(), arrived.end());
+      for (const RowRun& run : hops[i].leaving_runs) sent += run.tokens;
+      EXPECT_EQ(i < before.size() ? before[i].leaving_runs : nothing, hops[i].arriving_runs);
+    }
+    for (size_t i = hops.size(); i < before.size(); ++i) EXPECT_TRUE(before[i].leaving_runs.empty());
+    EXPECT_EQ(sent, ring.sent[static_cast<size_t>(rank)]);
+    for (int64_t query : Positions(layout.own_queries())) {
+      const KeyRange visible = mask.Visible(query);
+      for (int64_t key = visible.begin; key < std::min(visible.end, tokens + cached); ++key) {
+        EXPECT_TRUE(passed.contains(key)) << query << " " << key;
       }
     }
   }
+}
+
+TEST(KeyTravelTest, EveryKeyThatIsSeenPassesBy) {
+  for (const Mask& mask : Masks()) {
+    for (Sharding sharding : {Sharding::kContiguous, Sharding::kZigzag, Sharding::kBalanced}) {
+      for (int ranks : {1, 2, 3, 5, 8, 70}) {
+        CheckRing(mask, sharding, ranks, 65, 0);
+        // As many tokens in all, so that documents fit.
+        if (sharding != Sharding::kBalanced) CheckRing(mask, sharding, ranks, 35, 30);
+      }
+    }
+  }
+}
+
+// One column is a gather; two rows see what the queries of a row see together.
+TEST(KeyTravelTest, AMeshMovesKeysAlongColumns) {
+  for (const Mask& mask : Masks()) {
+    const SequenceLayout layout = Layout(65, Sharding::kZigzag, 6, 0, mask);
+    const KeyTravel gather = GatherTravel(layout, mask, false), column = MeshTravel(layout, mask, {6, 1});
+    EXPECT_EQ(column.sent, gather.sent) << Name(mask);
+    EXPECT_EQ(column.held, gather.held) << Name(mask);
+    EXPECT_EQ(MeshTravel(layout, mask, {1, 6}).sent, std::vector<int64_t>(6, 0));
+    const KeyTravel mesh = MeshTravel(layout, mask, {2, 3});
+    for (int rank = 0; rank < 6; ++rank) {
+      const int other = (rank + 3) % 6, row = other / 3 * 3;
+      std::set<int64_t> seen;
+      for (int reader = row; reader < row + 3; ++reader) {
+        for (int64_t query : Positions(layout.queries[static_cast<size_t>(reader)])) {
+          const KeyRange visible = mask.Visible(query);
+          for (int64_t key : Positions(layout.keys[static_cast<size_t>(rank)])) {
+            if (visible.begin <= key && key < visible.end) seen.insert(key);
+          }
+        }
+      }
+      const std::set<int64_t> travels = Positions(KeysSeenByAny(layout, mask, rank, {row, row + 1, row + 2}));
+      EXPECT_TRUE(std::ranges::includes(travels, seen)) << Name(mask) << " " << rank;
+      EXPECT_EQ(mesh.sent[static_cast<size_t>(rank)], static_cast<int64_t>(travels.size())) << Name(mask);
+      EXPECT_EQ(mesh.held[static_cast<size_t>(other)], mesh.sent[static_cast<size_t>(rank)]);
+    }
+  }
+}
+
+// Each key is one rank's, each query too; a rank has the keys of its queries, and what is cached is dealt
+// alike.
+TEST(KeyTravelTest, CachedKeysAreDealtToo) {
+  const SequenceLayout layout = Layout(8, Sharding::kZigzag, 2, 0, Mask::Causal(), 5);
+  EXPECT_EQ(layout.queries[0], (TokenSegments{{0, 5, 2}, {2, 11, 2}}));
+  EXPECT_EQ(layout.queries[1], (TokenSegments{{0, 7, 4}}));
+  // Of 5 cached tokens in 4 chunks the first has two.
+  EXPECT_EQ(layout.keys[0], (TokenSegments{{0, 0, 2}, {2, 4, 3}, {5, 11, 2}}));
+  EXPECT_EQ(layout.keys[1], (TokenSegments{{0, 2, 2}, {2, 7, 4}}));
 }
 
 TEST(KeyTravelTest, WithoutAMaskAllButTheRightNeighboursTravels) {
@@ -74,8 +126,8 @@ TEST(KeyTravelTest, WithoutAMaskAllButTheRightNeighboursTravels) {
     const KeyTravel ring = RingTravel(layout, Mask::Full());
     const KeyTravel gather = GatherTravel(layout, Mask::Full(), true);
     for (int rank = 0; rank < ranks; ++rank) {
-      EXPECT_EQ(ring.sent[static_cast<size_t>(rank)], 65 - layout.TokensOf((rank + 1) % ranks));
-      EXPECT_EQ(gather.sent[static_cast<size_t>(rank)], layout.TokensOf(rank) * (ranks - 1));
+      EXPECT_EQ(ring.sent[static_cast<size_t>(rank)], 65 - layout.KeysOf((rank + 1) % ranks));
+      EXPECT_EQ(gather.sent[static_cast<size_t>(rank)], layout.KeysOf(rank) * (ranks - 1));
       EXPECT_EQ(gather.held[static_cast<size_t>(rank)], 65);
     }
   }

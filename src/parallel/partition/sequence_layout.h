@@ -10,24 +10,38 @@
 
 namespace attention {
 
-// Prefill: each rank's queries are its tokens.
-struct SequenceLayout {
-  HeadShare heads;                    // of this rank; the same on all ranks of the communicator
-  std::vector<TokenSegments> tokens;  // by rank of the communicator
-  int rank = 0;                       // in the communicator
-
-  int size() const { return static_cast<int>(tokens.size()); }
-  const TokenSegments& own() const { return tokens[static_cast<size_t>(rank)]; }
-  int64_t TokensOf(int r) const { return TokenCount(tokens[static_cast<size_t>(r)]); }
-  int64_t total_tokens() const;
-  int64_t max_tokens() const;
+// What a rank owns of a prefill: the new tokens whose queries are its own, and the tokens whose keys and
+// values it has: those, and before them its share of what is cached (of a prompt that begins where an earlier
+// one ended). Both are dealt by the plan's sharding, each by itself, so that either is balanced.
+struct TokenShare {
+  TokenSegments queries, keys;
 };
 
-// Tokens of every rank of the whole plan; of one.
-std::vector<TokenSegments> TokensByRank(const AttentionPlan& plan);
-TokenSegments TokensOfRank(const AttentionPlan& plan, int rank);
-// The tokens of the ranks that divide the heads of token group `group`, in the order of their heads.
-std::vector<TokenSegments> TokensOfGroup(const AttentionPlan& plan, int group);
+// Between the ranks of one communicator.
+struct SequenceLayout {
+  HeadShare heads;                     // of this rank; the same on all ranks of the communicator
+  std::vector<TokenSegments> queries;  // by rank of the communicator
+  std::vector<TokenSegments> keys;     // likewise
+  int rank = 0;                        // in the communicator
+
+  int size() const { return static_cast<int>(queries.size()); }
+  const TokenSegments& own_queries() const { return queries[static_cast<size_t>(rank)]; }
+  const TokenSegments& own_keys() const { return keys[static_cast<size_t>(rank)]; }
+  int64_t QueriesOf(int r) const { return TokenCount(queries[static_cast<size_t>(r)]); }
+  int64_t KeysOf(int r) const { return TokenCount(keys[static_cast<size_t>(r)]); }
+  int64_t max_queries() const;
+};
+
+// Of every rank of the whole plan; of one.
+std::vector<TokenShare> TokensByRank(const AttentionPlan& plan);
+TokenShare TokensOfRank(const AttentionPlan& plan, int rank);
+// Of the ranks that divide the heads of token group `group`, in the order of their heads.
+std::vector<TokenShare> TokensOfGroup(const AttentionPlan& plan, int group);
+// Of several shares, each by itself.
+std::vector<TokenSegments> QueriesOf(const std::vector<TokenShare>& shares);
+std::vector<TokenSegments> KeysOf(const std::vector<TokenShare>& shares);
+int64_t TotalOf(const std::vector<TokenSegments>& shares);
+int64_t MostOf(const std::vector<TokenSegments>& shares);
 // Where every rank has all keys (PlanEnds::kReplicated): the query tokens that each token group computes, as
 // rows of the whole.
 std::vector<TokenSegments> QueryTokensByGroup(const AttentionPlan& plan);

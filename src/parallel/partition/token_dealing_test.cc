@@ -226,7 +226,8 @@ TEST(TokenDealingTest, FullIsContiguous) {
 TEST(TokenDealingTest, WholeDocumentsStayAtHome) {
   const auto sent = [](const Lengths& lengths, int64_t ranks, Sharding sharding) {
     const Mask mask = Mask::Documents(lengths);
-    const SequenceLayout layout = {{}, DealTokens(mask, Total(lengths), sharding, ranks), 0};
+    const std::vector<TokenSegments> dealt = DealTokens(mask, Total(lengths), sharding, ranks);
+    const SequenceLayout layout = {{}, dealt, dealt, 0};
     return std::ranges::max(RingTravel(layout, mask).sent);
   };
   // Two long ones, and four that make up for one each.
@@ -252,7 +253,7 @@ TEST(TokenDealingTest, TheWorkedExample) {
   const Mask mask = Mask::Documents(Lengths{2, 8, 2});
   const Shares shares = DealBalanced(mask, 12, 2);
   EXPECT_EQ(shares, (Shares{{{0, 0, 2}, {2, 8, 4}}, {{0, 2, 6}}}));
-  EXPECT_EQ(RingTravel({{}, shares, 0}, mask).sent, (std::vector<int64_t>{0, 6}));
+  EXPECT_EQ(RingTravel({{}, shares, shares, 0}, mask).sent, (std::vector<int64_t>{0, 6}));
   const auto pairs = [&](Sharding sharding) {
     const Shares dealt = DealTokens(mask, 12, sharding, 2);
     return std::vector<double>{PairsOf(mask, 12, dealt[0]), PairsOf(mask, 12, dealt[1])};

@@ -20,7 +20,10 @@ enum class Exchange {
   kAllToAll,   // headwise: tokens in, tokens out (DeepSpeed-Ulysses). sequence, decode: partial states to the
                // ranks of their heads (Helix parallelism)
   kRing,       // sequence: K/V rotate (Liu, Zaharia, Abbeel 2023)
-  kMerge,      // sequence: queries travel, partial states merge (flash-decoding across ranks, tree attention)
+  kMerge,      // sequence: queries travel, partial states merge (flash-decoding across ranks)
+  kMesh,       // sequence: queries travel along rows of ranks, K/V along columns (Mesh-Attention, Chen et al.
+               // 2025)
+  kTree,       // sequence, decode: partial states merge in a tree (tree attention, Shyam et al. 2024)
 };
 
 inline constexpr Word<Exchange> kExchanges[] = {
@@ -31,28 +34,38 @@ inline constexpr Word<Exchange> kExchanges[] = {
      "tokens in, tokens out (headwise), partial results to the ranks of their heads (sequence, decode)"},
     {Exchange::kRing, "ring", "keys and values rotate"},
     {Exchange::kMerge, "merge", "queries travel, partial results merge"},
+    {Exchange::kMesh, "mesh", "queries travel along rows of ranks, keys and values along columns"},
+    {Exchange::kTree, "tree", "partial results merge in a tree, log2 P messages (sequence, decode)"},
 };
 constexpr std::string_view Name(Exchange exchange) { return NameIn(kExchanges, exchange); }
 constexpr std::optional<Exchange> ParseExchange(std::string_view name) { return ParseIn(kExchanges, name); }
 
 // What a rank knows of the ranks it exchanges with, for formulas. Tokens of the exchange's ranks: prefill,
-// those that each owns; decode, the query tokens, which every rank has. Bytes are those of one token, of this
-// rank's heads.
+// those whose queries each owns; decode, the query tokens, which every rank has. Bytes are those of one
+// token, of this rank's heads.
 struct ExchangeSizes {
   int64_t ranks = 1;
   int64_t own_tokens = 0;
   int64_t total_tokens = 0;
+  // Prefill, the all-to-all of heads: the same of the tokens whose K and V they have, cached ones too.
+  int64_t own_keys = 0;
+  int64_t total_keys = 0;
   // Tokens whose K and V this rank sends, as often as it sends them, and those it has room for beside its own
   // (exact softmax: and for a copy of its own): what the mask lets somebody see (partition/key_travel.h).
   int64_t keys_sent = 0;
   int64_t keys_held = 0;
-  int64_t query_bytes = 0;       // Q
-  int64_t key_value_bytes = 0;   // K and V together
-  int64_t output_bytes = 0;      // float32
-  int64_t state_bytes = 0;       // o, m and l, float32
+  int64_t query_bytes = 0;      // Q
+  int64_t key_value_bytes = 0;  // K and V together
+  int64_t output_bytes = 0;     // float32
+  int64_t state_bytes = 0;      // o, m and l, float32
+  // In a mesh: ranks of the row, and the tokens whose queries they own.
+  int64_t row_ranks = 1;
+  int64_t row_tokens = 0;
+  int64_t states_sent = 0;       // in a tree: how often it sends its state
   int64_t kept_state_bytes = 0;  // the same of the heads whose states this rank merges, where it is not all
-  // headwise: Q, K and V of the heads of all others; a KV head that several ranks read counts for each.
-  int64_t input_bytes_of_others = 0;
+  // headwise: Q, and K and V, of the heads of all others; a KV head that several ranks read counts for each.
+  int64_t query_bytes_of_others = 0;
+  int64_t key_value_bytes_of_others = 0;
   bool carries_state = true;  // of the algorithm
 };
 
@@ -84,10 +97,11 @@ inline int64_t GatherOutputs(const ExchangeSizes& t) { return t.output_bytes * t
 
 // Its tokens of everybody's heads to everybody, and its heads' outputs of everybody's tokens back.
 inline int64_t AllToAll(const ExchangeSizes& t) {
-  return t.input_bytes_of_others * t.own_tokens + t.output_bytes * (t.total_tokens - t.own_tokens);
+  return t.query_bytes_of_others * t.own_tokens + t.key_value_bytes_of_others * t.own_keys +
+         t.output_bytes * (t.total_tokens - t.own_tokens);
 }
 inline int64_t AllToAllBuffers(const ExchangeSizes& t) {
-  return (t.query_bytes + t.key_value_bytes + t.output_bytes) * t.total_tokens;
+  return (t.query_bytes + t.output_bytes) * t.total_tokens + t.key_value_bytes * t.total_keys;
 }
 
 // K and V that somebody sees: around the ring, or its own to each of the others. Without a mask a ring's rank
@@ -108,9 +122,26 @@ inline int64_t MergeBuffers(const ExchangeSizes& t) {
          t.state_bytes * (t.total_tokens + t.own_tokens * (t.ranks - 1));
 }
 
+// Its queries and partial states along its row, keys and values that somebody sees along its column.
+inline int64_t Mesh(const ExchangeSizes& t) {
+  return t.query_bytes * t.own_tokens * (t.row_ranks - 1) + t.key_value_bytes * t.keys_sent +
+         t.state_bytes * (t.row_tokens - t.own_tokens);
+}
+inline int64_t MeshBuffers(const ExchangeSizes& t) {
+  if (t.ranks == 1) return 0;
+  return t.query_bytes * (t.row_tokens - t.own_tokens) + t.key_value_bytes * t.keys_held +
+         t.state_bytes * (t.row_tokens + t.own_tokens * (t.row_ranks - 1));
+}
+
 // Decode: its partial state of the queries, which all ranks have, to each of the others.
 inline int64_t MergeStates(const ExchangeSizes& t) { return t.state_bytes * t.own_tokens * (t.ranks - 1); }
 inline int64_t MergeStatesBuffers(const ExchangeSizes& t) { return t.state_bytes * t.own_tokens * t.ranks; }
+
+// Decode: what it has merged so far, to one rank after the other (partition/reduction_tree.h).
+inline int64_t TreeStates(const ExchangeSizes& t) { return t.state_bytes * t.own_tokens * t.states_sent; }
+inline int64_t TreeStatesBuffers(const ExchangeSizes& t) {
+  return t.state_bytes * t.own_tokens * (t.ranks > 1 ? 2 : 1);
+}
 
 // Decode: of its partial state each head to the one rank that merges it. Kept are its own state, and every
 // rank's of the heads that it merges.
@@ -137,12 +168,16 @@ inline constexpr ExchangeRow kExchangeTable[] = {
      &exchange_formulas::Keys, &exchange_formulas::KeyBuffers},
     {Phase::kPrefill, ParallelStrategy::kSequence, Exchange::kMerge, true, true, false, true, true,
      &exchange_formulas::Merge, &exchange_formulas::MergeBuffers},
+    {Phase::kPrefill, ParallelStrategy::kSequence, Exchange::kMesh, true, true, false, true, true,
+     &exchange_formulas::Mesh, &exchange_formulas::MeshBuffers},
     {Phase::kDecode, ParallelStrategy::kHeadwise, Exchange::kNone, true, false, false, false, false,
      &exchange_formulas::Nothing, &exchange_formulas::Nothing},
     {Phase::kDecode, ParallelStrategy::kHeadwise, Exchange::kAllgather, true, false, true, false, false,
      &exchange_formulas::GatherOutputs, &exchange_formulas::Nothing},
     {Phase::kDecode, ParallelStrategy::kSequence, Exchange::kMerge, true, false, true, false, true,
      &exchange_formulas::MergeStates, &exchange_formulas::MergeStatesBuffers},
+    {Phase::kDecode, ParallelStrategy::kSequence, Exchange::kTree, true, false, true, false, true,
+     &exchange_formulas::TreeStates, &exchange_formulas::TreeStatesBuffers},
     {Phase::kDecode, ParallelStrategy::kSequence, Exchange::kAllToAll, true, false, false, false, true,
      &exchange_formulas::ScatterStates, &exchange_formulas::ScatterStatesBuffers},
 };

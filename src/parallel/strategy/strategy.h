@@ -37,21 +37,23 @@ struct Variant {
   bool operator==(const Variant&) const = default;
 };
 
-// Attention of `query_tokens` rows, the last ones of a sequence of `kv_tokens`: prefill has query_tokens ==
-// kv_tokens; decode has query_tokens == 1 (row i has global position kv_tokens - query_tokens + i).
+// Attention of `query_tokens` rows, the last ones of a sequence of `kv_tokens`: row i has global position
+// kv_tokens - query_tokens + i. A prefill may begin behind cached tokens; decode has query_tokens == 1.
 struct AttentionProblem {
   int64_t batch = 1;
   int64_t query_heads = 1;
   int64_t kv_heads = 1;  // divides query_heads
   int64_t head_dim = 128;
-  int64_t query_tokens = 0;
-  int64_t kv_tokens = 0;
+  int64_t query_tokens = 0;  // the last ones of the sequence
+  int64_t kv_tokens = 0;     // all: a prefill with fewer queries goes on behind cached keys and values
   Mask mask;
   DataType data_type = DataType::kFloat32;
-  Phase phase = Phase::kPrefill;  // fewer queries than keys are decode, whatever stands here
+  Phase phase = Phase::kPrefill;
 
   int64_t group_size() const { return query_heads / kv_heads; }
-  bool is_decode() const { return phase == Phase::kDecode || query_tokens < kv_tokens; }
+  bool is_decode() const { return phase == Phase::kDecode; }
+  // Before a prefill's first query.
+  int64_t cached_tokens() const { return is_decode() ? 0 : kv_tokens - query_tokens; }
 };
 
 // "sequence(ring,zigzag)+online_softmax"; a grid adds ",grid=2x4" (headwise x sequence) inside the brackets,
@@ -75,24 +77,25 @@ Sharding DefaultSharding(ParallelStrategy strategy, Phase phase, const Mask& mas
 //   sequence(ring)           = token_sharded     yes             -            any
 //   sequence(allgather)      = token_sharded     yes             yes          any
 //   sequence(merge)          = token_sharded     yes             -            any
+//   sequence(mesh)           = token_sharded     yes             -            any
 //
 //   decode                   native                              token_sharded   replicated
 //   headwise(allgather)      K/V head-sharded                    -               yes
 //   headwise(none)           head-sharded                        -               -
 //   sequence(merge)          K/V token-sharded (contiguous)      -               yes
+//   sequence(tree)           the same                            -               yes
 //   sequence(all_to_all)     the same, outputs head-sharded      -               -
 //
-// headwise reads whole K/V of its heads: every algorithm. ring, merge and decode's all_to_all carry running
-// softmax states: online_softmax only. sequence(allgather) sees all keys at once: every algorithm.
-// head-sharded: q, k, v and output, each rank its own heads. native headwise(allgather) prefill starts from
-// complete inputs; native decode starts and ends with complete (tiny)
-// queries and outputs, and only the K/V cache is sharded.
-// replicated: every rank has all K/V and needs all outputs, so only outputs travel, and they are gathered:
-// the rest of ring or merge has nothing to move, and would only compute the same in another order. In decode
-// a rank reads its share of the replica (heads or tokens), and the partial results must come together:
-// allgather or merge. token_sharded decode: one token cannot be sharded, and the cache's own sharding is what
-// native means there. A grid takes what sequence takes; under token_sharded its inner, head-wise exchange is
-// an all-to-all.
+// headwise reads whole K/V of its heads: every algorithm. ring, merge, mesh, tree and decode's all_to_all
+// carry running softmax states: online_softmax only. sequence(allgather) sees all keys at once: every
+// algorithm. head-sharded: q, k, v and output, each rank its own heads. native headwise(allgather) prefill
+// starts from complete inputs; native decode starts and ends with complete (tiny) queries and outputs, and
+// only the K/V cache is sharded. replicated: every rank has all K/V and needs all outputs, so only outputs
+// travel, and they are gathered: the rest of ring or merge has nothing to move, and would only compute the
+// same in another order. In decode a rank reads its share of the replica (heads or tokens), and the partial
+// results must come together: allgather or merge. token_sharded decode: one token cannot be sharded, and the
+// cache's own sharding is what native means there. A grid takes what sequence takes; under token_sharded its
+// inner, head-wise exchange is an all-to-all.
 
 // Empty if the combination is valid; otherwise one line that says what is wrong and what is valid instead.
 std::string WhyInvalid(const Variant& variant, Contract contract, Phase phase);

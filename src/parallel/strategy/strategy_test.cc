@@ -10,7 +10,7 @@ namespace attention {
 namespace {
 
 TEST(StrategyTest, NamesAndParsersAgree) {
-  for (const char* name : {"none", "allgather", "all_to_all", "ring", "merge"}) {
+  for (const char* name : {"none", "allgather", "all_to_all", "ring", "merge", "mesh", "tree"}) {
     ASSERT_TRUE(ParseExchange(name).has_value());
     EXPECT_EQ(Name(*ParseExchange(name)), name);
   }

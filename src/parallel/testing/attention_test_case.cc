@@ -118,12 +118,12 @@ TestData MakeTestData(const Communicator& workers, const AttentionProblem& probl
 
 std::string Name(const TestCase& test_case) {
   const AttentionProblem& problem = test_case.problem;
-  return internal::Concatenate(Name(test_case.variant), " ", Name(test_case.contract),
-                               problem.is_decode() ? " decode" : " prefill", " S=", problem.kv_tokens,
-                               " heads=", problem.query_heads, "/", problem.kv_heads, " D=", problem.head_dim,
-                               " batch=", problem.batch, " mask=", Name(problem.mask),
-                               " isa=", Name(test_case.options.isa), " threads=", test_case.options.threads,
-                               test_case.token_major ? " token-major" : " head-major");
+  return internal::Concatenate(
+      Name(test_case.variant), " ", Name(test_case.contract), problem.is_decode() ? " decode" : " prefill",
+      " T=", problem.query_tokens, " S=", problem.kv_tokens, " heads=", problem.query_heads, "/",
+      problem.kv_heads, " D=", problem.head_dim, " batch=", problem.batch, " mask=", Name(problem.mask),
+      " isa=", Name(test_case.options.isa), " threads=", test_case.options.threads,
+      test_case.token_major ? " token-major" : " head-major");
 }
 
 TestResult RunTestCase(Communicator& ranks, const TestCase& test_case, const TestData& data) {
