@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Callable
 
 from analysis import results_page
-from analysis.page import kernels, models, network, ordering, register, reliability
+from analysis.page import kernels, models, network, ordering, register, reliability, scale
 from analysis.page.figures import FIGURES
 from analysis.page.pages import PAGES
 from analysis.page.records import Results
@@ -25,7 +25,7 @@ from analysis.read.csv_table import CHECK_COLUMN, check_of, csv_line
 TOP = Path(__file__).parent.parent
 
 SEQUENCE = "sequence+online_softmax"
-CHAPTERS = (ordering, kernels, network, models, register)
+CHAPTERS = (ordering, kernels, network, models, scale, register)
 Change = Callable[[dict[str, str]], None]
 
 
@@ -65,7 +65,9 @@ class ResultsPageTest(unittest.TestCase):
         for path in TOP.glob("results/*/reference/**/*"):
             if path.name in ("samples.csv", "samples.csv.xz", "cases.csv", "manifest.json"):
                 self.copy(path.relative_to(TOP))
-        for pattern in ("analysis/claims.yaml", "experiments/*.yaml", "results/original/*"):
+        for pattern in (
+            "analysis/claims.yaml", "experiments/*.yaml", "results/original/*", "results/scale/simulated/*/*.*"
+        ):  # fmt: skip
             for path in TOP.glob(pattern):
                 self.copy(path.relative_to(TOP))
         self.copy(reliability.FINDINGS)
@@ -130,6 +132,8 @@ class ResultsPageTest(unittest.TestCase):
             (models, "qwen3_block/reference/samples.csv", {"variant": SEQUENCE}, slower, "models.block_ratios"),
             (models, "qwen3_model/reference/cases.csv", {"variant": SEQUENCE}, slower_median, "models.prefill_table"),
             (models, "decode/reference/cases.csv", {"variant": SEQUENCE}, slower_median, "models.decode_table"),
+            (scale, "scale/simulated/home_1gbit/cases.csv", {"strategy": "headwise"}, slower_median, "scale.maps"),
+            (scale, "ordering/reference/cases.csv", {"variant": SEQUENCE}, slower_median, "scale.error_table"),
             (register, "kernels_threads/reference/samples.csv", {"order_in_round": "0"}, slower, "register.table"),
             (register, "network/reference/unshaped/cases.csv", {"variant": SEQUENCE}, more_bytes, "register.counts"),
         ]  # fmt: skip

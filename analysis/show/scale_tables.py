@@ -53,7 +53,7 @@ def summary(maps: Sequence[ScaleMap]) -> str:
     clauses = []
     for found in maps:
         leads, equal = _leads(found, None)
-        counts = [f"{name} {len(leads[name])}" for name in sorted(leads, key=lambda name: -len(leads[name]))]
+        counts = [f"{name.replace('a grid of both', 'grid')} {len(leads[name])}" for name in sorted(leads, key=lambda name: -len(leads[name]))]
         total = equal + sum(map(len, leads.values()))
         clauses.append(f"`{found.platform}`: " + ", ".join([*counts, f"equal {equal}"]) + f" of {total}")
     return "; ".join(clauses)
