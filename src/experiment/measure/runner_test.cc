@@ -123,23 +123,11 @@ TEST_F(RunnerTest, EveryCombinationIsRightOnEveryRankCount) {
   }
 }
 
-TEST_F(RunnerTest, PrefillsBehindACacheAreRightToo) {
-  const ExperimentSpec spec = Spec(
-      "  variant: [\"sequence(ring)+online_softmax\", \"sequence(merge)+online_softmax\", "
-      "\"sequence(mesh)+online_softmax\", sequence+standard, headwise+online_softmax]\n  contract: [native, "
-      "token_sharded]\n  seq_len: [1, 13]\n"
-      "  cached_tokens: [0, 2, 50]\n  data: [peaked]\n" +
-          EveryRankCount(),
-      "rounds: 1, warmup: 0");
-  const RunSummary summary = Run(spec, Options());
-  EXPECT_EQ(summary.exit_status(), ExitStatus::kOk);
-  for (const CaseRow& row : summary.rows)
-    EXPECT_EQ(row.status, CaseStatus::kOk) << row.made->id << ": " << row.message;
-}
-
-TEST_F(RunnerTest, PeakedDataAndColdCachesToo) {
+TEST_F(RunnerTest, PeakedDataColdCachesAndCachedTokensToo) {
   const ExperimentSpec spec =
-      Spec(std::string(kAllFour) + "  seq_len: [37]\n  data: [peaked]\n  cache: [cold]\n" + EveryRankCount(),
+      Spec(std::string(kAllFour) +
+               "  seq_len: [37]\n  cached_tokens: [0, 2, 50]\n  data: [peaked]\n  cache: [cold]\n" +
+               EveryRankCount(),
            "rounds: 1");
   const RunSummary summary = Run(spec, Options());
   for (const CaseRow& row : summary.rows)

@@ -5,6 +5,7 @@
 
 #include "src/attention/attention_state.h"
 #include "src/mpi/peers.h"
+#include "src/parallel/exchanges/key_gather.h"
 #include "src/parallel/exchanges/sequence_stage.h"
 #include "src/parallel/exchanges/sequence_stages.h"
 #include "src/parallel/exchanges/state_exchange.h"
@@ -52,25 +53,14 @@ class MeshStage : public SequenceStage {
   };
 
   void StartQueries(const ConstTensorView& q, std::vector<RequestSet>& arriving, RequestSet& leaving);
-  void StartKeys(const ConstTensorView& k, const ConstTensorView& v, RequestSet& arriving,
-                 RequestSet& leaving);
   void MergeInRankOrder(const TensorView& output);
   bool is_own(const RowMember& member) const { return member.rank == layout_.rank; }
   int own_column() const { return layout_.rank % mesh_.columns; }
-  template <typename View>
-  View Place(const View& gathered, const TokenSegment& segment) const {
-    return gathered.SliceTokens(LocalRow(gathered_tokens_, segment.global_begin), segment.length);
-  }
-
-  AttentionProblem problem_;
   SequenceLayout layout_;
   const Communicator* communicator_;
   Mesh mesh_;
-  std::vector<int> column_;
-  std::vector<TokenSegments> from_, to_;  // keys that travel from and to each rank of the column
-  TokenSegments gathered_tokens_;         // of the others of the column, joined
+  KeyGather gather_;  // of the others of the column
   KernelRunner kernel_;
-  KeyValueBuffer gathered_;
   std::vector<RowMember> row_;
 };
 
@@ -80,42 +70,39 @@ int64_t MostQueries(const SequenceLayout& layout, const std::vector<int>& member
   return most;
 }
 
-// What the rank's row sees of the keys of each other rank of its column.
-std::vector<TokenSegments> SeenHere(const SequenceLayout& layout, const Mask& mask, const Mesh& mesh) {
-  std::vector<TokenSegments> seen;
-  for (int source : mesh.ColumnOf(layout.rank)) {
-    seen.push_back(source == layout.rank ? TokenSegments()
-                                         : KeysSeenByAny(layout, mask, source, mesh.RowOf(layout.rank)));
+// What the rank's row sees of the keys of the others of its column, and their rows of its own.
+KeyGather::Travel TravelOf(const SequenceLayout& layout, const Mask& mask, const Mesh& mesh) {
+  KeyGather::Travel travel;
+  travel.ranks = mesh.ColumnOf(layout.rank);
+  travel.own_place = layout.rank / mesh.columns;
+  travel.own_keys = layout.own_keys();
+  const std::vector<int> row = mesh.RowOf(layout.rank);
+  for (int other : travel.ranks) {
+    const bool is_own = other == layout.rank;
+    travel.from.push_back(is_own ? TokenSegments() : KeysSeenByAny(layout, mask, other, row));
+    travel.to.push_back(is_own ? TokenSegments()
+                               : KeysSeenByAny(layout, mask, layout.rank, mesh.RowOf(other)));
   }
-  return seen;
+  return travel;
 }
 
 MeshStage::MeshStage(const AttentionPlan& plan, const SequenceLayout& layout,
                      const Communicator& communicator)
-    : problem_(plan.problem),
-      layout_(layout),
+    : layout_(layout),
       communicator_(&communicator),
       mesh_(Mesh::Of(plan.problem, layout.heads, layout.size())),
-      column_(mesh_.ColumnOf(layout.rank)),
-      from_(SeenHere(layout, plan.problem.mask, mesh_)),
-      gathered_tokens_(JoinTokens(from_)),
+      gather_(plan.problem, layout.heads.kv.size(), TravelOf(layout, plan.problem.mask, mesh_)),
       kernel_(plan, layout.heads, MostQueries(layout, mesh_.RowOf(layout.rank)),
-              std::max(layout.KeysOf(layout.rank), TokenCount(gathered_tokens_))),
-      gathered_(problem_.data_type,
-                QueryShape(problem_, layout.heads.kv.size(), TokenCount(gathered_tokens_))) {
-  for (int reader : column_) {
-    to_.push_back(reader == layout.rank
-                      ? TokenSegments()
-                      : KeysSeenByAny(layout, problem_.mask, layout.rank, mesh_.RowOf(reader)));
-  }
+              std::max(layout.KeysOf(layout.rank), TokenCount(gather_.tokens()))) {
+  const AttentionProblem& problem = plan.problem;
   const int64_t heads = layout.heads.query.size();
   const auto state_of = [&](int64_t tokens) {
-    return AttentionStateBuffer(problem_.batch, heads, tokens, problem_.head_dim);
+    return AttentionStateBuffer(problem.batch, heads, tokens, problem.head_dim);
   };
   for (int rank : mesh_.RowOf(layout.rank)) {
     const bool own = rank == layout.rank;
     const int64_t tokens = layout.QueriesOf(rank);
-    row_.push_back({rank, TensorBuffer(problem_.data_type, QueryShape(problem_, heads, own ? 0 : tokens)),
+    row_.push_back({rank, TensorBuffer(problem.data_type, QueryShape(problem, heads, own ? 0 : tokens)),
                     state_of(tokens), state_of(own ? 0 : layout.QueriesOf(layout.rank))});
   }
 }
@@ -129,22 +116,6 @@ void MeshStage::StartQueries(const ConstTensorView& q, std::vector<RequestSet>& 
   });
 }
 
-void MeshStage::StartKeys(const ConstTensorView& k, const ConstTensorView& v, RequestSet& arriving,
-                          RequestSet& leaving) {
-  ForEachPeer(layout_.rank / mesh_.columns, mesh_.rows, [&](int source, int destination) {
-    const auto from = static_cast<size_t>(source), to = static_cast<size_t>(destination);
-    for (const TokenSegment& segment : from_[from]) {
-      arriving.Receive({Place(gathered_.k.view(), segment)}, column_[from]);
-      arriving.Receive({Place(gathered_.v.view(), segment)}, column_[from]);
-    }
-    for (const TokenSegment& segment : to_[to]) {
-      const int64_t row = LocalRow(layout_.own_keys(), segment.global_begin);
-      leaving.Send({k.SliceTokens(row, segment.length)}, column_[to]);
-      leaving.Send({v.SliceTokens(row, segment.length)}, column_[to]);
-    }
-  });
-}
-
 void MeshStage::Run(const ConstTensorView& q, const ConstTensorView& k, const ConstTensorView& v,
                     const TensorView& output, RunParts parts) {
   std::vector<RequestSet> queries(row_.size(), RequestSet(*communicator_, parts.exchange));
@@ -152,10 +123,10 @@ void MeshStage::Run(const ConstTensorView& q, const ConstTensorView& k, const Co
   std::vector<RequestSet*> under_way = {&keys, &homeward};
   for (RequestSet& set : queries) under_way.push_back(&set);
   StartQueries(q, queries, homeward);
-  StartKeys(k, v, keys, homeward);
+  gather_.Start(k, v, keys, homeward);
 
   const KeyValueShard own = {k, v, layout_.own_keys()};
-  const KeyValueShard gathered = {gathered_.k.view(), gathered_.v.view(), gathered_tokens_};
+  const KeyValueShard gathered = gather_.gathered();
   const auto accumulate = [&](const RowMember& member, const KeyValueShard& shard, bool first) {
     if (!first && shard.segments.empty()) return;
     const ConstTensorView view = is_own(member) ? q : ConstTensorView(member.queries.view());
@@ -199,7 +170,7 @@ void MeshStage::MergeInRankOrder(const TensorView& output) {
 }
 
 size_t MeshStage::workspace_bytes() const {
-  size_t bytes = kernel_.workspace_bytes() + gathered_.size_bytes();
+  size_t bytes = kernel_.workspace_bytes() + gather_.size_bytes();
   for (const RowMember& member : row_) {
     bytes += member.queries.size_bytes() + member.computed.size_bytes() + member.received.size_bytes();
   }
