@@ -40,6 +40,9 @@ struct ExchangeSettings {
   // block would go through small intermediate buffers (measured in shared memory: several times slower).
   // Simulated, heads may share messages: as much travels, in a fraction of the messages.
   int64_t own_message_bytes = int64_t{64} << 10;
+  // Ranks of a node beyond so many count as another node's; 0 = nodes are as they are. So one machine can
+  // stand for several in tests and comparisons of exchanges that know of nodes.
+  int64_t most_ranks_of_node = 0;
   // A wait without any completion for so long is reported and ends the job. 0 = never (a simulator's clock
   // jumps; waits then block inside MPI).
   double watchdog_seconds = 120;

@@ -69,6 +69,8 @@ Mask MaskOf(int number, int64_t tokens) {
 }
 // Keys and values that are there before a prefill begins: fewer than there are ranks, a shard's, more.
 constexpr int64_t kCachedTokens[] = {0, 5, 64};
+// At most, if not 0.
+constexpr int64_t kRanksOfNode[] = {0, 1, 2, 4};
 constexpr ParallelStrategy kSequence = ParallelStrategy::kSequence;
 constexpr Grid kGrids[] = {{2, 2}, {2, 4}, {4, 2}, {3, 1}, {1, 3}, {2, 1}};
 
@@ -204,10 +206,23 @@ class CaseCount {
   size_t done_ = 0;
 };
 
+// While this lives, a node of `communicator` has at most so many ranks.
+class SmallNodes {
+ public:
+  SmallNodes(const Communicator& communicator, int64_t most) : settings_(communicator.settings()) {
+    settings_.most_ranks_of_node = most;
+  }
+  ~SmallNodes() { settings_.most_ranks_of_node = 0; }
+
+ private:
+  ExchangeSettings& settings_;
+};
+
 // Rows of the matrix. Shapes come first, so that in the long ones, which are sorted, cases of one shape
 // follow each other and share their reference. These take the number of ranks as it was started and the two
-// storages by turns; the float64 backend, which is not an ISA, cached tokens and the parts of a run are left
-// to all pairs, and the full product has two of the masks.
+// storages by turns; all take by turns one node, and nodes of one, two and four ranks; the float64 backend,
+// which is not an ISA, cached tokens and the parts of a run are left to all pairs, and the full product has
+// two of the masks.
 void RunMatrix(const Communicator& world, const std::vector<Combination>& combinations,
                const std::vector<Grid>& all_grids,
                const std::function<void(int ranks, const TestCase&)>& check) {
@@ -258,7 +273,9 @@ void RunMatrix(const Communicator& world, const std::vector<Combination>& combin
     test_case.options = {kernel.isa, kernel.threads, kernel.factory, /*poll_progress=*/true,
                          least_block_bytes};
     test_case.token_major = full_length > 0 ? row_sum % 2 == 1 : row[8] == 1;
+    test_case.in_place = row_sum % 3 != 0;
     test_case.run_parts = full_length == 0;
+    const SmallNodes nodes(world, kRanksOfNode[row_sum % 4]);
     int ranks = rank_counts[grids.empty() ? static_cast<size_t>(row[6]) : 0];
     if (!grids.empty()) {
       test_case.variant.grid = grids[static_cast<size_t>(row[6])];
@@ -352,6 +369,7 @@ std::unique_ptr<AttentionBackend> MakeDawdling(const BackendConfig& config) {
 }
 
 TEST_F(StrategyTest, ResultsDoNotDependOnArrival) {
+  const SmallNodes nodes(world_, 2);
   for (const Combination& combination : Combinations(false)) {
     if (combination.variant.exchange == Exchange::kNone) continue;
     const bool takes_grid = combination.variant.strategy == ParallelStrategy::kSequence;
@@ -363,6 +381,7 @@ TEST_F(StrategyTest, ResultsDoNotDependOnArrival) {
       test_case.variant = combination.variant;
       test_case.variant.grid = grid;
       test_case.contract = combination.contract;
+      test_case.run_parts = false;
       const TestData& data = DataFor(test_case.problem);
       Communicator* ranks = FirstRanks(4);
       if (ranks == nullptr) continue;
@@ -371,9 +390,12 @@ TEST_F(StrategyTest, ResultsDoNotDependOnArrival) {
         std::vector<float> first;
         for (int seed = 0; seed < 3; ++seed) {
           delay_seed = 100 * seed + ranks->rank();
+          test_case.begin_apart = seed == 2;
+          test_case.in_place = seed > 0;
           test_case.options = {SupportedIsas().back(), 1, backend, seed != 1, /*least_block_bytes=*/1};
           const TestResult result = RunTestCase(*ranks, test_case, data);
           if (seed == 0) first = result.output;
+          EXPECT_LE(result.relative_l2_error, result.tolerance) << Name(test_case) << " seed " << seed;
           EXPECT_EQ(first, result.output) << Name(test_case) << " seed " << seed;
         }
       }
@@ -455,10 +477,12 @@ TEST_F(StrategyTest, OneRanksFailureIsEveryRanksError) {
   const BackendFactory fails = [](const BackendConfig&) -> std::unique_ptr<AttentionBackend> {
     Fail("no such kernel");
   };
-  const std::string error =
-      CreateError(*ranks, MakeProblem(Phase::kPrefill, 10, {4, 4}, 32, 1, Mask::Full()), Variant(),
-                  Contract::kNative, ranks->rank() == 1 ? fails : &MakeReferenceBackend);
-  EXPECT_EQ(error, "rank 1: no such kernel");
+  for (const Combination& combination : Combinations(false)) {
+    const std::string error = CreateError(
+        *ranks, MakeProblem(combination.phase, 10, {4, 4}, 32, 1, Mask::Full()), combination.variant,
+        combination.contract, ranks->rank() == 1 ? fails : &MakeReferenceBackend);
+    EXPECT_EQ(error, "rank 1: no such kernel") << Name(combination.variant);
+  }
 }
 
 TEST_F(StrategyTest, ViewsThatDoNotFitAreRefused) {

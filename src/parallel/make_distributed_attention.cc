@@ -4,6 +4,7 @@
 
 #include "src/base/error.h"
 #include "src/mpi/agreement.h"
+#include "src/mpi/nodes.h"
 #include "src/parallel/contracts/all_to_all_attention.h"
 #include "src/parallel/contracts/replicated_attention.h"
 #include "src/parallel/contracts/split_keys_attention.h"
@@ -40,6 +41,9 @@ std::unique_ptr<DistributedAttention> MakeDistributedAttention(Communicator& com
   });
   AgreeOnText(communicator, plan.Description(), "plan");
   GridCommunicators communicators(plan, communicator);
+  if (variant.exchange == Exchange::kShared) {
+    plan.SetNodes(NodeOfRanks(communicator));
+  }
   std::unique_ptr<DistributedAttention> result;
   AgreeOnErrors(communicator, [&] { result = MakeByPlan(plan, std::move(communicators)); });
   return result;

@@ -46,8 +46,9 @@ TEST(VerifyTest, GoldenFilesOnEveryVariantAndIsa) {
   EXPECT_EQ(files.size(), 15u);
   for (const std::string& file : files) {
     const auto results = VerifyFile(world, file, EveryIsa(1), nullptr);
-    // 3 headwise, 3 x 3 sequence(allgather), 3 sequence(ring), 3 sequence(merge), 3 sequence(mesh).
-    EXPECT_EQ(results.size(), 21 * SupportedIsas().size());
+    // 3 headwise, 3 x 3 sequence(allgather), 3 each of sequence(ring),
+    // (merge), (mesh) and (shared).
+    EXPECT_EQ(results.size(), 24 * SupportedIsas().size());
     for (const VerifyResult& result : results) {
       EXPECT_TRUE(result.passed) << file << " " << Name(result.variant) << " " << Name(result.isa)
                                  << " rel_l2 " << result.rel_l2_err << " tolerance " << result.tolerance

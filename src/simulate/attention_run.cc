@@ -10,9 +10,15 @@ AttentionRun::AttentionRun(Communicator& communicator, const AttentionProblem& p
     : attention_(MakeDistributedAttention(communicator, problem, variant, contract, options)) {
   AgreeOnErrors(communicator, [&] {
     q_ = Allocate(q_buffer_, attention_->query_shard(), problem.data_type);
-    k_ = Allocate(k_buffer_, attention_->key_value_shard(), problem.data_type);
-    v_ = Allocate(v_buffer_, attention_->key_value_shard(), problem.data_type);
-    output_ = Allocate(output_buffer_, attention_->output_shard(), DataType::kFloat32);
+    if (const auto storage = attention_->key_value_storage()) {
+      k_ = storage->k;
+      v_ = storage->v;
+    } else {
+      k_ = Allocate(k_buffer_, attention_->key_value_shard(), problem.data_type);
+      v_ = Allocate(v_buffer_, attention_->key_value_shard(), problem.data_type);
+    }
+    const auto output = attention_->output_storage();
+    output_ = output ? *output : Allocate(output_buffer_, attention_->output_shard(), DataType::kFloat32);
   });
 }
 

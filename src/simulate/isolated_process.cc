@@ -77,7 +77,7 @@ std::string RunIsolated(const std::function<std::string()>& function) {
   if (answer.empty())
     Fail("the simulation ended with status ", WEXITSTATUS(status),
          " before its time: do ranks wait for each other?");
-  const std::string text = answer.substr(1);
+  std::string text = answer.substr(1);
   if (answer[0] == kUsageError) throw Error(text, ExitStatus::kBadUsage);
   if (answer[0] == kError) throw Error(text);
   return text;

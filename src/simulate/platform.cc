@@ -47,7 +47,7 @@ std::vector<FatTreeLevel> ReadFatTree(const YamlReader& tree, int nodes) {
 }
 
 std::string ReadName(const YamlReader& name) {
-  const std::string text = name.Text();
+  std::string text = name.Text();
   const bool is_plain = !text.empty() && std::all_of(text.begin(), text.end(), [](unsigned char c) {
     return std::isalnum(c) || c == '_' || c == '-';
   });

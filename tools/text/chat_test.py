@@ -56,6 +56,8 @@ class ChatTest(unittest.TestCase):
         self.directory = scratch.directory
         self.model = self.directory / "model"
         self.environment = scratch.environment | root_allowed() | {"CHAT_LIBRARY": str(LIBRARY)}
+        # /bin first, as some users have it: see mpirun_command().
+        self.environment["PATH"] = "/bin:" + self.environment.get("PATH", "/usr/bin")
 
     def command(self, *arguments: str) -> list[str]:
         # Options of the binary may follow the arguments.

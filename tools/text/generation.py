@@ -40,10 +40,10 @@ class Engine:
 def mpirun_command() -> str:
     """mpirun, or what MPIRUN names."""
     name = os.environ.get("MPIRUN", "mpirun")
-    found = shutil.which(name)
-    if found is None:
+    if shutil.which(name) is None:
         raise Problem(f"there is no {name} on PATH, which starts the ranks (Debian: openmpi-bin)")
-    return found
+    # Not what was found: called by a whole path, Open MPI's looks for its parts beside it, and below / for /bin/mpirun.
+    return name
 
 
 def generate(engine: Engine, prompt: Sequence[int], count: int, stop_ids: Sequence[int]) -> Generator[int, None, None]:

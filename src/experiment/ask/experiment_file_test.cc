@@ -237,7 +237,7 @@ const BadFile kBadFiles[] = {
      "sequence?"},
     {WithGrid("  variant: [sequence(rng)+online_softmax]\n"),
      "x.yaml:3:13: grid.variant: unknown exchange 'rng', allowed are none, allgather, all_to_all, ring, "
-     "merge, mesh, tree; "
+     "merge, mesh, tree, shared; "
      "did you mean ring?"},
     {WithGrid("  variant: [headwise]\n"),
      "x.yaml:3:13: grid.variant: 'headwise' has no '+'; a variant is ..."},

@@ -81,7 +81,7 @@ std::optional<ParallelStrategy> StrategyOrAutoFromText(std::string_view text) {
 
 Exchange ExchangeFromText(std::string_view text) {
   return FromText<Exchange>(text, ParseExchange, "exchange",
-                            {"none", "allgather", "all_to_all", "ring", "merge", "mesh", "tree"});
+                            {"none", "allgather", "all_to_all", "ring", "merge", "mesh", "tree", "shared"});
 }
 
 Sharding ShardingFromText(std::string_view text) {

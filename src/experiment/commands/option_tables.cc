@@ -87,12 +87,12 @@ po::options_description OneOffOptions() {
       "and sharding, what is predicted to be fastest here")(
       "attention-algo", po::value<std::string>(), "standard, row_blocked or online_softmax (default)")(
       "exchange", po::value<std::string>(),
-      "headwise: allgather, none, all_to_all; sequence: ring, allgather, merge, mesh; its decode: merge, "
-      "tree, "
-      "all_to_all "
-      "(default: by strategy)")("sharding", po::value<std::string>(),
-                                "contiguous, zigzag or balanced (default: of a prefill zigzag if causal, "
-                                "balanced if documents are packed)")(
+      "headwise: allgather, none, all_to_all, shared; sequence: ring, allgather, merge, mesh, shared; its "
+      "decode: "
+      "merge, tree, all_to_all (default: by strategy)")(
+      "sharding", po::value<std::string>(),
+      "contiguous, zigzag or balanced (default: of a prefill zigzag if causal, "
+      "balanced if documents are packed)")(
       "grid", po::value<std::string>(),
       "2x4: 2-D, with --parallel-strategy sequence: 2 ranks share heads, 4 groups of them share tokens");
   for (const AxisOption& option : AxisOptions()) {

@@ -275,9 +275,8 @@ class ExcludeIndex {
   void AddEntry(const std::map<std::string, std::vector<std::string>>& listed, const ExperimentSpec& spec,
                 std::vector<Places>& places) {
     Entry entry;
-    const Named* key = nullptr;  // the axis that tells most entries apart
+    size_t key = 0;  // the axis that tells most entries apart
     double least = 2;
-    entry.reserve(listed.size());
     for (const auto& [name, texts] : listed) {
       const std::vector<AxisValue>& values = spec.axes.at(name);
       Named& named = entry.emplace_back(Named{IndexOf(name), {}});
@@ -290,12 +289,13 @@ class ExcludeIndex {
       const double share = static_cast<double>(texts.size()) / static_cast<double>(values.size());
       if (share < least) {
         least = share;
-        key = &named;
+        key = entry.size() - 1;
       }
     }
-    for (size_t value : key->values) by_value_[key->axis][value].push_back(entries_.size());
-    if (std::find(key_axes_.begin(), key_axes_.end(), key->axis) == key_axes_.end()) {
-      key_axes_.push_back(key->axis);
+    const auto& [key_axis, key_values] = entry.at(key);  // an entry without keys has not been read
+    for (size_t value : key_values) by_value_[key_axis][value].push_back(entries_.size());
+    if (std::find(key_axes_.begin(), key_axes_.end(), key_axis) == key_axes_.end()) {
+      key_axes_.push_back(key_axis);
     }
     entries_.push_back(std::move(entry));
   }

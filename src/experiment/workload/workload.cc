@@ -32,7 +32,9 @@ class AttentionWorkload : public Workload {
   void RunComputeOnly() override { attention_->RunComputeOnly(q_, k_, v_, output_); }
 
   void PoisonOutput() override {
-    std::ranges::fill(output_buffer_.As<float>(), std::numeric_limits<float>::quiet_NaN());
+    // Dense, wherever it is.
+    std::fill_n(output_.Row<float>(0, 0, 0), output_.shape.elements(),
+                std::numeric_limits<float>::quiet_NaN());
   }
   ConstTensorView output() override { return output_; }
   const TensorShard& output_shard() const override { return attention_->output_shard(); }
@@ -40,7 +42,11 @@ class AttentionWorkload : public Workload {
   int64_t comm_bytes() const override { return attention_->comm_bytes_formula(); }
   int64_t workspace_bytes() const override { return static_cast<int64_t>(attention_->workspace_bytes()); }
   int64_t input_bytes() const override {
-    return static_cast<int64_t>(q_buffer_.size_bytes() + k_buffer_.size_bytes() + v_buffer_.size_bytes());
+    int64_t bytes = 0;
+    for (const TensorView& input : {q_, k_, v_}) {
+      bytes += input.shape.elements() * static_cast<int64_t>(SizeOf(input.data_type));
+    }
+    return bytes;
   }
   TileSizes tiles() const override { return attention_->tiles(); }
 
@@ -61,9 +67,16 @@ AttentionWorkload::AttentionWorkload(Communicator& communicator, const Cell& cel
     const TensorShard& query = attention_->query_shard();
     const TensorShard& keys = attention_->key_value_shard();
     q_ = Allocate(q_buffer_, cell.problem, query, cell.problem.data_type);
-    k_ = Allocate(k_buffer_, cell.problem, keys, cell.problem.data_type);
-    v_ = Allocate(v_buffer_, cell.problem, keys, cell.problem.data_type);
-    output_ = Allocate(output_buffer_, cell.problem, attention_->output_shard(), DataType::kFloat32);
+    if (const auto storage = attention_->key_value_storage()) {
+      k_ = storage->k;
+      v_ = storage->v;
+    } else {
+      k_ = Allocate(k_buffer_, cell.problem, keys, cell.problem.data_type);
+      v_ = Allocate(v_buffer_, cell.problem, keys, cell.problem.data_type);
+    }
+    const auto output = attention_->output_storage();
+    output_ = output ? *output
+                     : Allocate(output_buffer_, cell.problem, attention_->output_shard(), DataType::kFloat32);
     const InputData data(cell.problem, cell.data, cell.seed);
     data.FillQuery(q_, 0, query.head_begin, query.segments);
     data.FillKey(k_, 0, keys.head_begin, keys.segments);

@@ -23,12 +23,15 @@ std::vector<int> Numbered(const std::vector<int>& nodes) {
 }
 
 AttentionPlan PlanFor(const AttentionProblem& problem, const Variant& variant, Contract contract, int threads,
-                      size_t ranks) {
+                      const std::vector<int>& node_of_rank) {
+  const size_t ranks = node_of_rank.size();
   Require(ranks >= 1 && ranks <= static_cast<size_t>(kMostRanksPriced), "strategies are priced for 1 to ",
           kMostRanksPriced, " ranks, not ", ranks, "; name one");
   ExecutionOptions options;
   options.threads = threads;
-  return AttentionPlan::Make(problem, variant, contract, options, static_cast<int>(ranks), 0);
+  AttentionPlan plan = AttentionPlan::Make(problem, variant, contract, options, static_cast<int>(ranks), 0);
+  plan.SetNodes(node_of_rank);
+  return plan;
 }
 
 double Octaves(double a, double b) { return std::abs(std::log2(a / b)); }
@@ -44,8 +47,7 @@ double Unlikeness(const KernelRate& rate, const KernelStep& step) {
 
 Prediction Predict(const AttentionProblem& problem, const Variant& variant, Contract contract,
                    const Machine& machine) {
-  const AttentionPlan plan =
-      PlanFor(problem, variant, contract, machine.threads, machine.node_of_rank.size());
+  const AttentionPlan plan = PlanFor(problem, variant, contract, machine.threads, machine.node_of_rank);
   const Rates& rates = machine.rates;
   const StepClock clock = [&](const KernelStep& step) {
     const KernelRate* nearest = nullptr;
@@ -74,7 +76,7 @@ Prediction Predict(const AttentionProblem& problem, const Variant& variant, Cont
 void ForEachStep(const AttentionProblem& problem, const Variant& variant, Contract contract,
                  const std::vector<int>& node_of_rank, int threads,
                  const std::function<void(const KernelStep& step)>& use) {
-  const AttentionPlan plan = PlanFor(problem, variant, contract, threads, node_of_rank.size());
+  const AttentionPlan plan = PlanFor(problem, variant, contract, threads, node_of_rank);
   const StepClock clock = [&](const KernelStep& step) {
     use(step);
     return 0.0;

@@ -192,6 +192,26 @@ TEST(CostModelTest, RanksOfANodeShareItsLink) {
   EXPECT_NEAR(exchange_s(Exchange::kAllgather), 2 * 2 * shard, 1e-6 * shard);
 }
 
+// The same machine: each rank sends its shard across once, both of a node at once, and nothing moves within.
+TEST(CostModelTest, SharedMemorySendsBetweenNodesOnly) {
+  const AttentionProblem problem = Prefill(16, Mask::Full(), 4, 4);
+  const Variant shared = {kSequence, Exchange::kShared, kContiguous, kOnline, {}, {}};
+  Machine machine = Planted(4, 1e3, 1e15);
+  machine.node_of_rank = {7, 7, 3, 3};
+  machine.rates.across_nodes.bytes_per_second = 1e30;
+  const double pairs = 4 * 4 * 16;  // of four query rows, four heads
+  EXPECT_NEAR(Seconds(problem, shared, Contract::kTokenSharded, machine), pairs / 1e3, 1e-9);
+  machine.rates.across_nodes.bytes_per_second = 1;
+  const double shard = 2 * 4 * 4 * 128 * 4;  // K and V of four tokens
+  const Prediction prediction = Predict(problem, shared, Contract::kTokenSharded, machine);
+  EXPECT_NEAR(prediction.exchange_s, 2 * shard, 1e-6 * shard);
+  EXPECT_EQ(prediction.bytes, static_cast<int64_t>(shard));
+  // Hidden behind the keys of the own node, and then those of the other.
+  EXPECT_NEAR(prediction.seconds, 2 * shard + pairs / 2 / 1e3, 1e-6 * shard);
+  machine.node_of_rank = {0, 0, 0, 0};
+  EXPECT_EQ(Predict(problem, shared, Contract::kTokenSharded, machine).bytes, 0);
+}
+
 TEST(CostModelTest, AStepTakesTheRateOfTheShapeMostLikeItsOwn) {
   Machine machine = Planted(1, 1, 1);
   machine.rates.kernels = {

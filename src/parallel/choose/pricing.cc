@@ -1,6 +1,7 @@
 #include "src/parallel/choose/pricing.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "src/base/error.h"
 #include "src/parallel/partition/key_travel.h"
@@ -12,7 +13,9 @@ namespace attention {
 // contracts/replicated_attention.cc.
 std::vector<RankTime> Pricing::Outputs() const {
   const AttentionProblem& problem = plan_.problem;
-  const bool gathers = plan_.variant.exchange != Exchange::kNone && plan_.ranks > 1;
+  const bool is_shared = plan_.variant.exchange == Exchange::kShared;
+  const int stride = is_shared ? plan_.parts_of_node : 1;  // between the ranks that a rank sends to
+  const bool gathers = plan_.variant.exchange != Exchange::kNone && plan_.ranks > stride;
   const int64_t block_bytes =
       gathers ? OutputBytes(problem, problem.query_heads, problem.query_tokens) / plan_.ranks : 0;
   std::vector<TokenSegments> by_group = QueryTokensByGroup(plan_);
@@ -26,15 +29,21 @@ std::vector<RankTime> Pricing::Outputs() const {
     const int64_t own = OutputBytes(problem, plan.heads().query.size(), TokenCount(queries_of(plan)));
     bytes.push_back(gathers ? own : 0);
   }
-  const std::vector<int> crossing = Crossing([&](int) { return AllRanks(); });
+  const auto peers_of = [&](int rank) {
+    Peers peers;
+    for (int peer = rank % stride; peer < plan_.ranks; peer += stride) peers.push_back(peer);
+    return peers;
+  };
+  const std::vector<int> crossing = Crossing(peers_of);
+  const double barriers = is_shared ? 2 * Barrier() : 0;
   std::vector<RankTime> times;
   for (int rank = 0; rank < plan_.ranks; ++rank) {
     const AttentionPlan plan = PlanOf(rank);
     const size_t pieces = plan.head_pieces_of(plan.head_index(), block_bytes).size();
     const double compute = Compute(queries_of(plan), AllTokens(problem.kv_tokens), plan.heads());
-    const Transfer out = Exchange(rank, AllRanks(), static_cast<int>(pieces), crossing,
+    const Transfer out = Exchange(rank, peers_of(rank), static_cast<int>(pieces), crossing,
                                   [&](int from, int) { return bytes[static_cast<size_t>(from)]; });
-    times.push_back({Pipeline(pieces, compute, {}, out), compute, out.seconds});
+    times.push_back({Pipeline(pieces, compute, {}, out) + barriers, compute, out.seconds + barriers});
   }
   return times;
 }
@@ -150,6 +159,10 @@ std::vector<RankTime> Pricing::Stage() const {
   const bool gathers = plan_.variant.exchange == Exchange::kAllgather;
   if (plan_.variant.exchange == Exchange::kMesh) {
     for (int head_index = 0; head_index < plan_.head_parts; ++head_index) Meshed(head_index, times);
+    return times;
+  }
+  if (plan_.variant.exchange == Exchange::kShared) {
+    for (int head_index = 0; head_index < plan_.head_parts; ++head_index) Shared(head_index, times);
     return times;
   }
   Require(gathers || plan_.variant.exchange == Exchange::kMerge, "nothing says what sequence(",
@@ -305,6 +318,54 @@ void Pricing::Meshed(int head_index, std::vector<RankTime>& times) const {
     const double merges = Memory((mesh.columns - 1) * state_bytes * layout.QueriesOf(index));
     times[static_cast<size_t>(rank)] = {Beside(over_own, in) + over_gathered + Beside(last, states) + merges,
                                         over_own + over_gathered + last, in.seconds + states.seconds};
+  }
+}
+
+// exchanges/shared_stage.cc, all ranks that have the heads of place `head_index`. Nodes keep step with their
+// slowest rank, and each with the node it gets keys from.
+void Pricing::Shared(int head_index, std::vector<RankTime>& times) const {
+  const AttentionPlan plan = PlanOf(head_index);
+  const SequenceLayout layout = LayoutOf(plan);
+  const int size = plan.parts_of_node, nodes = layout.size() / size;
+  const Peers members = TokenPeers(head_index);
+  const std::vector<int> crossing =
+      Crossing([&](int rank) { return Peers{(rank + size * plan_.head_parts) % plan_.ranks}; });
+  const int64_t token_bytes = 2 * InputBytes(plan.problem, layout.heads.kv.size(), 1);
+  std::vector<std::vector<std::vector<int64_t>>> arrivals;  // [place][hop][node]
+  for (int place = 0; place < size; ++place) {
+    arrivals.push_back(RingArrivals(LayoutAtPlace(layout, size, place), plan.problem.mask));
+  }
+  const double barrier = Barrier();
+  std::vector<double> begin(static_cast<size_t>(nodes), 0);  // of the step at hand, by node
+  for (int step = 0; step < nodes; ++step) {
+    std::vector<double> next(begin.size(), 0);
+    for (int index = 0; index < layout.size(); ++index) {
+      const auto node = static_cast<size_t>(index / size), place = static_cast<size_t>(index % size);
+      const size_t left = (node + begin.size() - 1) % begin.size();
+      const int from = (index - size + layout.size()) % layout.size();
+      Transfer in;
+      if (step + 1 < nodes) {
+        in = Link(members[static_cast<size_t>(from)], members[static_cast<size_t>(index)], 2,
+                  token_bytes * arrivals[place][static_cast<size_t>(step)][node], crossing);
+      }
+      const int source = (static_cast<int>(node) - step + nodes) % nodes * size;
+      const std::vector<TokenSegments> keys(layout.keys.begin() + source,
+                                            layout.keys.begin() + source + size);
+      const double compute =
+          Compute(layout.queries[static_cast<size_t>(index)], JoinTokens(keys), layout.heads);
+      next[node] = std::max({next[node], begin[node] + compute + in.unhidden_s,
+                             std::max(begin[node], begin[left]) + in.seconds});
+      RankTime& time = times[static_cast<size_t>(members[static_cast<size_t>(index)])];
+      time.compute += compute;
+      time.exchange += in.seconds + barrier;
+    }
+    for (double& end : next) end += barrier;
+    begin = next;
+  }
+  for (int index = 0; index < layout.size(); ++index) {
+    RankTime& time = times[static_cast<size_t>(members[static_cast<size_t>(index)])];
+    time.exchange += barrier;
+    time.end = begin[static_cast<size_t>(index / size)] + barrier;
   }
 }
 

@@ -4,6 +4,7 @@
 #define SRC_PARALLEL_CHOOSE_PRICING_H_
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <functional>
 #include <vector>
@@ -98,10 +99,9 @@ class Pricing {
       peers.push_back(rank % plan_.head_parts + i * plan_.head_parts);
     return peers;
   }
-  Peers AllRanks() const {
-    Peers peers;
-    for (int i = 0; i < plan_.ranks; ++i) peers.push_back(i);
-    return peers;
+  // Of the ranks of a node: a message to and fro for each doubling of them.
+  double Barrier() const {
+    return 2 * std::ceil(std::log2(plan_.parts_of_node)) * rates_.within_node.latency_s;
   }
 
   // How many ranks of each node send to another one, if each sends to the ranks that `peers_of` names.
@@ -160,6 +160,7 @@ class Pricing {
   RankTime Gather(int rank, const std::vector<int>& crossing) const;
   RankTime Merge(int rank, const std::vector<int>& crossing) const;
   void Meshed(int head_index, std::vector<RankTime>& times) const;
+  void Shared(int head_index, std::vector<RankTime>& times) const;
   const TokenSegments& KeysAt(const SequenceLayout& layout, int index) const {
     const int size = layout.size();
     return layout.keys[static_cast<size_t>((index % size + size) % size)];

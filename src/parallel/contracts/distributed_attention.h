@@ -4,11 +4,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "src/attention/attention_backend.h"
 #include "src/mpi/communicator.h"
 #include "src/parallel/exchanges/kernel_runner.h"
+#include "src/parallel/exchanges/sequence_stage.h"
 #include "src/parallel/partition/attention_plan.h"
 #include "src/parallel/partition/communication.h"
 #include "src/parallel/strategy/strategy.h"
@@ -39,6 +41,13 @@ class DistributedAttention {
   const TensorShard& query_shard() const { return query_shard_; }
   const TensorShard& key_value_shard() const { return key_value_shard_; }
   const TensorShard& output_shard() const { return output_shard_; }
+
+  // Where K and V of this rank may be kept to spare their copy (exchanges/sequence_stage.h), with the shape
+  // of key_value_shard(); none if it makes no difference.
+  virtual std::optional<KeyValueStorage> key_value_storage() const { return std::nullopt; }
+  // The same of the output, of output_shard(). Other ranks read and write it: after Run() it stays as it is
+  // until this rank calls Run() again.
+  virtual std::optional<TensorView> output_storage() const { return std::nullopt; }
 
   // Collective. q, output: [batch, heads, local tokens, head_dim] of their shards; k, v of theirs; any
   // strides. output is float32, the others the problem's type. Throws Error if a view does not fit.

@@ -23,6 +23,10 @@ class TokenShardedAttention : public DistributedAttention {
 
   size_t workspace_bytes() const override;
   TileSizes tiles() const override { return stage_->tiles(); }
+  // The heads of a grid have come from other ranks first.
+  std::optional<KeyValueStorage> key_value_storage() const override {
+    return head_exchange_ ? std::nullopt : stage_->key_value_storage();
+  }
 
  protected:
   void Execute(const ConstTensorView& q, const ConstTensorView& k, const ConstTensorView& v,

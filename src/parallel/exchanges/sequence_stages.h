@@ -20,6 +20,7 @@ SequenceStageMaker MakeRingStage;
 SequenceStageMaker MakeGatherStage;
 SequenceStageMaker MakeMergeStage;
 SequenceStageMaker MakeMeshStage;
+SequenceStageMaker MakeSharedStage;
 
 struct SequenceStageRow {
   Exchange exchange;
@@ -27,10 +28,9 @@ struct SequenceStageRow {
 };
 
 inline constexpr SequenceStageRow kSequenceStages[] = {
-    {Exchange::kRing, &MakeRingStage},
-    {Exchange::kAllgather, &MakeGatherStage},
-    {Exchange::kMerge, &MakeMergeStage},
-    {Exchange::kMesh, &MakeMeshStage},
+    {Exchange::kRing, &MakeRingStage},     {Exchange::kAllgather, &MakeGatherStage},
+    {Exchange::kMerge, &MakeMergeStage},   {Exchange::kMesh, &MakeMeshStage},
+    {Exchange::kShared, &MakeSharedStage},
 };
 
 // The stage of plan.variant.exchange; alone on its communicator a rank just computes.

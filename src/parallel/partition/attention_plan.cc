@@ -52,7 +52,24 @@ AttentionPlan AttentionPlan::Make(const AttentionProblem& problem, const Variant
   } else {
     plan.token_parts = ranks;
   }
+  plan.parts_of_node = variant.strategy == ParallelStrategy::kHeadwise ? ranks : plan.token_parts;
   return plan;
+}
+
+void AttentionPlan::SetNodes(const std::vector<int>& node_of_rank) {
+  const bool divides_heads = variant.strategy == ParallelStrategy::kHeadwise;
+  const int parts = divides_heads ? ranks : token_parts, stride = divides_heads ? 1 : head_parts;
+  // Is every run of so many neighbours on one node, in each place?
+  const auto are_together = [&](int run) {
+    for (int r = 0; r < ranks; ++r) {
+      const int first = r - r / stride % run * stride;
+      if (node_of_rank[static_cast<size_t>(r)] != node_of_rank[static_cast<size_t>(first)]) return false;
+    }
+    return true;
+  };
+  int run = parts;
+  while (run > 1 && (parts % run != 0 || !are_together(run))) --run;
+  parts_of_node = run;
 }
 
 PlanEnds AttentionPlan::ends() const {

@@ -43,10 +43,16 @@ struct AttentionPlan {
   int rank = 0;
   int head_parts = 1;
   int token_parts = 1;
+  // Exchange shared: each node has so many neighbours of those that divide the tokens (headwise: the heads),
+  // a divisor of their number. Make() says all of them: one node. MakeDistributedAttention asks MPI.
+  int parts_of_node = 1;
 
   // Throws Error (bad usage) if the combination, the sizes or the grid are not valid.
   static AttentionPlan Make(const AttentionProblem& problem, const Variant& variant, Contract contract,
                             const ExecutionOptions& options, int ranks, int rank);
+
+  // parts_of_node, from the node of each rank: the most that holds for every node and place.
+  void SetNodes(const std::vector<int>& node_of_rank);
 
   PlanEnds ends() const;
   int head_index() const { return rank % head_parts; }

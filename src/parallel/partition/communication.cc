@@ -78,7 +78,7 @@ int64_t LargestOf(const AttentionPlan& plan, ParallelStrategy strategy, Exchange
 int64_t Outputs(const AttentionPlan& plan, Formula formula, Whose whose) {
   ExchangeSizes sizes;
   SetHeads(plan.problem, plan.heads(), sizes);
-  sizes.ranks = plan.ranks;
+  sizes.ranks = plan.variant.exchange == Exchange::kShared ? plan.ranks / plan.parts_of_node : plan.ranks;
   sizes.own_tokens = plan.problem.query_tokens;
   if (plan.token_parts > 1) {
     const std::vector<TokenSegments> groups = QueryTokensByGroup(plan);
@@ -113,12 +113,17 @@ int64_t Heads(const AttentionPlan& plan, Formula formula, Whose whose) {
   return Apply(plan, kStrategy, Exchange::kAllToAll, sizes, formula);
 }
 
-KeyTravel WithoutMask(const SequenceLayout& layout, Exchange exchange, const Mesh& mesh, bool with_own) {
+KeyTravel WithoutMask(const SequenceLayout& layout, Exchange exchange, const Mesh& mesh, int ranks_of_node,
+                      bool with_own) {
   const int64_t total = TotalOf(layout.keys), others = total - layout.KeysOf(layout.size() - 1);
   const int64_t most = MostOf(layout.keys), peers = layout.size() - 1;
   if (exchange == Exchange::kMesh) {
     const int64_t column = most * (mesh.rows - 1);
     return {{column}, {column}};
+  }
+  if (exchange == Exchange::kShared) {
+    const int64_t hops = layout.size() / ranks_of_node - 1;
+    return {{most * hops}, {most * std::min<int64_t>(2, hops)}};
   }
   const std::vector<int64_t> sent = {exchange == Exchange::kRing ? others : most * peers};
   const std::vector<int64_t> held = {exchange == Exchange::kRing ? std::min<int64_t>(2, peers) * most
@@ -135,8 +140,11 @@ void SetKeyTravel(const AttentionPlan& plan, const SequenceLayout& layout, Whose
   const auto travel_of = [&] {
     const Exchange exchange = plan.variant.exchange;
     const Mesh mesh = Mesh::Of(plan.problem, layout.heads, layout.size());
-    if (whose == Whose::kMost && too_many) return WithoutMask(layout, exchange, mesh, with_own);
+    if (whose == Whose::kMost && too_many) {
+      return WithoutMask(layout, exchange, mesh, plan.parts_of_node, with_own);
+    }
     if (exchange == Exchange::kRing) return RingTravel(layout, mask);
+    if (exchange == Exchange::kShared) return SharedTravel(layout, mask, plan.parts_of_node);
     if (exchange == Exchange::kMesh) return MeshTravel(layout, mask, mesh);
     return GatherTravel(layout, mask, with_own);
   };

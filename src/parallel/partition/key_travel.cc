@@ -155,6 +155,32 @@ KeyTravel GatherTravel(const SequenceLayout& layout, const Mask& mask, bool with
   return travel;
 }
 
+SequenceLayout LayoutAtPlace(const SequenceLayout& layout, int ranks_of_node, int place) {
+  SequenceLayout ring;
+  ring.heads = layout.heads;
+  ring.rank = layout.rank / ranks_of_node;
+  for (int first = 0; first < layout.size(); first += ranks_of_node) {
+    const auto begin = layout.queries.begin() + first;
+    ring.queries.push_back(JoinTokens(std::vector<TokenSegments>(begin, begin + ranks_of_node)));
+    ring.keys.push_back(layout.keys[static_cast<size_t>(first + place)]);
+  }
+  return ring;
+}
+
+KeyTravel SharedTravel(const SequenceLayout& layout, const Mask& mask, int ranks_of_node) {
+  KeyTravel travel = {std::vector<int64_t>(layout.keys.size(), 0),
+                      std::vector<int64_t>(layout.keys.size(), 0)};
+  for (int place = 0; place < ranks_of_node; ++place) {
+    const KeyTravel ring = RingTravel(LayoutAtPlace(layout, ranks_of_node, place), mask);
+    for (size_t node = 0; node < ring.sent.size(); ++node) {
+      const size_t rank = node * static_cast<size_t>(ranks_of_node) + static_cast<size_t>(place);
+      travel.sent[rank] = ring.sent[node];
+      travel.held[rank] = ring.held[node];
+    }
+  }
+  return travel;
+}
+
 KeyTravel MeshTravel(const SequenceLayout& layout, const Mask& mask, const Mesh& mesh) {
   KeyTravel travel = {std::vector<int64_t>(layout.keys.size(), 0),
                       std::vector<int64_t>(layout.keys.size(), 0)};

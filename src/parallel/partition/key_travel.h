@@ -59,6 +59,12 @@ struct KeyTravel {
 KeyTravel RingTravel(const SequenceLayout& layout, const Mask& mask);
 // From each rank to each. with_own: the rank's own keys are copied in between the others'.
 KeyTravel GatherTravel(const SequenceLayout& layout, const Mask& mask, bool with_own);
+// Among the ranks of all nodes that have one place in their node (0 to ranks_of_node - 1, rank = node *
+// ranks_of_node + place) in the exchange `shared`: as a ring of nodes, whose queries are those of all ranks
+// of the node, and whose keys those of the rank in that place.
+SequenceLayout LayoutAtPlace(const SequenceLayout& layout, int ranks_of_node, int place);
+// Around these rings.
+KeyTravel SharedTravel(const SequenceLayout& layout, const Mask& mask, int ranks_of_node);
 // Along the columns of a mesh, for the queries of a row.
 KeyTravel MeshTravel(const SequenceLayout& layout, const Mask& mask, const Mesh& mesh);
 

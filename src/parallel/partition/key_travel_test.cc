@@ -184,6 +184,52 @@ TEST(KeyTravelTest, ArrivalsAreWhatTheHopsBring) {
   }
 }
 
+// As many neighbours as are on one node everywhere; of a grid's token groups, those with this rank's heads.
+TEST(KeyTravelTest, NodesAreRunsOfNeighbours) {
+  const auto groups_of_node = [](const std::vector<int>& nodes, Grid grid = {}) {
+    AttentionProblem problem;
+    problem.query_tokens = problem.kv_tokens = 8;
+    Variant shared = {ParallelStrategy::kSequence,
+                      Exchange::kShared,
+                      Sharding::kContiguous,
+                      AttentionAlgorithm::kOnlineSoftmax,
+                      {},
+                      grid};
+    AttentionPlan plan =
+        AttentionPlan::Make(problem, shared, Contract::kNative, {}, static_cast<int>(nodes.size()), 0);
+    EXPECT_EQ(plan.parts_of_node, plan.token_parts);
+    plan.SetNodes(nodes);
+    return plan.parts_of_node;
+  };
+  EXPECT_EQ(groups_of_node({0}), 1);
+  EXPECT_EQ(groups_of_node({0, 0, 0, 0}), 4);
+  EXPECT_EQ(groups_of_node({5, 5, 2, 2}), 2);
+  EXPECT_EQ(groups_of_node({0, 0, 0, 0, 1, 1}), 2);
+  EXPECT_EQ(groups_of_node({0, 0, 0, 1, 1}), 1);
+  EXPECT_EQ(groups_of_node({0, 1, 0, 1}), 1);
+  EXPECT_EQ(groups_of_node({0, 1, 0, 1}, {2, 2}), 2);
+  EXPECT_EQ(groups_of_node({0, 0, 1, 1}, {2, 2}), 1);
+  EXPECT_EQ(groups_of_node({0, 0, 0, 0, 1, 1, 1, 1}, {2, 4}), 2);
+}
+
+// Without a mask a rank passes on the keys of its place of all nodes but the next; a node of one rank is the
+// ring, and one node sends nothing.
+TEST(KeyTravelTest, NodesPassOnWhatTheRingDoes) {
+  for (const Mask& mask : Masks()) {
+    const SequenceLayout layout = Layout(65, Sharding::kZigzag, 8, 0, mask);
+    EXPECT_EQ(SharedTravel(layout, mask, 1).sent, RingTravel(layout, mask).sent);
+    EXPECT_EQ(SharedTravel(layout, mask, 8).sent, std::vector<int64_t>(8, 0));
+    EXPECT_EQ(SharedTravel(layout, mask, 8).held, std::vector<int64_t>(8, 0));
+  }
+  const KeyTravel full = SharedTravel(Layout(64, Sharding::kContiguous, 8), Mask::Full(), 2);
+  EXPECT_EQ(full.sent, std::vector<int64_t>(8, 3 * 8));
+  EXPECT_EQ(full.held, std::vector<int64_t>(8, 2 * 8));
+  // Two nodes of two, causal: the first needs nothing of the second, and the second all of the first.
+  const KeyTravel causal = SharedTravel(Layout(8, Sharding::kContiguous, 4), Mask::Causal(), 2);
+  EXPECT_EQ(causal.sent, (std::vector<int64_t>{2, 2, 0, 0}));
+  EXPECT_EQ(causal.held, (std::vector<int64_t>{0, 0, 2, 2}));
+}
+
 TEST(KeyTravelTest, DocumentsTravelOverBordersOnly) {
   // Documents of 4, 8 and 4 tokens on 4 ranks of 4: the second lies on ranks 1 and 2.
   const KeyTravel ring =

@@ -24,6 +24,8 @@ enum class Exchange {
   kMesh,       // sequence: queries travel along rows of ranks, K/V along columns (Mesh-Attention, Chen et al.
                // 2025)
   kTree,       // sequence, decode: partial states merge in a tree (tree attention, Shyam et al. 2024)
+  kShared,     // headwise: outputs are written where all ranks of a node read them. sequence: K/V are read
+               // where they are; a ring of nodes (both: MPI + MPI, Hoefler et al. 2013)
 };
 
 inline constexpr Word<Exchange> kExchanges[] = {
@@ -36,6 +38,9 @@ inline constexpr Word<Exchange> kExchanges[] = {
     {Exchange::kMerge, "merge", "queries travel, partial results merge"},
     {Exchange::kMesh, "mesh", "queries travel along rows of ranks, keys and values along columns"},
     {Exchange::kTree, "tree", "partial results merge in a tree, log2 P messages (sequence, decode)"},
+    {Exchange::kShared, "shared",
+     "in memory that a node's ranks share: outputs (headwise), keys and values (sequence); between nodes "
+     "they travel"},
 };
 constexpr std::string_view Name(Exchange exchange) { return NameIn(kExchanges, exchange); }
 constexpr std::optional<Exchange> ParseExchange(std::string_view name) { return ParseIn(kExchanges, name); }
@@ -44,7 +49,7 @@ constexpr std::optional<Exchange> ParseExchange(std::string_view name) { return 
 // those whose queries each owns; decode, the query tokens, which every rank has. Bytes are those of one
 // token, of this rank's heads.
 struct ExchangeSizes {
-  int64_t ranks = 1;
+  int64_t ranks = 1;  // headwise(shared): nodes
   int64_t own_tokens = 0;
   int64_t total_tokens = 0;
   // Prefill, the all-to-all of heads: the same of the tokens whose K and V they have, cached ones too.
@@ -92,7 +97,7 @@ namespace exchange_formulas {
 
 inline int64_t Nothing(const ExchangeSizes&) { return 0; }
 
-// Its outputs to each of the others.
+// Its outputs to each of the others; shared: to one rank of each other node.
 inline int64_t GatherOutputs(const ExchangeSizes& t) { return t.output_bytes * t.own_tokens * (t.ranks - 1); }
 
 // Its tokens of everybody's heads to everybody, and its heads' outputs of everybody's tokens back.
@@ -160,6 +165,8 @@ inline constexpr ExchangeRow kExchangeTable[] = {
      &exchange_formulas::Nothing, &exchange_formulas::Nothing},
     {Phase::kPrefill, ParallelStrategy::kHeadwise, Exchange::kAllgather, true, false, true, false, false,
      &exchange_formulas::GatherOutputs, &exchange_formulas::Nothing},
+    {Phase::kPrefill, ParallelStrategy::kHeadwise, Exchange::kShared, true, false, true, false, false,
+     &exchange_formulas::GatherOutputs, &exchange_formulas::Nothing},
     {Phase::kPrefill, ParallelStrategy::kHeadwise, Exchange::kAllToAll, false, true, false, true, false,
      &exchange_formulas::AllToAll, &exchange_formulas::AllToAllBuffers},
     {Phase::kPrefill, ParallelStrategy::kSequence, Exchange::kAllgather, true, true, true, true, false,
@@ -170,9 +177,13 @@ inline constexpr ExchangeRow kExchangeTable[] = {
      &exchange_formulas::Merge, &exchange_formulas::MergeBuffers},
     {Phase::kPrefill, ParallelStrategy::kSequence, Exchange::kMesh, true, true, false, true, true,
      &exchange_formulas::Mesh, &exchange_formulas::MeshBuffers},
+    {Phase::kPrefill, ParallelStrategy::kSequence, Exchange::kShared, true, true, false, true, true,
+     &exchange_formulas::Keys, &exchange_formulas::KeyBuffers},
     {Phase::kDecode, ParallelStrategy::kHeadwise, Exchange::kNone, true, false, false, false, false,
      &exchange_formulas::Nothing, &exchange_formulas::Nothing},
     {Phase::kDecode, ParallelStrategy::kHeadwise, Exchange::kAllgather, true, false, true, false, false,
+     &exchange_formulas::GatherOutputs, &exchange_formulas::Nothing},
+    {Phase::kDecode, ParallelStrategy::kHeadwise, Exchange::kShared, true, false, true, false, false,
      &exchange_formulas::GatherOutputs, &exchange_formulas::Nothing},
     {Phase::kDecode, ParallelStrategy::kSequence, Exchange::kMerge, true, false, true, false, true,
      &exchange_formulas::MergeStates, &exchange_formulas::MergeStatesBuffers},

@@ -73,29 +73,32 @@ Sharding DefaultSharding(ParallelStrategy strategy, Phase phase, const Mask& mas
 //   prefill                  native              token_sharded   replicated   sharding
 //   headwise(allgather)      yes                 -               yes          contiguous
 //   headwise(none)           head-sharded        -               -            contiguous
+//   headwise(shared)         yes                 -               yes          contiguous
 //   headwise(all_to_all)     -                   yes             -            any
 //   sequence(ring)           = token_sharded     yes             -            any
 //   sequence(allgather)      = token_sharded     yes             yes          any
 //   sequence(merge)          = token_sharded     yes             -            any
 //   sequence(mesh)           = token_sharded     yes             -            any
+//   sequence(shared)         = token_sharded     yes             -            any
 //
 //   decode                   native                              token_sharded   replicated
 //   headwise(allgather)      K/V head-sharded                    -               yes
+//   headwise(shared)         the same                            -               yes
 //   headwise(none)           head-sharded                        -               -
 //   sequence(merge)          K/V token-sharded (contiguous)      -               yes
 //   sequence(tree)           the same                            -               yes
 //   sequence(all_to_all)     the same, outputs head-sharded      -               -
 //
-// headwise reads whole K/V of its heads: every algorithm. ring, merge, mesh, tree and decode's all_to_all
-// carry running softmax states: online_softmax only. sequence(allgather) sees all keys at once: every
-// algorithm. head-sharded: q, k, v and output, each rank its own heads. native headwise(allgather) prefill
-// starts from complete inputs; native decode starts and ends with complete (tiny) queries and outputs, and
-// only the K/V cache is sharded. replicated: every rank has all K/V and needs all outputs, so only outputs
-// travel, and they are gathered: the rest of ring or merge has nothing to move, and would only compute the
-// same in another order. In decode a rank reads its share of the replica (heads or tokens), and the partial
-// results must come together: allgather or merge. token_sharded decode: one token cannot be sharded, and the
-// cache's own sharding is what native means there. A grid takes what sequence takes; under token_sharded its
-// inner, head-wise exchange is an all-to-all.
+// headwise reads whole K/V of its heads: every algorithm. ring, merge, mesh, shared, tree and decode's
+// all_to_all carry running softmax states: online_softmax only. sequence(allgather) sees all keys at once:
+// every algorithm. head-sharded: q, k, v and output, each rank its own heads. native headwise(allgather)
+// prefill starts from complete inputs; native decode starts and ends with complete (tiny) queries and
+// outputs, and only the K/V cache is sharded. replicated: every rank has all K/V and needs all outputs, so
+// only outputs travel, and they are gathered: the rest of ring or merge has nothing to move, and would only
+// compute the same in another order. In decode a rank reads its share of the replica (heads or tokens), and
+// the partial results must come together: allgather or merge. token_sharded decode: one token cannot be
+// sharded, and the cache's own sharding is what native means there. A grid takes what sequence takes; under
+// token_sharded its inner, head-wise exchange is an all-to-all.
 
 // Empty if the combination is valid; otherwise one line that says what is wrong and what is valid instead.
 std::string WhyInvalid(const Variant& variant, Contract contract, Phase phase);

@@ -10,7 +10,7 @@ namespace attention {
 namespace {
 
 TEST(StrategyTest, NamesAndParsersAgree) {
-  for (const char* name : {"none", "allgather", "all_to_all", "ring", "merge", "mesh", "tree"}) {
+  for (const char* name : {"none", "allgather", "all_to_all", "ring", "merge", "mesh", "tree", "shared"}) {
     ASSERT_TRUE(ParseExchange(name).has_value());
     EXPECT_EQ(Name(*ParseExchange(name)), name);
   }
@@ -88,17 +88,17 @@ TEST(StrategyTest, RefusalsSayWhatIsValid) {
   EXPECT_EQ(why(ParallelStrategy::kHeadwise, Exchange::kRing, AttentionAlgorithm::kStandard,
                 Contract::kNative, Phase::kPrefill),
             "headwise(ring) does not exist in prefill; valid: headwise(none), headwise(allgather), "
-            "headwise(all_to_all)");
+            "headwise(shared), headwise(all_to_all)");
   EXPECT_EQ(
       why(ParallelStrategy::kSequence, Exchange::kRing, AttentionAlgorithm::kStandard, Contract::kNative,
           Phase::kPrefill),
       "sequence(ring) merges running softmax states, which only online_softmax has; valid with standard "
-      "under contract native: headwise(none), headwise(allgather), sequence(allgather)");
+      "under contract native: headwise(none), headwise(allgather), headwise(shared), sequence(allgather)");
   EXPECT_EQ(
       why(ParallelStrategy::kSequence, Exchange::kRing, AttentionAlgorithm::kOnlineSoftmax,
           Contract::kReplicated, Phase::kPrefill),
       "sequence(ring) is not possible under contract replicated in prefill; valid contracts for it: native, "
-      "token_sharded; valid under replicated: headwise(allgather), sequence(allgather)");
+      "token_sharded; valid under replicated: headwise(allgather), headwise(shared), sequence(allgather)");
   EXPECT_NE(why(ParallelStrategy::kSequence, Exchange::kMerge, AttentionAlgorithm::kOnlineSoftmax,
                 Contract::kTokenSharded, Phase::kDecode),
             "");

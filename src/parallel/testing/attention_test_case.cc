@@ -3,13 +3,16 @@
 #include <mpi.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <limits>
+#include <thread>
 #include <utility>
 
 #include "src/attention/reference_attention.h"
 #include "src/base/counter_random.h"
 #include "src/base/error.h"
+#include "src/mpi/copy_block.h"
 #include "src/parallel/exchanges/tensor_buffer.h"
 #include "src/parallel/make_distributed_attention.h"
 #include "src/parallel/partition/partition.h"
@@ -68,6 +71,16 @@ Shard CutOut(const AttentionProblem& problem, const TensorShard& shard, bool tok
   return result;
 }
 
+void Negate(const TensorView& view) {
+  for (int64_t b = 0; b < view.shape.batch; ++b) {
+    for (int64_t h = 0; h < view.shape.heads; ++h) {
+      for (int64_t t = 0; t < view.shape.tokens; ++t) {
+        for (int64_t d = 0; d < view.shape.head_dim; ++d) view.Row<float>(b, h, t)[d] *= -1;
+      }
+    }
+  }
+}
+
 // float32 rounding as a random walk: a logit is a sum of D products of order 1, scaled by 1/sqrt(D) (error
 // about sqrt(D) half-ulps in the worst part of a Gaussian sample), exp passes its absolute error on as a
 // relative one, and the two sums over S keys add sqrt(S) more; the leading factors cover the tails, exp
@@ -123,7 +136,7 @@ std::string Name(const TestCase& test_case) {
       " T=", problem.query_tokens, " S=", problem.kv_tokens, " heads=", problem.query_heads, "/",
       problem.kv_heads, " D=", problem.head_dim, " batch=", problem.batch, " mask=", Name(problem.mask),
       " isa=", Name(test_case.options.isa), " threads=", test_case.options.threads,
-      test_case.token_major ? " token-major" : " head-major");
+      test_case.token_major ? " token-major" : " head-major", test_case.in_place ? " in place" : "");
 }
 
 TestResult RunTestCase(Communicator& ranks, const TestCase& test_case, const TestData& data) {
@@ -138,11 +151,21 @@ TestResult RunTestCase(Communicator& ranks, const TestCase& test_case, const Tes
       CutOut(problem, kv_shard, test_case.token_major, data.k, problem.kv_heads, problem.kv_tokens, 0);
   const Shard v =
       CutOut(problem, kv_shard, test_case.token_major, data.v, problem.kv_heads, problem.kv_tokens, 0);
+  TensorView given_k = k.view, given_v = v.view;
+  if (const auto storage = attention->key_value_storage(); storage && test_case.in_place) {
+    given_k = storage->k;
+    given_v = storage->v;
+    CopyBlock(k.view, given_k);
+    CopyBlock(v.view, given_v);
+  }
   const TensorShard& output_shard = attention->output_shard();
   const Shard output(problem, output_shard, test_case.token_major);
+  TensorView given_output = output.view;
+  if (const auto storage = attention->output_storage(); storage && test_case.in_place)
+    given_output = *storage;
   const auto span = [&] {
-    const size_t count = output.buffer.size_bytes() / sizeof(float);
-    return std::span<float>(reinterpret_cast<float*>(output.buffer.view().data), count);
+    const auto count = static_cast<size_t>(given_output.shape.elements());
+    return std::span<float>(reinterpret_cast<float*>(given_output.data), count);
   };
 
   TestResult result;
@@ -161,17 +184,24 @@ TestResult RunTestCase(Communicator& ranks, const TestCase& test_case, const Tes
     return ranks.traffic().bytes_sent - std::exchange(before, ranks.traffic().bytes_sent);
   };
   if (test_case.run_parts) {
-    attention->RunExchangeOnly(q.view, k.view, v.view, output.view);
+    attention->RunExchangeOnly(q.view, given_k, given_v, given_output);
     result.bytes_exchange_only = counted();
-    attention->RunComputeOnly(q.view, k.view, v.view, output.view);
+    attention->RunComputeOnly(q.view, given_k, given_v, given_output);
     result.bytes_compute_only = counted();
   }
+  if (test_case.begin_apart) {
+    Negate(given_v);
+    attention->Run(q.view, given_k, given_v, given_output);
+    before = ranks.traffic().bytes_sent;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10 * (ranks.rank() % 3)));
+    Negate(given_v);
+  }
   std::ranges::fill(span(), std::numeric_limits<float>::quiet_NaN());
-  attention->Run(q.view, k.view, v.view, output.view);
+  attention->Run(q.view, given_k, given_v, given_output);
   result.bytes_sent = counted();
 
   double error = 0, norm = 0;
-  const ConstTensorView view = output.view;
+  const ConstTensorView view = given_output;
   ForEachShardRow(problem, output_shard, [&](int64_t b, int64_t h, int64_t local, int64_t global) {
     const int64_t row =
         (b * problem.query_heads + output_shard.head_begin + h) * problem.query_tokens + global - first_query;

@@ -30,7 +30,11 @@ struct TestCase {
   Contract contract = Contract::kNative;
   ExecutionOptions options;
   bool token_major = false;  // storage of the shards
-  bool run_parts = true;     // also the exchange alone and the computation alone
+  bool in_place = false;     // K, V and output where the exchange would have them
+  // Before the run another one with values of the other sign, after which ranks begin ten milliseconds apart:
+  // who takes what is left from then for what has to come is far off.
+  bool begin_apart = false;
+  bool run_parts = true;  // also the exchange alone and the computation alone
 };
 std::string Name(const TestCase& test_case);
 

@@ -12,6 +12,8 @@ namespace {
 // Small enough that blocks are cut by heads, and again by tokens.
 constexpr int64_t kOwnMessageBytes = 256;
 constexpr int64_t kMaxMessageBytes = 400;
+// As the simulated machine has them.
+constexpr int64_t kRanksOfNode = 2;
 
 std::string TextOf(const std::vector<MessageStarted>& messages) {
   std::string text;
@@ -76,6 +78,7 @@ std::string RunOne(Communicator& world, BackendFactory backend, const AttentionP
 std::string MessageOrder(Communicator& world, BackendFactory backend) {
   world.settings().own_message_bytes = kOwnMessageBytes;
   world.settings().max_message_bytes = kMaxMessageBytes;
+  world.settings().most_ranks_of_node = kRanksOfNode;
   std::string text;
   for (const ExchangeRow& row : kExchangeTable) {
     for (const Contract contract : {Contract::kNative, Contract::kTokenSharded, Contract::kReplicated}) {

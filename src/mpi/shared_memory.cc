@@ -1,0 +1,84 @@
+#include "src/mpi/shared_memory.h"
+
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <cstring>
+#include <exception>
+#include <limits>
+#include <string>
+
+#include "src/base/error.h"
+
+namespace attention {
+namespace {
+
+// Where Open MPI and MPICH put a window; a file there may be made larger than there is room, and whoever
+// touches it then is killed.
+constexpr const char* kSharedMemoryDirectory = "/dev/shm";
+
+int64_t FreeBytes() {
+  struct statvfs status = {};
+  if (statvfs(kSharedMemoryDirectory, &status) != 0) return std::numeric_limits<int64_t>::max();
+  return static_cast<int64_t>(status.f_bavail) * static_cast<int64_t>(status.f_frsize);
+}
+
+std::string MpiMessage(int error) {
+  char text[MPI_MAX_ERROR_STRING];
+  int length = 0;
+  MPI_Error_string(error, text, &length);
+  return std::string(text, static_cast<size_t>(length));
+}
+
+}  // namespace
+
+SharedMemory::SharedMemory(const Communicator& node, size_t own_bytes) : node_(&node) {
+  const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  // Pages of its own for each part, which its owner touches. MPI may begin anywhere; mappings of a window
+  // begin with a page, so every rank rounds up to the same byte.
+  const size_t bytes = (own_bytes / page + 2) * page;
+  const int64_t all = node.Sum(static_cast<int64_t>(bytes));
+  const int64_t free = node.Min(FreeBytes());
+  Require(all <= free, "the ranks of this node are to share ", (all >> 20) + 1, " MiB of memory, and ",
+          kSharedMemoryDirectory, " has ", free >> 20, " MiB left");
+
+  MPI_Info hints = MPI_INFO_NULL;
+  MPI_Info_create(&hints);
+  // Each part begins where its owner wants it, on the owner's memory.
+  MPI_Info_set(hints, "alloc_shared_noncontig", "true");
+  MPI_Comm_set_errhandler(node.handle(), MPI_ERRORS_RETURN);
+  void* own = nullptr;
+  const int error =
+      MPI_Win_allocate_shared(static_cast<MPI_Aint>(bytes), 1, hints, node.handle(), &own, &window_);
+  MPI_Comm_set_errhandler(node.handle(), MPI_ERRORS_ARE_FATAL);
+  MPI_Info_free(&hints);
+  Require(node.Min(int64_t{error == MPI_SUCCESS}) == 1, "MPI gives no ", all >> 20,
+          " MiB of shared memory on this node: ", MpiMessage(error));
+  MPI_Win_lock_all(MPI_MODE_NOCHECK, window_);
+  for (int rank = 0; rank < node.size(); ++rank) {
+    MPI_Aint size = 0;
+    int unit = 1;
+    void* part = nullptr;
+    MPI_Win_shared_query(window_, rank, &size, &unit, &part);
+    const uintptr_t begin = (reinterpret_cast<uintptr_t>(part) + page - 1) / page * page;
+    parts_.push_back(reinterpret_cast<std::byte*>(begin));
+  }
+  std::memset(part_of(node.rank()), 0, own_bytes);
+  Synchronise("shared memory");
+}
+
+SharedMemory::~SharedMemory() {
+  // Collective; whoever else is here is not known.
+  if (std::uncaught_exceptions() > 0) return;
+  MPI_Win_unlock_all(window_);
+  MPI_Win_free(&window_);
+}
+
+void SharedMemory::Synchronise(const char* purpose) const {
+  MPI_Win_sync(window_);
+  node_->Barrier(purpose);
+  MPI_Win_sync(window_);
+}
+
+}  // namespace attention
