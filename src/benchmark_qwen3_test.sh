@@ -7,7 +7,7 @@ export TMPDIR=$directory
 # Shared memory of its own, because the sandbox's process ids are not unique (see tools/bazel/run_mpi_test.sh).
 shared_memory=$directory
 if [ -w /dev/shm ]; then shared_memory=$(mktemp -d /dev/shm/bq3.XXXXXX); fi
-export OMPI_MCA_btl_vader_backing_directory=$shared_memory
+export OMPI_MCA_btl_vader_backing_directory=$shared_memory OMPI_MCA_osc_sm_backing_directory=$shared_memory
 trap 'rm -rf "$directory" "$shared_memory"' EXIT
 if [ "$(id -u)" = 0 ]; then
   export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <limits>
@@ -16,11 +17,14 @@ namespace {
 
 // Where Open MPI and MPICH put a window; a file there may be made larger than there is room, and whoever
 // touches it then is killed.
-constexpr const char* kSharedMemoryDirectory = "/dev/shm";
+const char* Directory() {
+  const char* const said = std::getenv("OMPI_MCA_osc_sm_backing_directory");
+  return said == nullptr ? "/dev/shm" : said;
+}
 
 int64_t FreeBytes() {
   struct statvfs status = {};
-  if (statvfs(kSharedMemoryDirectory, &status) != 0) return std::numeric_limits<int64_t>::max();
+  if (statvfs(Directory(), &status) != 0) return std::numeric_limits<int64_t>::max();
   return static_cast<int64_t>(status.f_bavail) * static_cast<int64_t>(status.f_frsize);
 }
 
@@ -41,7 +45,7 @@ SharedMemory::SharedMemory(const Communicator& node, size_t own_bytes) : node_(&
   const int64_t all = node.Sum(static_cast<int64_t>(bytes));
   const int64_t free = node.Min(FreeBytes());
   Require(all <= free, "the ranks of this node are to share ", (all >> 20) + 1, " MiB of memory, and ",
-          kSharedMemoryDirectory, " has ", free >> 20, " MiB left");
+          Directory(), " has ", free >> 20, " MiB left");
 
   MPI_Info hints = MPI_INFO_NULL;
   MPI_Info_create(&hints);

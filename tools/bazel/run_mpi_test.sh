@@ -27,7 +27,10 @@ launcher=("${MPIRUN:-mpirun}" -np "$ranks")
 # MPICH's launcher (Hydra) binds nothing unless asked and knows no limit of ranks per core.
 case $("${launcher[0]}" --version 2>/dev/null || true) in
   *HYDRA*) ;;
-  *) launcher+=(--oversubscribe --bind-to none --mca mpi_yield_when_idle 1 --mca btl_vader_backing_directory "$shared_memory") ;;
+  *)
+    launcher+=(--oversubscribe --bind-to none --mca mpi_yield_when_idle 1)
+    launcher+=(--mca btl_vader_backing_directory "$shared_memory" --mca osc_sm_backing_directory "$shared_memory")
+    ;;
 esac
 timeout --kill-after=10 "$limit" "${launcher[@]}" "$@" || status=$?
 if [ "$status" = 124 ]; then

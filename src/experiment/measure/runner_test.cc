@@ -213,13 +213,20 @@ TEST_F(RunnerTest, SamplesAddUp) {
   }
 }
 
+// AddressSanitizer keeps books of its own beside what is used, and touches them when that is.
+#ifdef __SANITIZE_ADDRESS__
+constexpr int64_t kPagesOfOthers = 16;
+#else
+constexpr int64_t kPagesOfOthers = 0;
+#endif
+
 TEST_F(RunnerTest, PageFaultsInTheTimedPartAreSeen) {
   const ExperimentSpec spec =
       Spec("  variant: [sequence+online_softmax, headwise+standard]\n  seq_len: [24]\n  ranks: [" +
                std::to_string(world_.size()) + "]\n",
            "rounds: 5, warmup: 1");
   for (const CaseRow& row : Run(spec, Options(MakeAttentionKernel)).rows) {
-    EXPECT_EQ(row.page_faults, 0) << row.made->id;
+    EXPECT_LE(row.page_faults, kPagesOfOthers * world_.size()) << row.made->id;
     EXPECT_EQ(row.backend, "highway");
   }
   for (const CaseRow& row : Run(spec, Options(MakeSpoilt<TouchesFreshPages>)).rows) {

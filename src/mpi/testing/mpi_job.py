@@ -38,7 +38,8 @@ class MpiScratch:
         # It names shared memory after a process id, and Bazel's sandbox gives every test process ids of its own: two tests at
         # once can have the same.
         memory = self._place(prefix, "/dev/shm" if os.access("/dev/shm", os.W_OK) else str(self.directory))
-        self.environment = os.environ | {"TMPDIR": str(self.directory), "OMPI_MCA_btl_vader_backing_directory": memory}
+        places = {f"OMPI_MCA_{component}_backing_directory": memory for component in ("btl_vader", "osc_sm")}
+        self.environment = os.environ | {"TMPDIR": str(self.directory)} | places
 
     def _place(self, prefix: str, parent: str) -> str:
         # Ranks that were killed may leave files while they are removed.
