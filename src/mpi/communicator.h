@@ -20,8 +20,9 @@ namespace attention {
 struct Traffic {
   int64_t bytes_sent = 0;
   int64_t messages_sent = 0;
-  int64_t under_way = 0;    // messages, either direction, started and not yet known to be complete
-  double wait_seconds = 0;  // spent in RequestSet::Wait: communication that was not hidden
+  int64_t under_way = 0;  // messages, either direction, started and not yet known to be complete
+  // Spent in RequestSet::Wait and SharedMemory::Synchronise: communication that was not hidden.
+  double wait_seconds = 0;
 };
 
 // A message as this rank hands it to MPI.

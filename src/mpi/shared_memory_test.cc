@@ -42,7 +42,7 @@ TEST(SharedMemoryTest, TooMuchIsRefusedOnEveryRank) {
     FAIL() << "a pebibyte";
   } catch (const Error& error) {
     EXPECT_EQ(
-        std::string(error.what()).find("the ranks of this node are to share 1073741825 MiB of memory, and "),
+        std::string(error.what()).find("the ranks of this node are to share 1140850689 MiB of memory, and "),
         0u)
         << error.what();
   }

@@ -3,12 +3,17 @@
 
 namespace attention {
 
-SharedMemory::SharedMemory(const Communicator& node, size_t own_bytes) : node_(&node), unshared_(own_bytes) {
+SharedMemory::SharedMemory(const Communicator& node, size_t own_bytes, int)
+    : node_(&node), unshared_(own_bytes) {
   parts_.assign(static_cast<size_t>(node.size()), unshared_.data());
 }
 
 SharedMemory::~SharedMemory() = default;
 
-void SharedMemory::Synchronise(const char* purpose) const { node_->Barrier(purpose); }
+void SharedMemory::Synchronise(const char* purpose) const {
+  const double begin = MPI_Wtime();
+  node_->Barrier(purpose);
+  node_->traffic().wait_seconds += MPI_Wtime() - begin;
+}
 
 }  // namespace attention

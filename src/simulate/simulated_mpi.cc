@@ -7,7 +7,7 @@
 //
 // Nonblocking collectives block. SMPI makes them of a message from each rank to each, blocking ones of fewer.
 // The project waits for each at once (src/mpi/communicator.cc). Within what is timed there are only barriers
-// of the ranks of a node (sequence(shared)).
+// of the ranks of a node (exchange shared).
 //
 // Ranks share memory if they are on one host of the platform ("node7", simulated_job.cc). SMPI would say that
 // all do, as all are in this process.

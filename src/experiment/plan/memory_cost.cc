@@ -19,7 +19,7 @@ namespace {
 // Code, libraries and the rank's MPI before a cell is made; what a rank of several touches of the memory that
 // they share. Measured (Open MPI 4.1, GCC 12).
 constexpr double kProcessBytes = 20.0 * (1 << 20);
-constexpr double kSharedMemoryBytes = 12.0 * (1 << 20);
+constexpr double kMessageMemoryBytes = 12.0 * (1 << 20);
 
 // Sums of such products do not leave the range of double; they are cut to 64 bits at the end.
 double Times(int64_t a, int64_t b) { return static_cast<double>(a) * static_cast<double>(b); }
@@ -192,7 +192,7 @@ void EstimateMemory(Cell& cell, const ExperimentSpec& spec) {
   }
   double beside = std::min(largest_inputs, static_cast<double>(kMaximumReadBytes));
   if (cell.cache == CacheState::kCold) beside += 2.0 * static_cast<double>(LastLevelCacheBytes());
-  const double process = kProcessBytes + (cell.ranks > 1 ? kSharedMemoryBytes : 0);
+  const double process = kProcessBytes + (cell.ranks > 1 ? kMessageMemoryBytes : 0);
   cell.memory_bytes_per_rank = ToBytes(process + cases + beside + reference);
 }
 

@@ -17,6 +17,10 @@
 //                 partial state on its way home beside the next step; the last one is exposed, and the merge
 //   mesh          beside(the row's queries over own keys, all that arrives), then over the column's keys, the
 //                 own queries last, beside the states on their way home
+//   shared        sequence: a ring of nodes, each as slow as its slowest rank, of the keys of all of its
+//   ranks;
+//                 headwise: a gather of outputs between nodes. Either with two barriers of the node or more,
+//                 and with tensors where the exchange would have them, so that nothing is copied
 //   all-to-all    in n pieces by heads: x_in of the first + (n - 1) beside(c, x_in + x_out) + c + x_out
 //   gather        of outputs in n pieces: c + (n - 1) beside(c, x) + x
 //   decode        c + x(partial states) + merging of P states (+ gather of heads inside a grid); of a tree, x

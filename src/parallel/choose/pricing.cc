@@ -343,18 +343,28 @@ void Pricing::Shared(int head_index, std::vector<RankTime>& times) const {
       const auto node = static_cast<size_t>(index / size), place = static_cast<size_t>(index % size);
       const size_t left = (node + begin.size() - 1) % begin.size();
       const int from = (index - size + layout.size()) % layout.size();
-      Transfer in;
-      if (step + 1 < nodes) {
-        in = Link(members[static_cast<size_t>(from)], members[static_cast<size_t>(index)], 2,
-                  token_bytes * arrivals[place][static_cast<size_t>(step)][node], crossing);
-      }
+      const size_t right = (node + 1) % begin.size();
+      const auto arrival = [&](int sender, int reader, size_t reading_node) {
+        if (step + 1 == nodes) return Transfer{};
+        return Link(members[static_cast<size_t>(sender)], members[static_cast<size_t>(reader)], 2,
+                    token_bytes * arrivals[place][static_cast<size_t>(step)][reading_node], crossing);
+      };
+      const Transfer in = arrival(from, index, node);
+      const Transfer out = arrival(index, (index + size) % layout.size(), right);
       const int source = (static_cast<int>(node) - step + nodes) % nodes * size;
       const std::vector<TokenSegments> keys(layout.keys.begin() + source,
                                             layout.keys.begin() + source + size);
-      const double compute =
-          Compute(layout.queries[static_cast<size_t>(index)], JoinTokens(keys), layout.heads);
-      next[node] = std::max({next[node], begin[node] + compute + in.unhidden_s,
-                             std::max(begin[node], begin[left]) + in.seconds});
+      // The last step is one call of the kernel, the others are one for each shard.
+      const TokenSegments& queries = layout.queries[static_cast<size_t>(index)];
+      double compute = 0;
+      if (step + 1 == nodes) compute = Compute(queries, JoinTokens(keys), layout.heads);
+      for (size_t i = 0; i < keys.size() && step + 1 < nodes; ++i) {
+        compute += Compute(queries, keys[i], layout.heads);
+      }
+      double end = begin[node] + compute + Longer(in, out).unhidden_s;
+      if (in.seconds > 0) end = std::max(end, std::max(begin[node], begin[left]) + in.seconds);
+      if (out.seconds > 0) end = std::max(end, std::max(begin[node], begin[right]) + out.seconds);
+      next[node] = std::max(next[node], end);
       RankTime& time = times[static_cast<size_t>(members[static_cast<size_t>(index)])];
       time.compute += compute;
       time.exchange += in.seconds + barrier;

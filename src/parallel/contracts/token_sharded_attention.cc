@@ -17,11 +17,12 @@ TokenShardedAttention::TokenShardedAttention(const AttentionPlan& plan, GridComm
   key_value_shard_ = {0, problem.kv_heads, own.keys};
   output_shard_ = query_shard_;
 
+  // First, as a stage may be made by all ranks together, and what follows may fail on one alone.
+  stage_ = MakeSequenceStage(plan_, LayoutOf(plan_), communicators_.tokens());
   if (plan_.head_parts > 1) {
     head_exchange_.emplace(plan_, TokensOfGroup(plan_, plan_.token_index()), communicators_.heads(),
                            HeadExchange::Pieces::kOne);
   }
-  stage_ = MakeSequenceStage(plan_, LayoutOf(plan_), communicators_.tokens());
 }
 
 void TokenShardedAttention::Execute(const ConstTensorView& q, const ConstTensorView& k,

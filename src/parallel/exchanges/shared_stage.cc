@@ -110,7 +110,7 @@ class SharedStage : public SequenceStage {
   void Run(const ConstTensorView& q, const ConstTensorView& k, const ConstTensorView& v,
            const TensorView& output, RunParts parts) override;
   std::optional<KeyValueStorage> key_value_storage() const override { return Read(node_.own_place, 0); }
-  // Own keys and values are the caller's, who is asked to keep them here.
+  // Own keys and values are the caller's, who is asked to keep them here; in a grid they come from elsewhere.
   size_t workspace_bytes() const override;
   TileSizes tiles() const override { return kernel_.tiles(); }
 
@@ -128,6 +128,7 @@ class SharedStage : public SequenceStage {
   const Communicator* communicator_;
   std::optional<Communicator> ranks_of_node_;
   SharedMemory memory_;  // before what may fail on one rank alone: the others are in here with it
+  bool keeps_own_;
   KernelRunner kernel_;
   AttentionStateBuffer state_;
 };
@@ -139,7 +140,8 @@ SharedStage::SharedStage(const AttentionPlan& plan, const SequenceLayout& layout
       node_(plan, layout),
       communicator_(&communicator),
       ranks_of_node_(communicator.Split(node_.number, node_.own_place)),
-      memory_(*ranks_of_node_, node_.own().bytes),
+      memory_(*ranks_of_node_, node_.own().bytes, plan.head_parts),
+      keeps_own_(plan.head_parts > 1),
       kernel_(plan, layout.heads, layout.QueriesOf(layout.rank), node_.most_keys),
       state_(problem_.batch, layout.heads.query.size(), layout.QueriesOf(layout.rank), problem_.head_dim) {}
 
@@ -206,7 +208,8 @@ void SharedStage::Run(const ConstTensorView& q, const ConstTensorView& k, const 
 
 size_t SharedStage::workspace_bytes() const {
   const Place& own = node_.own();
-  return kernel_.workspace_bytes() + own.bytes - own.arriving[1].offset + state_.size_bytes();
+  return kernel_.workspace_bytes() + own.bytes - (keeps_own_ ? 0 : own.arriving[1].offset) +
+         state_.size_bytes();
 }
 
 }  // namespace

@@ -154,6 +154,10 @@ void SetKeyTravel(const AttentionPlan& plan, const SequenceLayout& layout, Whose
   };
   sizes.keys_sent = of(travel.sent);
   sizes.keys_held = of(travel.held);
+  // In a grid its own come from others first, and are copied to where the node reads them.
+  if (plan.variant.exchange == Exchange::kShared && plan.head_parts > 1) {
+    sizes.keys_held += whose == Whose::kMost ? MostOf(layout.keys) : layout.KeysOf(layout.rank);
+  }
 }
 
 // Of a mesh: of the rank in its row, or the most of any.
