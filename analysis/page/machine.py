@@ -7,7 +7,7 @@ from typing import Any
 from analysis.page.records import LINKS, Record, Results, table
 
 RECORDS = (
-    "ordering", "aa", "kernels", "kernels_long", "kernels_shapes", "kernels_threads", "kernels_bf16", "kernels_decode",
+    "ordering", "shared_memory", "aa", "kernels", "kernels_long", "kernels_shapes", "kernels_threads", "kernels_bf16", "kernels_decode",
     "kernels_growth", "block_size", "network/unshaped", "network/10gbit", "network/1gbit", "network_ring/shared_memory",
     "network_ring/unshaped", "network_ring/10gbit", "network_ring/1gbit", "network_decode/unshaped",
     "network_decode/10gbit", "network_decode/1gbit", "qwen3_block", "qwen3_model", "decode", "original_threads", "original_blocks",

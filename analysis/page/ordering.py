@@ -106,15 +106,15 @@ def whole_sentence(result: ClaimResult) -> str:
     )
 
 
-def half_sentence(result: ClaimResult, margin: float) -> str:
-    """How one comparison of the order stands, regime by regime."""
+def half_sentence(result: ClaimResult, margin: float, names: tuple[str, str] | None = None) -> str:
+    """How one comparison of the order stands, regime by regime; of its two sides by these names, or their own."""
     words = Counter(regime.word for regime in result.regimes)
     phrases = ((Word.FASTER, "faster"), (Word.EQUAL, f"equal within {percent(margin)} %"), (Word.SLOWER, "slower"))
     parts = [f"{phrase} in {words[word]}" for word, phrase in phrases if words[word]]
     left = len(result.regimes) - sum(words[word] for word, _ in phrases)
     if left:
         parts.append(f"not resolved in {left}")
-    fast, slow = (f"`{name}`" for name in result.claim.order)
+    fast, slow = names or (f"`{name}`" for name in result.claim.order)
     return f"{fast} beside {slow} is {', '.join(parts)} of {count(len(result.regimes), 'regime')}"
 
 

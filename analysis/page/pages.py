@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from analysis.page import figures, kernels, machine, models, network, ordering, original, paper, register, reliability, scale
+from analysis.page import figures, kernels, machine, models, network, ordering, original, paper, register, reliability, scale, shared_memory
 from analysis.page.records import Results
 from analysis.page.template import BadTemplate, placeholders, render
 
@@ -22,7 +22,7 @@ COMMAND = "analysis/results_page.py"
 def page_values(read: Results) -> dict[str, str]:
     """Every figure that a template may name; raises UnusableInput where a run cannot be read."""
     found: dict[str, str] = {}
-    for chapter in (machine, ordering, kernels, network, models, register, reliability, scale, original, paper):
+    for chapter in (machine, ordering, shared_memory, kernels, network, models, register, reliability, scale, original, paper):
         found |= chapter.values(read)
     return found
 

@@ -11,7 +11,7 @@ RESULTS = Path(__file__).parent.parent.parent / "results"
 # Runs of the runner, by experiment; over links, a directory each. peers/compare has files of its own.
 LINKS = ("unshaped", "10gbit", "1gbit")
 EXPERIMENTS = (
-    "aa", "block_size", "ordering", "smoke", "kernels", "kernels_bf16", "kernels_decode", "kernels_growth", "kernels_long",
+    "aa", "block_size", "ordering", "shared_memory", "smoke", "kernels", "kernels_bf16", "kernels_decode", "kernels_growth", "kernels_long",
     "kernels_shapes", "kernels_threads", "original_blocks", "original_memory", "original_threads", "qwen3_block", "qwen3_model", "decode",
 )  # fmt: skip
 OVER_LINKS = ("network", "network_decode", "network_ring")
