@@ -71,8 +71,8 @@ SharedMemory::SharedMemory(const Communicator& node, size_t own_bytes, int at_on
     int unit = 1;
     void* part = nullptr;
     MPI_Win_shared_query(window_, rank, &size, &unit, &part);
-    const uintptr_t begin = (reinterpret_cast<uintptr_t>(part) + page - 1) / page * page;
-    parts_.push_back(reinterpret_cast<std::byte*>(begin));
+    const size_t beyond = reinterpret_cast<uintptr_t>(part) % page;
+    parts_.push_back(static_cast<std::byte*>(part) + (page - beyond) % page);
   }
   std::memset(part_of(node.rank()), 0, own_bytes);
   Synchronise("shared memory");

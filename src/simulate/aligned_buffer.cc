@@ -30,6 +30,8 @@ AlignedBuffer::AlignedBuffer(size_t bytes) : bytes_(bytes) {
   data_ = Nowhere();
 }
 
+// The header is that of the real one, which frees.
+// NOLINTNEXTLINE(performance-trivially-destructible)
 AlignedBuffer::~AlignedBuffer() = default;
 
 AlignedBuffer::AlignedBuffer(AlignedBuffer&& other) noexcept

@@ -59,7 +59,8 @@ Node::Node(const AttentionPlan& plan, const SequenceLayout& layout)
   const int64_t token_bytes = 2 * InputBytes(plan.problem, layout.heads.kv.size(), 1);
   for (int i = 0; i < size; ++i) {
     Place place;
-    place.own_keys = layout.keys[static_cast<size_t>(number * size + i)];
+    place.own_keys =
+        layout.keys[static_cast<size_t>(number) * static_cast<size_t>(size) + static_cast<size_t>(i)];
     place.hops = RingHops(LayoutAtPlace(layout, size, i), plan.problem.mask);
     place.own.tokens = TokenCount(place.own_keys);
     for (size_t hop = 0; hop < place.hops.size(); ++hop) {

@@ -162,7 +162,7 @@ SequenceLayout LayoutAtPlace(const SequenceLayout& layout, int ranks_of_node, in
   for (int first = 0; first < layout.size(); first += ranks_of_node) {
     const auto begin = layout.queries.begin() + first;
     ring.queries.push_back(JoinTokens(std::vector<TokenSegments>(begin, begin + ranks_of_node)));
-    ring.keys.push_back(layout.keys[static_cast<size_t>(first + place)]);
+    ring.keys.push_back(layout.keys[static_cast<size_t>(first) + static_cast<size_t>(place)]);
   }
   return ring;
 }
