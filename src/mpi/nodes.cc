@@ -1,6 +1,5 @@
 #include "src/mpi/nodes.h"
 
-#include <algorithm>
 #include <cstddef>
 
 namespace attention {
@@ -21,14 +20,8 @@ std::vector<int> NodeOfRanks(const Communicator& communicator) {
   MPI_Bcast(&first, 1, MPI_INT, 0, node);
   MPI_Comm_free(&node);
 
-  std::vector<int> first_of(static_cast<size_t>(communicator.size()));
-  MPI_Allgather(&first, 1, MPI_INT, first_of.data(), 1, MPI_INT, communicator.handle());
-  std::vector<int> known, nodes;
-  for (int leader : first_of) {
-    const auto found = std::find(known.begin(), known.end(), leader);
-    nodes.push_back(static_cast<int>(found - known.begin()));
-    if (found == known.end()) known.push_back(leader);
-  }
+  std::vector<int> nodes(static_cast<size_t>(communicator.size()));
+  MPI_Allgather(&first, 1, MPI_INT, nodes.data(), 1, MPI_INT, communicator.handle());
   return nodes;
 }
 

@@ -8,8 +8,8 @@
 
 namespace attention {
 
-// The node of each rank: a number from 0, in the order of their first ranks. Collective. Nodes are as large
-// as ExchangeSettings::most_ranks_of_node allows.
+// The node of each rank, named by its first rank. Collective. Nodes are as large as
+// ExchangeSettings::most_ranks_of_node allows.
 std::vector<int> NodeOfRanks(const Communicator& communicator);
 
 }  // namespace attention

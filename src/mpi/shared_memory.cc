@@ -66,6 +66,7 @@ SharedMemory::SharedMemory(const Communicator& node, size_t own_bytes, int at_on
          node.Broadcast(MpiMessage(error), static_cast<int>(refused)));
   }
   MPI_Win_lock_all(MPI_MODE_NOCHECK, window_);
+  std::vector<size_t> usable;  // of each part, in whole pages from its first whole page on
   for (int rank = 0; rank < node.size(); ++rank) {
     MPI_Aint size = 0;
     int unit = 1;
@@ -73,15 +74,14 @@ SharedMemory::SharedMemory(const Communicator& node, size_t own_bytes, int at_on
     MPI_Win_shared_query(window_, rank, &size, &unit, &part);
     const size_t beyond = reinterpret_cast<uintptr_t>(part) % page;
     parts_.push_back(static_cast<std::byte*>(part) + (page - beyond) % page);
+    usable.push_back(static_cast<size_t>(size) - page);
   }
-  std::memset(part_of(node.rank()), 0, own_bytes);
+  std::memset(part_of(node.rank()), 0, bytes - page);
   Synchronise("shared memory");
   // A rank's first look at a page of another's is a page fault, too.
-  const auto own_size = static_cast<int64_t>(own_bytes);
   for (int rank = 0; rank < node.size(); ++rank) {
-    const int64_t size = node.Sum(rank == node.rank() ? own_size : 0);
     const volatile std::byte* const part = part_of(rank);
-    for (int64_t at = 0; at < size; at += static_cast<int64_t>(page)) static_cast<void>(part[at]);
+    for (size_t at = 0; at < usable[static_cast<size_t>(rank)]; at += page) static_cast<void>(part[at]);
   }
 }
 

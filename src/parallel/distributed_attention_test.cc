@@ -22,7 +22,6 @@
 
 #include "src/attention/reference_backend.h"
 #include "src/base/counter_random.h"
-#include "src/base/error.h"
 #include "src/kernels/attention_kernel.h"
 #include "src/parallel/make_distributed_attention.h"
 #include "src/parallel/testing/attention_test_case.h"
@@ -416,86 +415,6 @@ TEST_F(StrategyTest, SmallMessagesChangeNothing) {
     Check(3, test_case);
     world_.settings().max_message_bytes = usual;
   }
-}
-
-std::string CreateError(Communicator& ranks, const AttentionProblem& problem, const Variant& variant,
-                        Contract contract, BackendFactory factory = &MakeReferenceBackend) {
-  try {
-    MakeDistributedAttention(ranks, problem, variant, contract, {Isa::kScalar, 1, factory, true});
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
-}
-
-TEST_F(StrategyTest, RanksThatDisagreeAreTold) {
-  Communicator* ranks = FirstRanks(3);
-  if (ranks == nullptr) return;
-  const int64_t tokens = ranks->rank() == 2 ? 11 : 10;
-  const std::string error =
-      CreateError(*ranks, MakeProblem(Phase::kPrefill, tokens, {4, 4}, 32, 1, Mask::Full()), Variant(),
-                  Contract::kNative);
-  EXPECT_EQ(error.find("rank 2: its plan differs from rank 0's"), 0u) << error;
-}
-
-TEST_F(StrategyTest, BadRequestsAreRefusedOnEveryRank) {
-  Communicator* ranks = FirstRanks(2);
-  if (ranks == nullptr) return;
-  const AttentionProblem good = MakeProblem(Phase::kPrefill, 10, {4, 4}, 32, 1, Mask::Full());
-  Variant ring = {ParallelStrategy::kSequence,
-                  Exchange::kRing,
-                  Sharding::kZigzag,
-                  AttentionAlgorithm::kOnlineSoftmax,
-                  {},
-                  {}};
-  EXPECT_EQ(CreateError(*ranks, good, ring, Contract::kNative), "");
-  EXPECT_NE(CreateError(*ranks, good, ring, Contract::kReplicated).find("not possible under contract"),
-            std::string::npos);
-  ring.grid = {2, 2};
-  EXPECT_EQ(CreateError(*ranks, good, ring, Contract::kNative), "grid 2x2 does not have 2 ranks");
-  AttentionProblem bad = good;
-  bad.kv_heads = 3;
-  EXPECT_EQ(CreateError(*ranks, bad, Variant(), Contract::kNative),
-            "query heads 4 are not a multiple of KV heads 3");
-  Variant balanced = ring;
-  balanced.grid = {};
-  balanced.sharding = Sharding::kBalanced;
-  bad = good;
-  bad.kv_tokens = 13;
-  EXPECT_EQ(CreateError(*ranks, bad, balanced, Contract::kNative),
-            "sharding balanced deals a sequence that begins here; behind 3 cached tokens name contiguous or "
-            "zigzag");
-  bad = good;
-  bad.kv_tokens = bad.query_tokens = int64_t{1} << 61;
-  EXPECT_NE(CreateError(*ranks, bad, Variant(), Contract::kNative), "");
-}
-
-// A rank whose backend cannot be made takes the others with it, by name.
-TEST_F(StrategyTest, OneRanksFailureIsEveryRanksError) {
-  Communicator* ranks = FirstRanks(3);
-  if (ranks == nullptr) return;
-  const BackendFactory fails = [](const BackendConfig&) -> std::unique_ptr<AttentionBackend> {
-    Fail("no such kernel");
-  };
-  for (const Combination& combination : Combinations(false)) {
-    const std::string error = CreateError(
-        *ranks, MakeProblem(combination.phase, 10, {4, 4}, 32, 1, Mask::Full()), combination.variant,
-        combination.contract, ranks->rank() == 1 ? fails : &MakeReferenceBackend);
-    EXPECT_EQ(error, "rank 1: no such kernel") << Name(combination.variant);
-  }
-}
-
-TEST_F(StrategyTest, ViewsThatDoNotFitAreRefused) {
-  Communicator* ranks = FirstRanks(1);
-  if (ranks == nullptr) return;
-  const std::unique_ptr<DistributedAttention> attention =
-      MakeDistributedAttention(*ranks, MakeProblem(Phase::kPrefill, 2, {1, 1}, 4, 1, Mask::Full()), Variant(),
-                               Contract::kNative, {Isa::kScalar, 1, &MakeReferenceBackend, true});
-  std::vector<float> values(8);
-  const TensorView right = HeadMajorView(values.data(), DataType::kFloat32, {1, 1, 2, 4});
-  const TensorView wrong = HeadMajorView(values.data(), DataType::kFloat32, {1, 2, 1, 4});
-  attention->Run(right, right, right, right);
-  EXPECT_THROW(attention->Run(right, wrong, right, right), Error);
 }
 
 }  // namespace

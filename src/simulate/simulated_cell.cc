@@ -7,7 +7,7 @@
 #include "src/base/error.h"
 #include "src/experiment/measure/sample_summary.h"
 #include "src/mpi/communicator.h"
-#include "src/simulate/attention_run.h"
+#include "src/parallel/attention_run.h"
 #include "src/simulate/isolated_process.h"
 #include "src/simulate/simulated_backend.h"
 #include "src/simulate/simulated_job.h"

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "src/attention/attention_state.h"
+#include "src/parallel/exchanges/ring_hop.h"
 #include "src/parallel/exchanges/sequence_stage.h"
 #include "src/parallel/exchanges/sequence_stages.h"
 #include "src/parallel/exchanges/tensor_buffer.h"
@@ -88,7 +89,7 @@ RingStage::RingStage(const AttentionPlan& plan, const SequenceLayout& layout,
 void RingStage::Run(const ConstTensorView& q, const ConstTensorView& k, const ConstTensorView& v,
                     const TensorView& output, RunParts parts) {
   const int ranks = layout_.size();
-  const int right = (layout_.rank + 1) % ranks, left = (layout_.rank + ranks - 1) % ranks;
+  const RingNeighbours neighbours = {(layout_.rank + ranks - 1) % ranks, (layout_.rank + 1) % ranks};
   // The shard at hand, and the one that arrives meanwhile.
   KeyValueShard shards[2] = {{k, v, layout_.own_keys()}, {}};
   AttentionStep step{.query = {q, layout_.own_queries()},
@@ -103,14 +104,7 @@ void RingStage::Run(const ConstTensorView& q, const ConstTensorView& k, const Co
     const TensorView next_k = buffer.k.Dense(tokens), next_v = buffer.v.Dense(tokens);
     shards[1] = {next_k, next_v, hop.arriving};
     RequestSet arriving(*communicator_, parts.exchange), leaving(*communicator_, parts.exchange);
-    for (const RowRun& run : hop.arriving_runs) {
-      arriving.Receive({next_k.SliceTokens(run.to, run.tokens)}, left);
-      arriving.Receive({next_v.SliceTokens(run.to, run.tokens)}, left);
-    }
-    for (const RowRun& run : hop.leaving_runs) {
-      leaving.Send({shards[0].k.SliceTokens(run.from, run.tokens)}, right);
-      leaving.Send({shards[0].v.SliceTokens(run.from, run.tokens)}, right);
-    }
+    StartRingHop(hop, shards[0].k, shards[0].v, next_k, next_v, neighbours, arriving, leaving);
     const bool are_last_two = number + 1 == hops_.size();
     step.first = number == 0;
     step.last = are_last_two;

@@ -9,6 +9,7 @@
 #include "src/mpi/copy_block.h"
 #include "src/mpi/request_set.h"
 #include "src/mpi/shared_memory.h"
+#include "src/parallel/exchanges/ring_hop.h"
 #include "src/parallel/exchanges/sequence_stage.h"
 #include "src/parallel/exchanges/sequence_stages.h"
 #include "src/parallel/partition/key_travel.h"
@@ -85,17 +86,18 @@ Node::Node(const AttentionPlan& plan, const SequenceLayout& layout)
 }
 
 // The ranks of a node read each other's keys and values where they are, in memory that they share; between
-// nodes these rotate, each rank's to the rank in its place on the next node:
+// nodes these rotate, each rank's to the rank in its place on the next node. Two nodes of two ranks:
 //
-//   2 nodes of 2    step 0                 step 1                  a barrier of the node before each step:
-//   all node 0          q0:kv0,1  q1:kv1,0     q0:kv2,3  q1:kv3,2      keys of the step are there, and nobody
-//   reads node 1          q2:kv2,3  q3:kv3,2     q2:kv0,1  q3:kv1,0      any longer what the next hop
-//   overwrites
+//   step    node 0                        node 1
+//   0       q0:kv0,kv1    q1:kv1,kv0      q2:kv2,kv3    q3:kv3,kv2
+//   1       q0:kv2,kv3    q1:kv3,kv2      q2:kv0,kv1    q3:kv1,kv0
+//
+// A barrier of the node stands before each step: all keys of the step are there, and nobody reads any longer
+// what the next hop overwrites.
 //
 // On one node nothing moves: no copy, no message, no request to poll; the ring copies (P - 1) / P of all keys
-// to every rank. What that spares, at P = 2, 512 tokens and Qwen3-0.6B: 2 MiB a rank beside 1.3 ms of
-// computing. A caller whose K and V are elsewhere than key_value_storage() has them copied there once,
-// whatever P.
+// to every rank (experiments/shared_memory.yaml measures what that spares). A caller whose K and V are
+// elsewhere than key_value_storage() has them copied there once, whatever P.
 //
 // Between nodes a rank sends K and V of its place's ring (partition/key_travel.h), a node as much as with the
 // ring of all ranks; but all of its ranks send at once, in nodes - 1 hops instead of P - 1, and what one
@@ -165,14 +167,7 @@ void SharedStage::StartHop(size_t step, RequestSet& requests) const {
   if (step >= node_.steps) return;
   const RingHop& hop = node_.own().hops[step - 1];
   const KeyValueStorage from = Read(node_.own_place, step - 1), to = Read(node_.own_place, step);
-  for (const RowRun& run : hop.arriving_runs) {
-    requests.Receive({to.k.SliceTokens(run.to, run.tokens)}, node_.RankOfLast());
-    requests.Receive({to.v.SliceTokens(run.to, run.tokens)}, node_.RankOfLast());
-  }
-  for (const RowRun& run : hop.leaving_runs) {
-    requests.Send({from.k.SliceTokens(run.from, run.tokens)}, node_.RankOfNext());
-    requests.Send({from.v.SliceTokens(run.from, run.tokens)}, node_.RankOfNext());
-  }
+  StartRingHop(hop, from.k, from.v, to.k, to.v, {node_.RankOfLast(), node_.RankOfNext()}, requests, requests);
 }
 
 void SharedStage::Compute(size_t step, AttentionStep call, RequestSet& under_way, RunParts parts) {

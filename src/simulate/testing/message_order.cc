@@ -4,7 +4,7 @@
 
 #include "src/base/error.h"
 #include "src/mpi/agreement.h"
-#include "src/simulate/attention_run.h"
+#include "src/parallel/attention_run.h"
 
 namespace attention {
 namespace {

@@ -1,6 +1,6 @@
-// A distributed attention with tensors of its shards, which nobody fills.
-#ifndef SRC_SIMULATE_ATTENTION_RUN_H_
-#define SRC_SIMULATE_ATTENTION_RUN_H_
+// A distributed attention with tensors of its shards: where it would have them, or in buffers of their own.
+#ifndef SRC_PARALLEL_ATTENTION_RUN_H_
+#define SRC_PARALLEL_ATTENTION_RUN_H_
 
 #include <memory>
 
@@ -21,6 +21,11 @@ class AttentionRun {
   void RunComputeOnly() { attention_->RunComputeOnly(q_, k_, v_, output_); }
 
   const DistributedAttention& attention() const { return *attention_; }
+  // Dense, zero at first; for the caller to fill and read.
+  const TensorView& q() const { return q_; }
+  const TensorView& k() const { return k_; }
+  const TensorView& v() const { return v_; }
+  const TensorView& output() const { return output_; }
 
  private:
   TensorView Allocate(AlignedBuffer& buffer, const TensorShard& shard, DataType type) const;
@@ -32,4 +37,4 @@ class AttentionRun {
 
 }  // namespace attention
 
-#endif  // SRC_SIMULATE_ATTENTION_RUN_H_
+#endif  // SRC_PARALLEL_ATTENTION_RUN_H_

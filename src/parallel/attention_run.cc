@@ -1,4 +1,4 @@
-#include "src/simulate/attention_run.h"
+#include "src/parallel/attention_run.h"
 
 #include "src/mpi/agreement.h"
 #include "src/parallel/make_distributed_attention.h"
