@@ -222,7 +222,7 @@ ExitStatus RunVerify(Communicator& world, const CommandLine& line) {
 
 // Both callbacks of these are rank 0's.
 ExitStatus RunGenerate(const Communicator& world, GenerateRequest request) {
-  AttachWeights(request.spec, world);
+  AttachWeights(request.spec, world, ModelOutput::kLogits);
   ProgressDisplay display;
   GenerateGreedily(
       world, std::move(request), MakeAttentionKernel, [&](const std::string& text) { display.Show(text); },
@@ -234,7 +234,7 @@ ExitStatus RunGenerate(const Communicator& world, GenerateRequest request) {
 }
 
 ExitStatus RunPerplexity(const Communicator& world, PerplexityRequest request) {
-  AttachWeights(request.spec, world);
+  AttachWeights(request.spec, world, ModelOutput::kLogits);
   ProgressDisplay display;
   const PerplexityResult result = MeasurePerplexity(world, request, MakeAttentionKernel,
                                                     [&](const std::string& text) { display.Show(text); });

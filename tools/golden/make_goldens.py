@@ -163,6 +163,10 @@ def config_json(config: Config, dtype: str) -> str:
     }
     if config.rope_scaling:
         fields["rope_scaling"] = config.rope_scaling
+    if config.layer_types:
+        fields |= {
+            "layer_types": config.layer_types, "sliding_window": config.sliding_window, "use_sliding_window": True
+        }
     return json.dumps(fields, indent=2) + "\n"
 
 
@@ -223,6 +227,12 @@ def make_all(directory: Path) -> None:
         attention_bias=True,
     )
     make_model("model_yarn_bias", stretched, "F32", shards=1, prompt=11, directory=directory, seed=3)
+    # A window that no number of ranks divides; the first and the last layer slide.
+    windows = Config(
+        40, 4, 2, 32, intermediate_size=52, num_hidden_layers=3, vocab_size=83, sliding_window=11,
+        layer_types=("sliding_attention", "full_attention", "sliding_attention"),
+    )
+    make_model("model_windows", windows, "F32", shards=1, prompt=13, directory=directory, seed=4)
 
 
 if __name__ == "__main__":

@@ -34,6 +34,15 @@ class Config:
     # As config.json has it: rope_type linear with factor, or yarn with factor, original_max_position_embeddings
     # and, where they are not 32 and 1, beta_fast and beta_slow.
     rope_scaling: dict[str, float | str] | None = None
+    # By layer, full_attention or sliding_attention: of the latter a token sees the last sliding_window, its own
+    # included. None: full attention in all.
+    layer_types: tuple[str, ...] | None = None
+    sliding_window: int | None = None
+
+    def window(self, layer: int) -> int | None:
+        """How many tokens one of that layer sees, if not all before it."""
+        slides = self.layer_types is not None and self.layer_types[layer] == "sliding_attention"
+        return self.sliding_window if slides else None
 
 
 def rms_norm(x: np.ndarray, weight: np.ndarray, epsilon: float) -> np.ndarray:
@@ -83,7 +92,9 @@ def rotary(
     return np.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1)
 
 
-def attention_block(hidden: np.ndarray, weights: Weights, prefix: str, config: Config) -> np.ndarray:
+def attention_block(
+    hidden: np.ndarray, weights: Weights, prefix: str, config: Config, window: int | None = None
+) -> np.ndarray:
     """The self-attention module: hidden states in, output projection out."""
     batch, tokens, _ = hidden.shape
     head_dim = config.head_dim
@@ -111,6 +122,9 @@ def attention_block(hidden: np.ndarray, weights: Weights, prefix: str, config: C
     scores = q @ k.transpose(0, 1, 3, 2) / np.sqrt(head_dim)
     if config.causal:
         scores = np.where(positions[None, :] > positions[:, None], -np.inf, scores)
+    if window is not None:
+        # `sliding_window_overlay` of masking_utils.py: only keys beyond q - window are seen.
+        scores = np.where(positions[None, :] > positions[:, None] - window, scores, -np.inf)
     scores = np.exp(scores - scores.max(axis=-1, keepdims=True))
     mixed = (scores / scores.sum(axis=-1, keepdims=True)) @ v
     return project("o_proj", mixed.transpose(0, 2, 1, 3).reshape(batch, tokens, -1))
@@ -123,10 +137,12 @@ def mlp(x: np.ndarray, weights: Weights, prefix: str) -> np.ndarray:
     return (gate / (1 + np.exp(-gate)) * up) @ weights[f"{prefix}down_proj.weight"].T
 
 
-def decoder_layer(hidden: np.ndarray, weights: Weights, prefix: str, config: Config) -> np.ndarray:
+def decoder_layer(
+    hidden: np.ndarray, weights: Weights, prefix: str, config: Config, window: int | None = None
+) -> np.ndarray:
     """One pre-norm residual layer."""
     normed = rms_norm(hidden, weights[f"{prefix}input_layernorm.weight"], config.rms_norm_eps)
-    hidden = hidden + attention_block(normed, weights, f"{prefix}self_attn.", config)
+    hidden = hidden + attention_block(normed, weights, f"{prefix}self_attn.", config, window)
     normed = rms_norm(hidden, weights[f"{prefix}post_attention_layernorm.weight"], config.rms_norm_eps)
     return hidden + mlp(normed, weights, f"{prefix}mlp.")
 
@@ -135,7 +151,7 @@ def model_hidden(token_ids: np.ndarray, weights: Weights, config: Config) -> np.
     """Hidden states behind the final norm: token ids [batch, tokens] -> [batch, tokens, hidden]."""
     hidden = weights["model.embed_tokens.weight"][token_ids]
     for layer in range(config.num_hidden_layers):
-        hidden = decoder_layer(hidden, weights, f"model.layers.{layer}.", config)
+        hidden = decoder_layer(hidden, weights, f"model.layers.{layer}.", config, config.window(layer))
     return rms_norm(hidden, weights["model.norm.weight"], config.rms_norm_eps)
 
 

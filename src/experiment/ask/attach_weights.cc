@@ -31,15 +31,18 @@ void RequireModels(const GivenWeights& weights, const ExperimentSpec& spec) {
   }
 }
 
-// A block or layer has no head; its mask is the experiment's, so a model that sees both ways is none for it.
+// A block or layer has no head; its mask is the experiment's, so a model of another is none for it.
 void PrepareFor(ModelOutput output, WeightExtent extent, GivenWeights& weights) {
   if (output == ModelOutput::kHiddenStates) {
     // A tied head is the embedding.
     if (!weights.config.tied_embeddings) weights.config.has_lm_head = false;
     return;
   }
-  if (extent == WeightExtent::kModel || !weights.config.is_causal) {
-    weights.config.RequireNextTokens(weights.checkpoint->directory() + "/config.json");
+  const std::string config = weights.checkpoint->directory() + "/config.json";
+  if (extent == WeightExtent::kModel || !weights.config.is_causal) weights.config.RequireNextTokens(config);
+  if (output == ModelOutput::kCost && weights.config.slides()) {
+    FailUsage(config, ": 'layer_types' has sliding_attention, and the layers of a cell have one mask, the ",
+              "experiment's; --generate, --perplexity and --embed take it");
   }
 }
 

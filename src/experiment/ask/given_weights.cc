@@ -65,6 +65,11 @@ std::string ConfigText(const Qwen3Config& config) {
   }
   if (config.attention_bias) text << "attention_bias\n";
   if (!config.is_causal) text << "not causal\n";
+  if (config.slides()) {
+    text << "window " << config.sliding_window;
+    for (const LayerType type : config.layer_types) text << " " << static_cast<int>(type);
+    text << "\n";
+  }
   return text.str();
 }
 

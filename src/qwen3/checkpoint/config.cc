@@ -14,11 +14,12 @@ constexpr int64_t kMaxConfigBytes = 1 << 20;
 // Lists of a model's tensors are made before any tensor is looked for.
 constexpr int64_t kMaxLayers = 1 << 14;
 
-constexpr const char* kReadKeys[] = {
-    "hidden_size",         "intermediate_size", "num_hidden_layers", "num_attention_heads",
-    "num_key_value_heads", "head_dim",          "vocab_size",        "rms_norm_eps",
-    "rope_theta",          "rope_scaling",      "rope_parameters",   "tie_word_embeddings",
-    "attention_bias",      "is_causal"};
+constexpr const char* kReadKeys[] = {"hidden_size",         "intermediate_size",   "num_hidden_layers",
+                                     "num_attention_heads", "num_key_value_heads", "head_dim",
+                                     "vocab_size",          "rms_norm_eps",        "rope_theta",
+                                     "rope_scaling",        "rope_parameters",     "tie_word_embeddings",
+                                     "attention_bias",      "is_causal",           "layer_types",
+                                     "use_sliding_window",  "sliding_window"};
 
 bool IsReadKey(const std::string& key) {
   return std::ranges::any_of(kReadKeys, [&](const char* read) { return key == read; });
@@ -32,14 +33,15 @@ bool ReadFlag(const nlohmann::json& json, const char* key, const std::string& pa
   return found->get<bool>();
 }
 
-void CheckLayerCount(const nlohmann::json& json, int64_t layers, const std::string& path) {
+void CheckLayerCount(int64_t layers, const std::string& path) {
   if (layers > kMaxLayers) FailUsage(path, ": 'num_hidden_layers' is ", layers, ", at most ", kMaxLayers);
-  const auto types = json.find("layer_types");
-  if (types == json.end() || !types->is_array() || static_cast<int64_t>(types->size()) == layers) return;
-  FailUsage(path, ": 'layer_types' lists ", types->size(), " layers, 'num_hidden_layers' is ", layers);
 }
 
 }  // namespace
+
+bool Qwen3Config::slides() const {
+  return std::ranges::find(layer_types, LayerType::kSlidingAttention) != layer_types.end();
+}
 
 int64_t Qwen3Config::layer_parameters() const {
   return hidden_size * (2 * query_width() + 2 * key_width() + 3 * intermediate_size);
@@ -124,7 +126,12 @@ Qwen3Config Qwen3Config::FromFile(const std::string& path) {
   const auto is_set = [&](const char* key) { return json.contains(key) && !json[key].is_null(); };
   config.attention_bias = is_set("attention_bias") && ReadFlag(json, "attention_bias", path);
   config.is_causal = !is_set("is_causal") || ReadFlag(json, "is_causal", path);
-  CheckLayerCount(json, config.layers, path);
+  CheckLayerCount(config.layers, path);
+  config.layer_types = ReadLayerTypes(json, config.layers, path);
+  if (config.slides()) {
+    config.sliding_window = ReadCount(json, "sliding_window", path);
+    if (!config.is_causal) FailUsage(path, ": 'is_causal' is false, and 'layer_types' has sliding_attention");
+  }
   config.Check(path);
   return config;
 }

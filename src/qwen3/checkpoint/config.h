@@ -4,7 +4,9 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
+#include "src/qwen3/checkpoint/layer_type.h"
 #include "src/qwen3/checkpoint/model_shapes.h"
 #include "src/qwen3/checkpoint/rotary_scaling.h"
 
@@ -25,6 +27,13 @@ struct Qwen3Config {
   bool tied_embeddings = false;
   bool has_lm_head = true;  // false: ends with the hidden states behind the final norm (Qwen3Model)
   bool is_causal = true;    // false: every token sees all, later ones too
+  std::vector<LayerType> layer_types;  // by layer; empty: full attention in all
+  int64_t sliding_window = 0;          // at least 1 if a layer slides
+
+  LayerType layer_type(int64_t layer) const {
+    return layer_types.empty() ? LayerType::kFullAttention : layer_types[static_cast<size_t>(layer)];
+  }
+  bool slides() const;  // some layer
 
   int64_t query_width() const { return query_heads * head_dim; }
   int64_t key_width() const { return kv_heads * head_dim; }

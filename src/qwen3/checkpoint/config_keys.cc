@@ -22,7 +22,6 @@ constexpr FixedKey kFixedKeys[] = {
     {"architectures", R"(["Qwen3ForCausalLM"])"},
     // Attention.
     {"qkv_bias", "false"},
-    {"use_sliding_window", "false"},
     {"use_bidirectional_attention", "false"},
     {"use_qk_norm", "true"},
     {"qk_norm", "true"},
@@ -62,9 +61,8 @@ constexpr std::string_view kFreeKeys[] = {
     "_attn_implementation", "_attn_implementation_autoset", "_commit_hash", "_name_or_path",
     "attn_implementation", "dtype", "finetuning_task", "name_or_path", "torch_dtype", "transformers_version",
     "unsloth_fixed", "unsloth_version", "_unsloth_fixed", "transformers.js_config", "model_name", "license",
-    // Without a window these say nothing; the longest sequence asked for is the user's.
+    // The longest sequence asked for is the user's; which layers have a window is said by layer_types.
     "max_position_embeddings", "max_sequence_length", "model_max_length", "max_window_layers",
-    "sliding_window",
     // Training.
     "attention_dropout", "attention_probs_dropout_prob", "gradient_checkpointing", "hidden_dropout",
     "hidden_dropout_prob", "initializer_range", "residual_dropout", "router_aux_loss_coef",
@@ -101,13 +99,6 @@ void CheckDataType(const std::string& key, const nlohmann::json& value, const st
   Refuse(where, key, value, "float32, bfloat16 or float16");
 }
 
-void CheckLayerTypes(const std::string& key, const nlohmann::json& value, const std::string& where) {
-  const bool full = value.is_array() && std::ranges::all_of(value, [](const nlohmann::json& layer) {
-                      return layer == "full_attention";
-                    });
-  if (!full) Refuse(where, key, value, "\"full_attention\" in every layer");
-}
-
 }  // namespace
 
 void CheckUnreadKey(const std::string& key, const nlohmann::json& value, const std::string& where) {
@@ -115,7 +106,6 @@ void CheckUnreadKey(const std::string& key, const nlohmann::json& value, const s
     if ((key == "dtype" || key == "torch_dtype") && !value.is_null()) CheckDataType(key, value, where);
     return;
   }
-  if (key == "layer_types" && !value.is_null()) return CheckLayerTypes(key, value, where);
   for (const FixedKey& fixed : kFixedKeys) {
     if (key != fixed.key) continue;
     if (value == nlohmann::json::parse(fixed.value)) return;
@@ -126,6 +116,36 @@ void CheckUnreadKey(const std::string& key, const nlohmann::json& value, const s
   if (value.is_null()) return;
   FailUsage(where, ": '", Printable(key), "' is ", JsonText(value),
             ", a key that is not known here and could change the result; if it does not, take it out");
+}
+
+std::vector<LayerType> ReadLayerTypes(const nlohmann::json& config, int64_t layers,
+                                      const std::string& where) {
+  bool windows = false;
+  if (config.contains("use_sliding_window") && !config["use_sliding_window"].is_null()) {
+    const nlohmann::json& value = config["use_sliding_window"];
+    if (!value.is_boolean()) Refuse(where, "use_sliding_window", value, "true or false");
+    windows = value.get<bool>();
+  }
+  const auto given = config.find("layer_types");
+  if (given == config.end() || given->is_null()) {
+    if (windows) {
+      FailUsage(where, ": 'use_sliding_window' is true, and no 'layer_types' says in which layers; older ",
+                "readers of 'max_window_layers' did not agree: name every layer's type");
+    }
+    return {};
+  }
+  std::vector<LayerType> types;
+  for (const nlohmann::json& type : given->is_array() ? *given : nlohmann::json::array({nullptr})) {
+    if (type != "full_attention" && type != "sliding_attention") {
+      Refuse(where, "layer_types", *given, "a list of \"full_attention\" and \"sliding_attention\"");
+    }
+    if (type == "sliding_attention" && !windows) {
+      FailUsage(where, ": 'layer_types' has sliding_attention, and 'use_sliding_window' is not true");
+    }
+    types.push_back(type == "full_attention" ? LayerType::kFullAttention : LayerType::kSlidingAttention);
+  }
+  if (static_cast<int64_t>(types.size()) == layers) return types;
+  FailUsage(where, ": 'layer_types' lists ", types.size(), " layers, 'num_hidden_layers' is ", layers);
 }
 
 RotaryEmbedding ReadRotaryEmbedding(const nlohmann::json& config, const std::string& where) {

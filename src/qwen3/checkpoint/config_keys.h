@@ -5,7 +5,9 @@
 
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
+#include "src/qwen3/checkpoint/layer_type.h"
 #include "src/qwen3/checkpoint/rotary_scaling.h"
 
 namespace attention {
@@ -23,6 +25,11 @@ struct RotaryEmbedding {
   RotaryScaling scaling;
 };
 RotaryEmbedding ReadRotaryEmbedding(const nlohmann::json& config, const std::string& where);
+
+// By layer, from layer_types; empty if there is none. Throws Error (bad usage) for other words and counts,
+// for layers that slide without use_sliding_window, and for a window of which only max_window_layers says
+// where: of that readers made different things.
+std::vector<LayerType> ReadLayerTypes(const nlohmann::json& config, int64_t layers, const std::string& where);
 
 // Values that are read. Error (bad usage) naming file and key if one is missing or is something else.
 int64_t ReadCount(const nlohmann::json& config, const char* key, const std::string& where);

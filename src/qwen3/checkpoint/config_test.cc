@@ -178,6 +178,10 @@ TEST(ConfigTest, ValuesThatAreNotComputedAreRefusedByName) {
                                R"({"layer_types": ["full_attention"]})",
                                R"({"layer_types": "full_attention"})",
                                R"({"layer_types": {}})",
+                               R"({"layer_types": [true, "full_attention"]})",
+                               R"({"layer_types": ["full_attention", "chunked_attention"]})",
+                               R"({"layer_types": ["full_attention", "full_attention", "full_attention"]})",
+                               R"({"layer_types": []})",
                                R"({"partial_rotary_factor": 0.5})",
                                R"({"rope_interleaved": true})",
                                R"({"quantization_config": {"quant_method": "fp8"}})",
@@ -222,6 +226,32 @@ TEST(ConfigTest, WhatDoesNotMatterIsTaken) {
        R"({"torch_dtype": "torch.float16", "dtype": null, "output_attentions": false})"}) {
     EXPECT_EQ(RefusalOf(With(changes)), "") << changes;
   }
+}
+
+TEST(ConfigTest, LayersThatSlide) {
+  EXPECT_FALSE(Read(PlainConfig().dump()).slides());
+  const std::string types = R"("layer_types": ["full_attention", "sliding_attention"], )";
+  const Qwen3Config config =
+      Read(With("{" + types + R"("use_sliding_window": true, "sliding_window": 7, "max_window_layers": 9})"));
+  EXPECT_TRUE(config.slides());
+  EXPECT_EQ(config.layer_type(0), LayerType::kFullAttention);
+  EXPECT_EQ(config.layer_type(1), LayerType::kSlidingAttention);
+  EXPECT_EQ(config.sliding_window, 7);
+  // A window that no layer has.
+  EXPECT_FALSE(Read(With(R"({"layer_types": ["full_attention", "full_attention"],
+                             "use_sliding_window": true})"))
+                   .slides());
+  for (const char* window : {"null", "0", "-4", "2.5", "\"7\"", "true"}) {
+    EXPECT_THAT(
+        RefusalOf(With("{" + types + R"("use_sliding_window": true, "sliding_window": )" + window + "}")),
+        HasSubstr("'sliding_window'"));
+  }
+  EXPECT_THAT(RefusalOf(With("{" + types + R"("sliding_window": 7})")), HasSubstr("'use_sliding_window'"));
+  EXPECT_THAT(RefusalOf(With("{" + types +
+                             R"("use_sliding_window": true, "sliding_window": 7, "is_causal": false})")),
+              HasSubstr("'is_causal'"));
+  EXPECT_THAT(RefusalOf(With(R"({"use_sliding_window": true, "sliding_window": 4, "max_window_layers": 1})")),
+              HasSubstr("no 'layer_types'"));
 }
 
 TEST(ConfigTest, ModelsThatPredictNothing) {

@@ -320,6 +320,12 @@ std::vector<double> DecoderReference::SelectRows(const std::vector<double>& hidd
   return rows;
 }
 
+Mask DecoderReference::MaskOf(int64_t layer) const {
+  const Qwen3Config& config = setup_.config;
+  return config.layer_type(layer) == LayerType::kFullAttention ? setup_.mask
+                                                               : Mask::Window(config.sliding_window);
+}
+
 std::vector<double> DecoderReference::Block(int64_t layer, const std::vector<double>& hidden,
                                             std::span<const int64_t> wanted) const {
   const Qwen3Config& config = setup_.config;
@@ -337,6 +343,7 @@ std::vector<double> DecoderReference::Block(int64_t layer, const std::vector<dou
   NormAndRotate(attention + "q_norm.weight", queries, config.query_heads, own);
   Round(queries, setup_.precision.kv_cache);
 
+  const Mask mask = MaskOf(layer);
   const int64_t own_count = static_cast<int64_t>(own.size());
   std::vector<double> mixed(queries.size(), 0.0);
   const int64_t tiles = (own_count + kTile - 1) / kTile;
@@ -352,7 +359,7 @@ std::vector<double> DecoderReference::Block(int64_t layer, const std::vector<dou
           const int64_t offset = ((b * own_count + i) * config.query_heads + head) * head_dim;
           tile_queries.push_back(&queries[offset]);
           outputs.push_back(&mixed[offset]);
-          visible.push_back(setup_.mask.VisibleToAny(own[i], own[i], 0, setup_.tokens));
+          visible.push_back(mask.VisibleToAny(own[i], own[i], 0, setup_.tokens));
         }
         AttendTile(tile_queries, visible, {&keys[first], config.key_width()},
                    {&values[first], config.key_width()}, head_dim, outputs);

@@ -28,7 +28,7 @@ struct ReferenceSetup {
   DataType weight_type = DataType::kFloat32;  // matrices are rounded to it first
   int64_t batch = 1;
   int64_t tokens = 0;
-  Mask mask = Mask::Causal();
+  Mask mask = Mask::Causal();  // of layers that do not slide
   int threads = 1;
   // The first of the tokens, if their keys and values are made instead of computed: only the others' hidden
   // states are then asked for and worked on.
@@ -71,6 +71,7 @@ class DecoderReference {
   std::vector<double> GatherAll(SyntheticCache::Part part, int64_t layer,
                                 const std::vector<double>& own) const;
   void FillCached(SyntheticCache::Part part, int64_t layer, std::vector<double>& all) const;
+  Mask MaskOf(int64_t layer) const;
   int64_t cached_tokens() const { return setup_.cached ? setup_.cached->tokens : 0; }
   // The share of a rank.
   IndexRange TokensOf(int rank) const;

@@ -4,6 +4,7 @@
 
 #include "src/base/error.h"
 #include "src/parallel/make_distributed_attention.h"
+#include "src/qwen3/decoder/window_cache.h"
 
 namespace attention {
 namespace {
@@ -23,6 +24,18 @@ std::unique_ptr<DistributedAttention> MakeAttention(Communicator& communicator, 
   problem.phase = shape.phase;
   return MakeDistributedAttention(communicator, problem, VariantInsideDecoder(asked, shape.phase),
                                   Contract::kNative, options);
+}
+
+// What layers that slide see of a step.
+StepShape SlidingShape(const Qwen3Config& config, StepShape shape) {
+  Require(shape.mask == Mask::Causal() && (shape.phase == Phase::kPrefill || shape.query_tokens == 1),
+          "layers that slide have mask causal, and decode one token at a time");
+  if (shape.phase == Phase::kPrefill) {
+    shape.mask = Mask::Window(config.sliding_window);
+  } else {
+    shape.kv_tokens = std::min(shape.kv_tokens, config.sliding_window);
+  }
+  return shape;
 }
 
 AlignedBuffer Floats(int64_t rows, int64_t columns) {
@@ -77,17 +90,18 @@ DecoderStep::DecoderStep(Communicator& communicator, const Qwen3Config& config, 
       precision_(precision),
       rotary_(&rotary),
       row_kernels_(&GetRowKernels(options.isa)),
-      attention_(MakeAttention(communicator, config, asked, options, shape, precision.kv_cache)),
+      full_{MakeAttention(communicator, config, asked, options, shape, precision.kv_cache)},
+      sliding_{!config.slides() ? nullptr
+                                : MakeAttention(communicator, config, asked, options,
+                                                SlidingShape(config, shape), precision.kv_cache)},
       slices_weights_(asked.strategy == ParallelStrategy::kSequence && shape.phase == Phase::kDecode),
       sums_over_ranks_(communicator.size() > 1 &&
                        (asked.strategy == ParallelStrategy::kHeadwise || shape.phase == Phase::kDecode)),
-      tokens_(attention_->query_shard().segments),
+      tokens_(full_.attention->query_shard().segments),
       local_tokens_(TokenCount(tokens_)),
       rows_(shape.batch * local_tokens_),
-      qkv_row_{attention_->query_shard().head_count, attention_->key_value_shard().head_count, 0},
+      qkv_row_{full_.attention->query_shard().head_count, full_.attention->key_value_shard().head_count, 0},
       gate_groups_(0),
-      append_begin_(0),
-      append_count_(0),
       linear_(options.isa, options.threads, rows_,
               std::max({config.hidden_size, config.query_width(),
                         GateGroups(config.intermediate_size) * kGateGroup}),
@@ -112,7 +126,7 @@ DecoderStep::DecoderStep(Communicator& communicator, const Qwen3Config& config, 
         CheckedProduct(CheckedProduct(rows_, qkv_row_.query_heads * config.head_dim, "queries"),
                        sizeof(Bfloat16), "queries")));
   }
-  mixed_ = Floats(rows_, attention_->output_shard().head_count * config.head_dim);
+  mixed_ = Floats(rows_, full_.attention->output_shard().head_count * config.head_dim);
   normed_ = Floats(rows_, config.hidden_size);
   gate_up_ = Floats(rows_, gate_groups_ * kPanelOutputs);
   activated_ = Floats(rows_, gate_groups_ * kGateGroup);
@@ -120,23 +134,37 @@ DecoderStep::DecoderStep(Communicator& communicator, const Qwen3Config& config, 
 
 void DecoderStep::SetKvTokens(int64_t kv_tokens) {
   Require(sees_all() || kv_tokens == shape_.kv_tokens, "a cache that grows over ranks has mask causal");
-  attention_->SetKvTokens(kv_tokens);
+  full_.attention->SetKvTokens(kv_tokens);
+  if (sliding_.attention) sliding_.attention->SetKvTokens(std::min(kv_tokens, config_.sliding_window));
   shape_.kv_tokens = kv_tokens;
   PlaceTokens();
 }
 
 void DecoderStep::PlaceTokens() {
-  tokens_ = attention_->query_shard().segments;
+  tokens_ = full_.attention->query_shard().segments;
   // Where cached keys are all visible to a decoded token their order does not matter, only how many each rank
   // has: the balanced share of n + 1 tokens gives one more than that of n to exactly one rank, n % P. Else
   // the token comes last, where the shares say that it is.
-  const int64_t cached = attention_->key_value_shard().local_tokens();
   const int64_t last = shape_.kv_tokens - 1;
   const IndexRange share = BalancedRange(shape_.kv_tokens, communicator_->size(), communicator_->rank());
   const bool is_here = sees_all() ? last % communicator_->size() == communicator_->rank()
                                   : share.begin <= last && last < share.end;
-  append_count_ = slices_weights_ ? (is_here ? 1 : 0) : local_tokens_;
-  append_begin_ = cached - append_count_;
+  full_.append_count = slices_weights_ ? (is_here ? 1 : 0) : local_tokens_;
+  full_.append_begin = full_.cached_tokens() - full_.append_count;
+  if (!sliding_.attention) return;
+  sliding_.append_count = full_.append_count;
+  sliding_.append_begin = full_.append_begin;
+  if (shape_.phase == Phase::kPrefill) return;
+  const int64_t parts = slices_weights_ ? communicator_->size() : 1;
+  const CachePlace place = PlaceInWindow(last, config_.sliding_window, parts);
+  sliding_.append_count = place.part == (slices_weights_ ? communicator_->rank() : 0) ? 1 : 0;
+  sliding_.append_begin = place.row;
+}
+
+DecoderStep::CachedAttention& DecoderStep::AttentionOf(LayerType type) {
+  if (type == LayerType::kFullAttention) return full_;
+  Require(sliding_.attention != nullptr, "no layer of this model slides");
+  return sliding_;
 }
 
 IndexRange DecoderStep::cached_tokens() const {
@@ -149,7 +177,9 @@ IndexRange DecoderStep::cached_tokens() const {
 }
 
 size_t DecoderStep::workspace_bytes() const {
-  size_t bytes = attention_->workspace_bytes() + linear_.workspace_bytes() + sum_.workspace_bytes();
+  size_t bytes = full_.attention->workspace_bytes() +
+                 (sliding_.attention ? sliding_.attention->workspace_bytes() : 0) +
+                 linear_.workspace_bytes() + sum_.workspace_bytes();
   for (const AlignedBuffer* buffer : {&qkv_, &mixed_, &normed_, &gate_up_, &activated_, &rounded_queries_}) {
     bytes += buffer->size_bytes();
   }
@@ -208,7 +238,8 @@ void DecoderStep::AddBias(std::span<const float> bias, float* rows) const {
   });
 }
 
-void DecoderStep::StoreKeysAndValues(const AttentionWeights& weights, KeyValueCache& cache, int64_t row) {
+void DecoderStep::StoreKeysAndValues(const AttentionWeights& weights, int64_t append_begin,
+                                     KeyValueCache& cache, int64_t row) {
   const int64_t head_dim = config_.head_dim;
   const float epsilon = static_cast<float>(config_.rms_norm_epsilon);
   const int64_t batch = row / local_tokens_, token = row % local_tokens_;
@@ -217,9 +248,9 @@ void DecoderStep::StoreKeysAndValues(const AttentionWeights& weights, KeyValueCa
   const float* value = key + qkv_row_.kv_heads * head_dim;
   const auto store = [&](const float* from, const TensorView& to, int64_t head) {
     if (to.data_type == DataType::kFloat32) {
-      std::copy_n(from, head_dim, to.Row<float>(batch, head, append_begin_ + token));
+      std::copy_n(from, head_dim, to.Row<float>(batch, head, append_begin + token));
     } else {
-      row_kernels_->round_to_bfloat16(from, head_dim, to.Row<Bfloat16>(batch, head, append_begin_ + token));
+      row_kernels_->round_to_bfloat16(from, head_dim, to.Row<Bfloat16>(batch, head, append_begin + token));
     }
   };
   for (int64_t head = 0; head < qkv_row_.kv_heads; ++head, key += head_dim, value += head_dim) {
@@ -230,7 +261,8 @@ void DecoderStep::StoreKeysAndValues(const AttentionWeights& weights, KeyValueCa
   }
 }
 
-void DecoderStep::NormAndRotate(const AttentionWeights& weights, KeyValueCache& cache) {
+void DecoderStep::NormAndRotate(const AttentionWeights& weights, const CachedAttention& cached,
+                                KeyValueCache& cache) {
   const int64_t head_dim = config_.head_dim;
   const float epsilon = static_cast<float>(config_.rms_norm_epsilon);
   ForEachRow(options_.threads, rows_, [&](int64_t row) {
@@ -245,7 +277,7 @@ void DecoderStep::NormAndRotate(const AttentionWeights& weights, KeyValueCache& 
       const int64_t width = qkv_row_.query_heads * head_dim;
       row_kernels_->round_to_bfloat16(heads, width, rounded_queries_.As<Bfloat16>().data() + row * width);
     }
-    if (append_count_ > 0) StoreKeysAndValues(weights, cache, row);
+    if (cached.append_count > 0) StoreKeysAndValues(weights, cached.append_begin, cache, row);
   });
 }
 
@@ -258,25 +290,25 @@ void DecoderStep::ProjectToHidden(const ConstRows& x, const PackedMatrixView& we
 }
 
 void DecoderStep::Attention(const AttentionWeights& weights, const float* x, KeyValueCache& cache,
-                            Store store, float* output) {
-  Require(append_begin_ + append_count_ <= cache.capacity(), "KV cache: ", append_begin_ + append_count_,
-          " tokens, room for ", cache.capacity());
+                            Store store, float* output, LayerType type) {
+  const CachedAttention& seen = AttentionOf(type);
+  const int64_t cached = seen.cached_tokens();
+  Require(cached <= cache.capacity(), "KV cache: ", cached, " tokens, room for ", cache.capacity());
   Require(cache.data_type() == precision_.kv_cache, "KV cache: of ", Name(cache.data_type()),
           ", the step of ", Name(precision_.kv_cache));
   Project(weights, x);
   AddBias(weights.qkv_bias, qkv_.As<float>().data());
-  NormAndRotate(weights, cache);
-  const int64_t cached = append_begin_ + append_count_;
-  const int64_t heads = attention_->output_shard().head_count;
+  NormAndRotate(weights, seen, cache);
+  const int64_t heads = seen.attention->output_shard().head_count;
   float* mixed = mixed_.As<float>().data();
-  attention_->Run(Queries(), cache.keys().SliceTokens(0, cached), cache.values().SliceTokens(0, cached),
-                  HeadsOfRows(mixed, heads, heads * config_.head_dim));
+  seen.attention->Run(Queries(), cache.keys().SliceTokens(0, cached), cache.values().SliceTokens(0, cached),
+                      HeadsOfRows(mixed, heads, heads * config_.head_dim));
   ProjectHeads(weights, mixed, store, output);
 }
 
 void DecoderStep::ProjectHeads(const AttentionWeights& weights, const float* mixed, Store store,
                                float* output) {
-  const TensorShard& shard = attention_->output_shard();
+  const TensorShard& shard = full_.attention->output_shard();
   const int64_t width = shard.head_count * config_.head_dim;
   // Weights are the whole model's or, tensor-parallel, those of the rank's heads.
   const PackedMatrixView own =
@@ -304,10 +336,10 @@ void DecoderStep::Mlp(const MlpWeights& weights, const float* x, Store store, fl
   ProjectToHidden(activated, part.down, store, output);
 }
 
-void DecoderStep::Layer(const LayerWeights& weights, KeyValueCache& cache, float* hidden) {
+void DecoderStep::Layer(const LayerWeights& weights, KeyValueCache& cache, float* hidden, LayerType type) {
   float* normed = normed_.As<float>().data();
   Norm(hidden, weights.input_norm, rows_, normed);
-  Attention(weights.attention, normed, cache, Store::kAdd, hidden);
+  Attention(weights.attention, normed, cache, Store::kAdd, hidden, type);
   Norm(hidden, weights.post_attention_norm, rows_, normed);
   Mlp(weights.mlp, normed, Store::kAdd, hidden);
 }

@@ -20,6 +20,7 @@
 #include "src/parallel/contracts/distributed_attention.h"
 #include "src/parallel/partition/partition.h"
 #include "src/qwen3/checkpoint/config.h"
+#include "src/qwen3/checkpoint/layer_type.h"
 #include "src/qwen3/decoder/key_value_cache.h"
 #include "src/qwen3/decoder/precision.h"
 #include "src/qwen3/decoder/rank_collectives.h"
@@ -55,7 +56,8 @@ int64_t CacheTokens(ParallelStrategy strategy, int64_t kv_tokens, int64_t ranks)
 class DecoderStep {
  public:
   // Collective; all ranks pass the same. Allocates everything; running allocates nothing. The communicator
-  // and the table must outlive it. Throws the same Error on every rank if the combination is not valid.
+  // and the table must outlive it. Throws the same Error on every rank if the combination is not valid. Where
+  // layers slide, the mask is causal, and a sharding that looks at the mask (balanced) is none of theirs.
   DecoderStep(Communicator& communicator, const Qwen3Config& config, const Variant& asked,
               const ExecutionOptions& options, const RotaryTable& rotary, const StepShape& shape,
               const DecoderPrecision& precision = {});
@@ -71,19 +73,21 @@ class DecoderStep {
   IndexRange cached_tokens() const;
 
   // Collective. output (=, or += for a residual) attention block of x; both [rows, hidden], not overlapping.
-  // Appends the keys and values of the step to the cache, which is of the precision's type.
+  // Puts the keys and values of the step into the cache, which is of the precision's type: behind the others
+  // or, in a decode over a layer that slides, into their window (window_cache.h).
   void Attention(const AttentionWeights& weights, const float* x, KeyValueCache& cache, Store store,
-                 float* output);
+                 float* output, LayerType type = LayerType::kFullAttention);
   // Collective. output (=, +=) MLP of x.
   void Mlp(const MlpWeights& weights, const float* x, Store store, float* output);
   // Collective. One decoder layer, in place on hidden [rows, hidden].
-  void Layer(const LayerWeights& weights, KeyValueCache& cache, float* hidden);
+  void Layer(const LayerWeights& weights, KeyValueCache& cache, float* hidden,
+             LayerType type = LayerType::kFullAttention);
   // Rows of RMSNorm.
   void Norm(const float* x, std::span<const float> weight, int64_t rows, float* y);
 
   // Bytes that this rank allocated, attention's included.
   size_t workspace_bytes() const;
-  const DistributedAttention& attention() const { return *attention_; }
+  const DistributedAttention& attention() const { return *full_.attention; }
 
  private:
   // Where the query, key and value heads lie in a row of the projection.
@@ -91,15 +95,27 @@ class DecoderStep {
     int64_t query_heads, kv_heads, width;
   };
 
+  // Attention over the tokens that layers of one type see, and the rows of a rank's cache that this step
+  // adds: [append_begin, append_begin + append_count).
+  struct CachedAttention {
+    std::unique_ptr<DistributedAttention> attention;
+    int64_t append_begin = 0;
+    int64_t append_count = 0;
+
+    int64_t cached_tokens() const { return attention->key_value_shard().local_tokens(); }
+  };
+
   void PlaceTokens();
+  CachedAttention& AttentionOf(LayerType type);
   // Of a decode, whether the mask lets its token see all that is cached: then it does not matter where a
   // cached token lies.
   bool sees_all() const { return shape_.mask == Mask::Causal() || shape_.mask == Mask::Full(); }
   void Project(const AttentionWeights& weights, const float* x);
   // rows += bias, which may be empty.
   void AddBias(std::span<const float> bias, float* rows) const;
-  void NormAndRotate(const AttentionWeights& weights, KeyValueCache& cache);
-  void StoreKeysAndValues(const AttentionWeights& weights, KeyValueCache& cache, int64_t row);
+  void NormAndRotate(const AttentionWeights& weights, const CachedAttention& cached, KeyValueCache& cache);
+  void StoreKeysAndValues(const AttentionWeights& weights, int64_t append_begin, KeyValueCache& cache,
+                          int64_t row);
   // output (=, +=) mixed heads times the output projection, and its bias.
   void ProjectHeads(const AttentionWeights& weights, const float* mixed, Store store, float* output);
   // output (=, +=) x W^T; with tensor-parallel weights x and W are parts and the sum goes over ranks.
@@ -116,7 +132,7 @@ class DecoderStep {
   DecoderPrecision precision_;
   const RotaryTable* rotary_;
   const RowKernels* row_kernels_;
-  std::unique_ptr<DistributedAttention> attention_;
+  CachedAttention full_, sliding_;  // by LayerType; the latter if some layer slides
   // Weights are the whole model's and this step uses slices of them (sequence decode).
   bool slices_weights_;
   // Every rank adds a part to each projection to hidden size.
@@ -126,8 +142,6 @@ class DecoderStep {
   int64_t local_tokens_, rows_;
   QkvRow qkv_row_;
   int64_t gate_groups_;  // of this rank in this step
-  // Cache rows that this step adds: [append_begin_, append_begin_ + append_count_).
-  int64_t append_begin_, append_count_;
 
   Linear linear_;
   RankSum sum_;

@@ -12,6 +12,7 @@
 #include "src/parallel/partition/token_dealing.h"
 #include "src/qwen3/decoder/logit_sums.h"
 #include "src/qwen3/decoder/rank_collectives.h"
+#include "src/qwen3/decoder/window_cache.h"
 
 namespace attention {
 bool Qwen3Model::deals_tokens() const {
@@ -29,6 +30,10 @@ Qwen3Model::Qwen3Model(Communicator& communicator, std::shared_ptr<const ModelSt
               config_.rope_scaling),
       last_linear_(options.execution.isa, options.execution.threads, options.batch, config_.hidden_size,
                    options.precision.activations) {
+  // Which balances causal layers by their mask, as zigzag does, and would deal those that slide otherwise.
+  if (config_.slides() && options.variant.sharding == Sharding::kBalanced) {
+    options_.variant.sharding = Sharding::kZigzag;
+  }
   AgreeOnErrors(communicator, [&] {
     Require(options.batch >= 1 && options.max_tokens >= 1, "model: batch ", options.batch, ", max tokens ",
             options.max_tokens);
@@ -83,7 +88,8 @@ void Qwen3Model::Embed(std::span<const int64_t> ids) {
 void Qwen3Model::Run(std::span<const int64_t> ids) {
   Embed(ids);
   for (size_t layer = 0; layer < caches_.size(); ++layer) {
-    last_->decoder.Layer(storage_->layers()[layer].view(), caches_[layer], last_->hidden.As<float>().data());
+    last_->decoder.Layer(storage_->layers()[layer].view(), caches_[layer], last_->hidden.As<float>().data(),
+                         config_.layer_type(static_cast<int64_t>(layer)));
   }
 }
 
@@ -114,6 +120,9 @@ void Qwen3Model::FillCache(const SyntheticCache& cached) {
     cached.Fill(static_cast<int64_t>(layer), heads, decode_->decoder.cached_tokens(),
                 options_.execution.threads, caches_[layer]);
   }
+  const bool deals = options_.variant.strategy == ParallelStrategy::kSequence;
+  KeepWindows(
+      DealTokens(Mask::Causal(), cached.tokens, Sharding::kContiguous, deals ? communicator_->size() : 1));
   last_ = nullptr;
   tokens_ = cached.tokens;
 }
@@ -123,7 +132,12 @@ void Qwen3Model::Decode(std::span<const int64_t> ids) {
           "decode: ", ids.size(), " ids for batch ", options_.batch, " after ", tokens_, " of at most ",
           options_.max_tokens, " tokens");
   Require(config_.is_causal, "decode: keys and values of a model that sees both ways change with each token");
-  if (deals_tokens()) BalanceCache();
+  if (last_ != nullptr && last_->shape.phase == Phase::kPrefill) {
+    const std::vector<TokenSegments> shares =
+        deals_tokens() ? Dealt(tokens_) : std::vector<TokenSegments>{AllTokens(tokens_)};
+    if (deals_tokens()) BalanceCaches(shares);
+    KeepWindows(shares);
+  }
   last_ = decode_.get();
   last_->decoder.SetKvTokens(tokens_ + 1);
   last_->shape.kv_tokens = tokens_ + 1;
@@ -143,9 +157,8 @@ std::vector<TokenSegments> Qwen3Model::Dealt(int64_t tokens) const {
 // A zigzag prompt may leave a token too many on some ranks and one too few on others, compared with the even
 // share that decoding counts on. Which tokens a rank has does not matter to a decoded one, so
 // the last local token of each rank with one too many moves to the next with one too few.
-void Qwen3Model::BalanceCache() {
+void Qwen3Model::BalanceCaches(const std::vector<TokenSegments>& shares) {
   const int size = communicator_->size(), rank = communicator_->rank();
-  const std::vector<TokenSegments> shares = Dealt(tokens_);
   const auto held = [&](int r) { return TokenCount(shares[static_cast<size_t>(r)]); };
   const auto wanted = [&](int r) { return BalancedRange(tokens_, size, r).size(); };
   int receiver = 0;
@@ -153,7 +166,9 @@ void Qwen3Model::BalanceCache() {
     if (held(sender) <= wanted(sender)) continue;
     while (held(receiver) >= wanted(receiver)) ++receiver;
     RequestSet requests(*communicator_);
-    for (KeyValueCache& cache : caches_) {
+    for (size_t layer = 0; layer < caches_.size(); ++layer) {
+      if (slides(layer)) continue;
+      KeyValueCache& cache = caches_[layer];
       if (rank == sender) {
         requests.Send(
             {cache.keys().SliceTokens(held(sender) - 1, 1), cache.values().SliceTokens(held(sender) - 1, 1)},
@@ -167,6 +182,22 @@ void Qwen3Model::BalanceCache() {
     }
     requests.Wait("balancing the K/V cache", sender);
     ++receiver;
+  }
+}
+
+void Qwen3Model::KeepWindows(const std::vector<TokenSegments>& shares) {
+  if (!config_.slides()) return;
+  const int own = shares.size() == 1 ? 0 : communicator_->rank();
+  std::unique_ptr<KeyValueCache> scratch;
+  AgreeOnErrors(*communicator_, [&] {
+    const TensorShape shape = caches_.front().keys().shape;
+    scratch = std::make_unique<KeyValueCache>(shape.batch, shape.heads,
+                                              TokenCount(shares[static_cast<size_t>(own)]), shape.head_dim,
+                                              caches_.front().data_type());
+  });
+  for (size_t layer = 0; layer < caches_.size(); ++layer) {
+    if (slides(layer))
+      KeepWindow(*communicator_, shares, own, config_.sliding_window, caches_[layer], *scratch);
   }
 }
 
@@ -352,8 +383,14 @@ int64_t Qwen3Model::cache_bytes_per_token() const {
   const int ranks = communicator_->size(), rank = communicator_->rank();
   const bool headwise = options_.variant.strategy == ParallelStrategy::kHeadwise;
   const WeightShare share = StoredWeights(config_, options_.variant.strategy, ranks, rank);
-  const int64_t own_tokens = headwise ? tokens_ : BalancedRange(tokens_, ranks, rank).size();
-  return config_.layers * options_.batch * 2 * share.heads.kv.size() * own_tokens * config_.head_dim *
+  const auto own_of = [&](int64_t tokens) {
+    return headwise ? tokens : BalancedRange(tokens, ranks, rank).size();
+  };
+  int64_t own_tokens = 0;  // of all layers
+  for (size_t layer = 0; layer < caches_.size(); ++layer) {
+    own_tokens += own_of(slides(layer) ? std::min(tokens_, config_.sliding_window) : tokens_);
+  }
+  return options_.batch * 2 * share.heads.kv.size() * own_tokens * config_.head_dim *
          static_cast<int64_t>(SizeOf(options_.precision.kv_cache));
 }
 

@@ -95,7 +95,12 @@ class Qwen3Model {
   void Embed(std::span<const int64_t> ids);
   Mask PrefillMask() const { return config_.is_causal ? Mask::Causal() : Mask::Full(); }
   std::vector<TokenSegments> Dealt(int64_t tokens) const;  // of a prefill, by rank
-  void BalanceCache();
+  // The rows of the caches as decoding takes them, from where a prefill of these shares left them.
+  void BalanceCaches(const std::vector<TokenSegments>& shares);
+  void KeepWindows(const std::vector<TokenSegments>& shares);
+  bool slides(size_t layer) const {
+    return config_.layer_type(static_cast<int64_t>(layer)) == LayerType::kSlidingAttention;
+  }
   IndexRange Vocabulary(int rank) const { return VocabularyRows(config_, communicator_->size(), rank); }
   bool deals_tokens() const;  // hidden states of the last step are spread over ranks
   // Hidden states of the last token, [batch, hidden], into last_hidden_.

@@ -50,7 +50,7 @@ Golden Load(const std::string& name, DataType weight_type) {
 
 std::vector<Golden> Goldens() {
   return {Load("model_untied", DataType::kFloat32), Load("model_tied_bfloat16", DataType::kBfloat16),
-          Load("model_yarn_bias", DataType::kFloat32)};
+          Load("model_yarn_bias", DataType::kFloat32), Load("model_windows", DataType::kFloat32)};
 }
 
 std::vector<Variant> Variants() {
@@ -63,6 +63,7 @@ std::vector<Variant> Variants() {
       {sequence, Exchange::kRing, Sharding::kZigzag, kOnlineSoftmax, {}, {}},
       {sequence, Exchange::kRing, Sharding::kContiguous, kOnlineSoftmax, {}, {}},
       {sequence, Exchange::kAllgather, Sharding::kZigzag, kStandard, {}, {}},
+      {sequence, Exchange::kRing, Sharding::kBalanced, kOnlineSoftmax, {}, {}},
   };
 }
 
@@ -170,10 +171,8 @@ TEST(ModelTest, SixtyFourGreedyTokensUnderEveryStrategy) {
 }
 
 // Every sequence of a batch is computed as if it were alone.
-TEST(ModelTest, BatchesDoNotMix) {
-  Communicator world(MPI_COMM_WORLD);
-  const Golden golden = Load("model_untied", DataType::kFloat32);
-  const int64_t prompt = 5, count = 7, vocabulary = golden.config.vocabulary_size;
+void ExpectBatchesApart(Communicator& world, const Golden& golden, int64_t count) {
+  const int64_t prompt = 5, vocabulary = golden.config.vocabulary_size;
   std::vector<int64_t> ids;
   for (int64_t b = 0; b < 3; ++b) {
     for (int64_t t = 0; t < prompt; ++t) ids.push_back((11 * b + 5 * t + 3) % vocabulary);
@@ -189,6 +188,13 @@ TEST(ModelTest, BatchesDoNotMix) {
       EXPECT_EQ(part, alone) << Name(variant) << " sequence " << b;
     }
   }
+}
+
+TEST(ModelTest, BatchesDoNotMix) {
+  Communicator world(MPI_COMM_WORLD);
+  ExpectBatchesApart(world, Load("model_untied", DataType::kFloat32), 7);
+  // Until the window of 11 has been full for a while.
+  ExpectBatchesApart(world, Load("model_windows", DataType::kFloat32), 23);
 }
 
 TEST(ModelTest, RefusesIdsAndSizesOutOfRange) {

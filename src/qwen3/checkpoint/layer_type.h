@@ -1,0 +1,12 @@
+// What the tokens of a layer see, in config.json's words.
+#ifndef SRC_QWEN3_CHECKPOINT_LAYER_TYPE_H_
+#define SRC_QWEN3_CHECKPOINT_LAYER_TYPE_H_
+
+namespace attention {
+
+// All that the model's mask shows, or of that the last sliding_window tokens, their own included.
+enum class LayerType { kFullAttention, kSlidingAttention };
+
+}  // namespace attention
+
+#endif  // SRC_QWEN3_CHECKPOINT_LAYER_TYPE_H_
