@@ -21,6 +21,7 @@ from analysis import (
     merge,
     next_launch,
     parallel_efficiency,
+    regimes,
     roofline,
     verify_ordering,
 )
@@ -46,9 +47,10 @@ Main = Callable[[Sequence[str]], int]
 
 class DamagedRunTest(unittest.TestCase):
     def check(self, damage: Damage, main: Main, statuses: Sequence[int], *arguments: str) -> Outcome:
-        """In the arguments, RUN is the damaged run, SOUND the same one as it was, LATER that with other launches, OUT an output."""
+        """In the arguments, RUN is the damaged run, SOUND the same one as it was, LATER that with other launches, OUT an output, MAP a figure."""
         with tempfile.TemporaryDirectory() as temporary:
             places = {name: Path(temporary) / name.lower() for name in ("RUN", "SOUND", "LATER", "OUT")}
+            places["MAP"] = Path(temporary) / "map.svg"
             damage.write(places["RUN"])
             Damage(damage.run, ()).write(places["SOUND"])
             Damage(damage.run, tuple(Rename(f"\n1,{number},", f"\n1,{number + 100},") for number in range(4))).write(places["LATER"])
@@ -105,6 +107,13 @@ class DamagedRunTest(unittest.TestCase):
     def test_crossovers(self, damage: Damage) -> None:
         self.check(damage, crossovers.main, (0, 2), "SOUND", "RUN")
 
+    @few(6)
+    @given(damages(["one_launch", "looks"]))
+    @example(Damage("one_launch", (Rename("native", "../up"), Rename(SEQUENCE, "$x_{$"))))
+    @example(Damage("looks", (SetJson(MANIFEST, ("choices",), '{"x": {"ranking": []}}'),)))
+    def test_regimes(self, damage: Damage) -> None:
+        self.check(damage, regimes.main, (0, 2), "RUN", "SOUND", "--output", "MAP")
+
     @few(30)
     @given(damages(["kernels"]))
     @example(Damage("kernels", (Rename("fp32", "1e25"),)))
@@ -132,6 +141,7 @@ class DamagedRunTest(unittest.TestCase):
                 self.check(sound, next_launch.main, (0,), "RUN")
                 self.check(sound, merge.main, (0,), "RUN", "LATER", "--output", "OUT")
                 self.check(sound, crossovers.main, (0,), "RUN")
+                self.check(sound, regimes.main, (0,), "RUN", "--output", "MAP")
                 self.check(sound, parallel_efficiency.main, (0,), "RUN")
                 if name != "kernels":
                     self.check(sound, figures.main, (0,), "RUN", "OUT")

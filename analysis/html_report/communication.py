@@ -24,7 +24,6 @@ def _moving(loaded: LoadedRun) -> list[Moving]:
     found: list[Moving] = []
     for key, cell in measure_cells(loaded.run).items():
         factors = dict(zip(CELL_KEY, key))
-        factors["mask"] = "causal" if factors.pop("causal") == "true" else "full"
         found += [({**factors, "variant": case.variant}, case) for case in cell.cases if case.sent_bytes > 0]
     return found
 

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Callable, Mapping
 
 from analysis.page.ordering import WHOLE
-from analysis.page.records import Results
+from analysis.page.records import LINKS, Results
 from analysis.read.csv_table import UnusableInput
 from analysis.show.figure_style import style
 from analysis.show.regime_figure import draw_regimes
+from analysis.show.winner_figure import draw_winners, winner_map
 
 
 def _answer(results: Results, path: Path) -> bool:
@@ -19,8 +20,19 @@ def _answer(results: Results, path: Path) -> bool:
     return draw_regimes(record.claim(WHOLE), record.judged.margin, path)
 
 
+def _network(results: Results, path: Path) -> bool:
+    """What is fastest on which link."""
+    records = results.links("network")
+    margin = min(record.judged.margin for record in records.values())
+    draw_winners(winner_map({LINKS[link]: record.run for link, record in records.items()}, margin), margin, path)
+    return True
+
+
 # File, from the repository's top: who draws it, and the record it is drawn from.
-FIGURES: Mapping[str, tuple[Callable[[Results, Path], bool], str]] = {"docs/answer.svg": (_answer, "ordering")}
+FIGURES: Mapping[str, tuple[Callable[[Results, Path], bool], str]] = {
+    "docs/answer.svg": (_answer, "ordering"),
+    "docs/network.svg": (_network, "network"),
+}
 
 
 def drawn(results: Results) -> dict[str, bytes]:

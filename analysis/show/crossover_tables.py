@@ -24,7 +24,7 @@ from analysis.read.read_run import Case, Run, read_run
 from analysis.show.text_table import markdown_table
 
 # What tells cells apart in a table; those that are the same everywhere are left out.
-CELL_KEY = ("model", "phase", "contract", "causal", "batch", "seq_len", "ranks", "threads", "isa", "dtype")
+CELL_KEY = ("scope", "model", "phase", "contract", "mask", "batch", "seq_len", "cached_tokens", "ranks", "threads", "isa", "dtype")
 _MISSING = "-"
 NOT_RESOLVED = "not resolved"
 
@@ -53,6 +53,11 @@ Cells = dict[Key, Measurements]
 Launches = dict[int, Case]
 
 
+def key_of(case: Case) -> Key:
+    """What tells its cell from others."""
+    return tuple(case.factors[name] for name in CELL_KEY)
+
+
 def read_cells(directory: Path) -> Cells:
     """Cells of a run by their factors; raises UnusableInput where there is none."""
     return measure_cells(read_run(directory))
@@ -63,8 +68,10 @@ def measure_cells(run: Run) -> Cells:
     cells: dict[Key, dict[str, Launches]] = {}
     for case in run.cases:
         if case.status == "ok" and not case.duplicate_of:
-            key = tuple(case.factors[name] for name in CELL_KEY)
-            cells.setdefault(key, {}).setdefault(case.variant, {})[case.unit] = case
+            launches = cells.setdefault(key_of(case), {}).setdefault(case.variant, {})
+            if launches.setdefault(case.unit, case) is not case:
+                where = run.directory / "cases.csv"
+                raise UnusableInput(f"{where}: {case.variant} twice in one launch, and {', '.join(CELL_KEY)} do not tell the two apart")
     if not cells:
         raise UnusableInput(f"{run.directory / 'cases.csv'}: no case that is ok")
     return {key: _measurements(run, list(variants.values())) for key, variants in cells.items()}

@@ -56,6 +56,7 @@ class OverLinksTest(BoxTestCase):
         self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
         table = (output / "crossovers.md").read_text()
         self.assertTrue(table.startswith("| ranks | unshaped | 200mbit |\n"), table)
+        self.assertIn(">200mbit<", (output / "regimes.svg").read_text())
         efficiency = (output / "efficiency.md").read_text().splitlines()
         self.assertEqual([line.split(" | ")[0] for line in efficiency[2:]], ["| unshaped"] * 2 + ["| 200mbit"] * 2, efficiency)
         for link in ("unshaped", "200mbit"):

@@ -31,7 +31,7 @@ void RequireModels(const GivenWeights& weights, const ExperimentSpec& spec) {
   }
 }
 
-// A block or layer has no head; its mask is the experiment's, so a model of another is none for it.
+// A block or layer has no head; its mask is the cell's, so a model with another cannot be measured as one.
 void PrepareFor(ModelOutput output, WeightExtent extent, GivenWeights& weights) {
   if (output == ModelOutput::kHiddenStates) {
     // A tied head is the embedding.

@@ -286,7 +286,18 @@ TEST(GivenWeightsTest, TheFingerprintSeesEveryByteThatIsReadAndTheConfig) {
   directory.Write("model.safetensors", bytes);
   config.rope_theta = 5e6;
   directory.Write("config.json", ConfigText(config));
-  EXPECT_NE(FingerprintOf(directory.path()), fingerprint);
+  const std::string other_angles = FingerprintOf(directory.path());
+  EXPECT_NE(other_angles, fingerprint);
+  nlohmann::json sliding = nlohmann::json::parse(ConfigText(config));
+  sliding["layer_types"] = std::vector<std::string>(static_cast<size_t>(config.layers), "sliding_attention");
+  sliding["use_sliding_window"] = true;
+  std::set<std::string> fingerprints = {fingerprint, other_angles};
+  for (const int window : {3, 4}) {
+    sliding["sliding_window"] = window;
+    directory.Write("config.json", sliding.dump());
+    fingerprints.insert(FingerprintOf(directory.path()));
+  }
+  EXPECT_EQ(fingerprints.size(), 4u);
 }
 
 // What computing would leave out is refused by name, or known to change nothing.

@@ -72,6 +72,11 @@ class DecoderMemory {
     const int64_t batch = cell_.problem.batch, tokens = cell_.problem.query_tokens;
     const double layers = cell_.scope == Scope::kModel ? static_cast<double>(config_.layers) : 1;
     double bytes = layers * CacheBytes(variant) + Times(cell_.seq_len, config_.head_dim) * sizeof(float);
+    if (config_.slides()) {
+      const int64_t most = std::max<int64_t>(cell_.seq_len, 1);
+      bytes += CacheBytes(variant) * static_cast<double>(std::min(most, config_.sliding_window)) /
+               static_cast<double>(most);
+    }
     bytes += StepBytes(variant);
     if (cell_.scope == Scope::kModel) {
       // Embedded ids of every token, hidden states of the rank's; logits, and once more where they are
@@ -147,8 +152,20 @@ class DecoderMemory {
   }
 
   double AttentionBytes(const Variant& asked) const {
-    const AttentionPlan plan = PlanInside(asked);
-    return static_cast<double>(MostExchangeBufferBytes(plan)) + ScoreBytes(plan);
+    const auto bytes_of = [](const AttentionPlan& plan) {
+      return static_cast<double>(MostExchangeBufferBytes(plan)) + ScoreBytes(plan);
+    };
+    AttentionPlan plan = PlanInside(asked);
+    const double bytes = bytes_of(plan);
+    if (!config_.slides()) return bytes;
+    // Layers that slide have an attention of their own.
+    AttentionProblem& problem = plan.problem;
+    if (problem.is_decode()) {
+      problem.kv_tokens = std::min(problem.kv_tokens, config_.sliding_window);
+    } else {
+      problem.mask = Mask::Window(config_.sliding_window);
+    }
+    return bytes + bytes_of(plan);
   }
 
   const Cell& cell_;

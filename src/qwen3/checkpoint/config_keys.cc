@@ -135,10 +135,13 @@ std::vector<LayerType> ReadLayerTypes(const nlohmann::json& config, int64_t laye
     return {};
   }
   std::vector<LayerType> types;
-  for (const nlohmann::json& type : given->is_array() ? *given : nlohmann::json::array({nullptr})) {
-    if (type != "full_attention" && type != "sliding_attention") {
-      Refuse(where, "layer_types", *given, "a list of \"full_attention\" and \"sliding_attention\"");
-    }
+  const auto refuse_unless = [&](bool is_known) {
+    if (!is_known)
+      Refuse(where, "layer_types", *given, R"(a list of "full_attention" and "sliding_attention")");
+  };
+  refuse_unless(given->is_array());
+  for (const nlohmann::json& type : *given) {
+    refuse_unless(type == "full_attention" || type == "sliding_attention");
     if (type == "sliding_attention" && !windows) {
       FailUsage(where, ": 'layer_types' has sliding_attention, and 'use_sliding_window' is not true");
     }

@@ -4,8 +4,10 @@
 
 namespace attention {
 
-// All that the model's mask shows, or of that the last sliding_window tokens, their own included.
-enum class LayerType { kFullAttention, kSlidingAttention };
+enum class LayerType {
+  kFullAttention,     // all that the model's mask shows
+  kSlidingAttention,  // of that the last sliding_window tokens, their own included
+};
 
 }  // namespace attention
 

@@ -45,26 +45,31 @@ TEST(DecodeAllocationTest, ATokenAllocatesOnlyBookKeeping) {
   config.head_dim = 32;
   config.vocabulary_size = 40000;
   config.tied_embeddings = true;
+  config.sliding_window = 5;
   const auto source = MakeSyntheticSource(1);
-  for (const ParallelStrategy strategy : {ParallelStrategy::kHeadwise, ParallelStrategy::kSequence}) {
-    ModelOptions options;
-    options.variant.strategy = strategy;
-    options.variant.exchange =
-        strategy == ParallelStrategy::kHeadwise ? Exchange::kAllgather : Exchange::kRing;
-    options.variant.algorithm = AttentionAlgorithm::kOnlineSoftmax;
-    options.execution = {BestIsa(), 1, MakeAttentionKernel, true};
-    options.max_tokens = 40;
-    Qwen3Model model(world, ModelStorage::Load(world, config, *source, {strategy, DataType::kFloat32, 1, {}}),
-                     options);
-    int64_t before = allocated_bytes;
-    model.Prefill(std::vector<int64_t>{1, 2, 3, 4, 5, 6, 7});
-    EXPECT_GT(allocated_bytes - before, kBookKeepingBytes) << "the counters do not count";
-    for (int token = 0; token < 20; ++token) {
-      const int64_t next = model.GreedyNextTokens().front();
-      before = allocated_bytes;
-      model.Decode({&next, 1});
-      (void)model.GreedyNextTokens();
-      EXPECT_LT(allocated_bytes - before, kBookKeepingBytes) << Name(strategy) << " token " << token;
+  for (const bool slides : {false, true}) {
+    if (slides) config.layer_types = {LayerType::kSlidingAttention, LayerType::kFullAttention};
+    for (const ParallelStrategy strategy : {ParallelStrategy::kHeadwise, ParallelStrategy::kSequence}) {
+      ModelOptions options;
+      options.variant.strategy = strategy;
+      options.variant.exchange =
+          strategy == ParallelStrategy::kHeadwise ? Exchange::kAllgather : Exchange::kRing;
+      options.variant.algorithm = AttentionAlgorithm::kOnlineSoftmax;
+      options.execution = {BestIsa(), 1, MakeAttentionKernel, true};
+      options.max_tokens = 40;
+      Qwen3Model model(
+          world, ModelStorage::Load(world, config, *source, {strategy, DataType::kFloat32, 1, {}}), options);
+      int64_t before = allocated_bytes;
+      model.Prefill(std::vector<int64_t>{1, 2, 3, 4, 5, 6, 7});
+      EXPECT_GT(allocated_bytes - before, kBookKeepingBytes) << "the counters do not count";
+      for (int token = 0; token < 20; ++token) {
+        const int64_t next = model.GreedyNextTokens().front();
+        before = allocated_bytes;
+        model.Decode({&next, 1});
+        (void)model.GreedyNextTokens();
+        EXPECT_LT(allocated_bytes - before, kBookKeepingBytes)
+            << Name(strategy) << " token " << token << (slides ? ", slides" : "");
+      }
     }
   }
 }

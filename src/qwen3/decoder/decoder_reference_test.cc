@@ -77,7 +77,7 @@ TEST(DecoderReferenceTest, BlocksAndLayers) {
 
 TEST(DecoderReferenceTest, LastTokenLogitsOfModels) {
   const Communicator world(MPI_COMM_WORLD);
-  for (const char* name : {"model_untied", "model_tied_bfloat16", "model_yarn_bias"}) {
+  for (const char* name : {"model_untied", "model_tied_bfloat16", "model_yarn_bias", "model_windows"}) {
     const std::string path = std::string("src/qwen3/testdata/") + name;
     const auto golden = SafetensorsFile::Open(path + ".golden.safetensors");
     const auto source = MakeCheckpointSource(path);

@@ -27,10 +27,13 @@ std::unique_ptr<DistributedAttention> MakeAttention(Communicator& communicator, 
 }
 
 // What layers that slide see of a step.
-StepShape SlidingShape(const Qwen3Config& config, StepShape shape) {
-  Require(shape.mask == Mask::Causal() && (shape.phase == Phase::kPrefill || shape.query_tokens == 1),
+StepShape SlidingShape(const Qwen3Config& config, Sharding sharding, StepShape shape) {
+  const bool is_prefill = shape.phase == Phase::kPrefill;
+  Require(shape.mask == Mask::Causal() && (is_prefill || shape.query_tokens == 1),
           "layers that slide have mask causal, and decode one token at a time");
-  if (shape.phase == Phase::kPrefill) {
+  Require(!is_prefill || sharding != Sharding::kBalanced,
+          "sharding balanced would deal layers that slide otherwise than the others");
+  if (is_prefill) {
     shape.mask = Mask::Window(config.sliding_window);
   } else {
     shape.kv_tokens = std::min(shape.kv_tokens, config.sliding_window);
@@ -91,9 +94,10 @@ DecoderStep::DecoderStep(Communicator& communicator, const Qwen3Config& config, 
       rotary_(&rotary),
       row_kernels_(&GetRowKernels(options.isa)),
       full_{MakeAttention(communicator, config, asked, options, shape, precision.kv_cache)},
-      sliding_{!config.slides() ? nullptr
-                                : MakeAttention(communicator, config, asked, options,
-                                                SlidingShape(config, shape), precision.kv_cache)},
+      sliding_{!config.slides()
+                   ? nullptr
+                   : MakeAttention(communicator, config, asked, options,
+                                   SlidingShape(config, asked.sharding, shape), precision.kv_cache)},
       slices_weights_(asked.strategy == ParallelStrategy::kSequence && shape.phase == Phase::kDecode),
       sums_over_ranks_(communicator.size() > 1 &&
                        (asked.strategy == ParallelStrategy::kHeadwise || shape.phase == Phase::kDecode)),

@@ -11,7 +11,8 @@
 namespace attention {
 
 // Which tokens and heads lie in it is the business of DecoderStep: headwise, the rank's KV heads of all
-// tokens; sequence, all KV heads of the rank's tokens, in the order in which they came.
+// tokens; sequence, all KV heads of the rank's tokens, in the order in which they came; of a layer that
+// slides, while decoding, see window_cache.h.
 class KeyValueCache {
  public:
   // Room for `capacity` tokens of this rank.

@@ -30,7 +30,8 @@ Qwen3Model::Qwen3Model(Communicator& communicator, std::shared_ptr<const ModelSt
               config_.rope_scaling),
       last_linear_(options.execution.isa, options.execution.threads, options.batch, config_.hidden_size,
                    options.precision.activations) {
-  // Which balances causal layers by their mask, as zigzag does, and would deal those that slide otherwise.
+  // `balanced` deals by the mask, so layers that slide would have other tokens than causal ones. These it
+  // balances as zigzag does.
   if (config_.slides() && options.variant.sharding == Sharding::kBalanced) {
     options_.variant.sharding = Sharding::kZigzag;
   }
@@ -45,6 +46,11 @@ Qwen3Model::Qwen3Model(Communicator& communicator, std::shared_ptr<const ModelSt
       caches_.emplace_back(options.batch, share.heads.kv.size(),
                            CacheTokens(strategy, options.max_tokens, communicator.size()), config_.head_dim,
                            options.precision.kv_cache);
+    }
+    if (config_.slides()) {
+      window_scratch_.emplace(options.batch, share.heads.kv.size(),
+                              std::min(caches_.front().capacity(), config_.sliding_window), config_.head_dim,
+                              options.precision.kv_cache);
     }
     last_hidden_.resize(static_cast<size_t>(options.batch * config_.hidden_size));
     logits_.resize(static_cast<size_t>(options.batch * config_.vocabulary_size));
@@ -188,16 +194,9 @@ void Qwen3Model::BalanceCaches(const std::vector<TokenSegments>& shares) {
 void Qwen3Model::KeepWindows(const std::vector<TokenSegments>& shares) {
   if (!config_.slides()) return;
   const int own = shares.size() == 1 ? 0 : communicator_->rank();
-  std::unique_ptr<KeyValueCache> scratch;
-  AgreeOnErrors(*communicator_, [&] {
-    const TensorShape shape = caches_.front().keys().shape;
-    scratch = std::make_unique<KeyValueCache>(shape.batch, shape.heads,
-                                              TokenCount(shares[static_cast<size_t>(own)]), shape.head_dim,
-                                              caches_.front().data_type());
-  });
   for (size_t layer = 0; layer < caches_.size(); ++layer) {
-    if (slides(layer))
-      KeepWindow(*communicator_, shares, own, config_.sliding_window, caches_[layer], *scratch);
+    if (!slides(layer)) continue;
+    KeepWindow(*communicator_, shares, own, config_.sliding_window, caches_[layer], *window_scratch_);
   }
 }
 
@@ -365,38 +364,10 @@ std::vector<int64_t> Qwen3Model::Generate(std::span<const int64_t> prompt, int64
   return generated;
 }
 
-int64_t Qwen3Model::weight_bytes_per_token() const {
-  const int64_t ranks = communicator_->size();
-  // Under sequence a decode step reads its slice of the whole weights.
-  const int64_t share = options_.variant.strategy == ParallelStrategy::kSequence ? ranks : 1;
-  int64_t bytes = 0;
-  for (const LayerStorage& layer : storage_->layers()) {
-    const LayerWeights weights = layer.view();
-    bytes += weights.attention.qkv.weight_bytes() + weights.attention.o.weight_bytes() +
-             weights.mlp.gate_up.weight_bytes() + weights.mlp.down.weight_bytes();
-  }
-  const bool has_head = config_.has_lm_head;
-  return bytes / share + (has_head ? storage_->lm_head().view().weight_bytes() : 0);
-}
-
-int64_t Qwen3Model::cache_bytes_per_token() const {
-  const int ranks = communicator_->size(), rank = communicator_->rank();
-  const bool headwise = options_.variant.strategy == ParallelStrategy::kHeadwise;
-  const WeightShare share = StoredWeights(config_, options_.variant.strategy, ranks, rank);
-  const auto own_of = [&](int64_t tokens) {
-    return headwise ? tokens : BalancedRange(tokens, ranks, rank).size();
-  };
-  int64_t own_tokens = 0;  // of all layers
-  for (size_t layer = 0; layer < caches_.size(); ++layer) {
-    own_tokens += own_of(slides(layer) ? std::min(tokens_, config_.sliding_window) : tokens_);
-  }
-  return options_.batch * 2 * share.heads.kv.size() * own_tokens * config_.head_dim *
-         static_cast<int64_t>(SizeOf(options_.precision.kv_cache));
-}
-
 size_t Qwen3Model::workspace_bytes() const {
   size_t bytes = last_linear_.workspace_bytes() + (last_hidden_.size() + logits_.size()) * sizeof(float);
   for (const KeyValueCache& cache : caches_) bytes += cache.size_bytes();
+  if (window_scratch_) bytes += window_scratch_->size_bytes();
   for (const Step* step : {prefill_.get(), decode_.get()}) {
     if (step == nullptr) continue;
     bytes += step->decoder.workspace_bytes() + step->embedding_sum.workspace_bytes() +

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -47,7 +48,7 @@ class Qwen3Model {
   // Collective; ids are the same on every rank. Starts anew with the prompt [batch, tokens]. Tokens see later
   // ones too if the config says so.
   void Prefill(std::span<const int64_t> ids);
-  // Instead of a prompt: made keys and values, as many as `cached` has tokens.
+  // Instead of a prompt: made keys and values, as many as `cached` has tokens. Collective where layers slide.
   void FillCache(const SyntheticCache& cached);
   // Collective. Appends one token per sequence, [batch]. Of a causal model.
   void Decode(std::span<const int64_t> ids);
@@ -69,10 +70,6 @@ class Qwen3Model {
   // Prefill, then `count` greedy tokens: [batch, count]. The cache then holds all but the last of them.
   std::vector<int64_t> Generate(std::span<const int64_t> prompt, int64_t count);
 
-  // Bytes of weights that computing one token reads on this rank (matrices; the embedding row not counted).
-  int64_t weight_bytes_per_token() const;
-  // Bytes of K/V cache that decoding one more token reads on this rank.
-  int64_t cache_bytes_per_token() const;
   int64_t weight_bytes() const { return static_cast<int64_t>(storage_->size_bytes()); }
   // Allocated by this model: cache and step, not the shared weights.
   size_t workspace_bytes() const;
@@ -95,7 +92,8 @@ class Qwen3Model {
   void Embed(std::span<const int64_t> ids);
   Mask PrefillMask() const { return config_.is_causal ? Mask::Causal() : Mask::Full(); }
   std::vector<TokenSegments> Dealt(int64_t tokens) const;  // of a prefill, by rank
-  // The rows of the caches as decoding takes them, from where a prefill of these shares left them.
+  // Collective. The rows of the caches as decoding takes them, from where a prefill of these shares left
+  // them: of layers that do not slide, of those that do.
   void BalanceCaches(const std::vector<TokenSegments>& shares);
   void KeepWindows(const std::vector<TokenSegments>& shares);
   bool slides(size_t layer) const {
@@ -117,7 +115,8 @@ class Qwen3Model {
   Qwen3Config config_;
   ModelOptions options_;
   RotaryTable rotary_;
-  std::vector<KeyValueCache> caches_;  // by layer
+  std::vector<KeyValueCache> caches_;            // by layer
+  std::optional<KeyValueCache> window_scratch_;  // of KeepWindows; if layers slide
 
   int64_t tokens_ = 0;
   std::unique_ptr<Step> prefill_;  // of the last prompt's length; made anew for another

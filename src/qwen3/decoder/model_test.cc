@@ -1,4 +1,5 @@
-// Golden two-layer models: prefill, teacher-forced decode and greedy generation, under every strategy.
+// Golden models of two or three layers: prefill, teacher-forced decode and greedy generation, under every
+// strategy.
 #include "src/qwen3/decoder/model.h"
 
 #include <gtest/gtest.h>
@@ -91,27 +92,37 @@ double RelativeError(const Golden& golden, int64_t first, std::span<const float>
   return std::sqrt(error / norm);
 }
 
+void ExpectGoldenDecode(Qwen3Model& model, const Golden& golden, int64_t prompt, int64_t decoded) {
+  const std::span<const int64_t> ids = golden.ids;
+  model.Prefill(ids.first(static_cast<size_t>(prompt)));
+  EXPECT_LT(RelativeError(golden, prompt - 1, model.LastTokenLogits()), kTolerance) << "prompt " << prompt;
+  for (int64_t position = prompt; position < prompt + decoded; ++position) {
+    model.Decode(ids.subspan(static_cast<size_t>(position), 1));
+    EXPECT_LT(RelativeError(golden, position, model.LastTokenLogits()), kTolerance)
+        << "prompt " << prompt << " position " << position;
+  }
+  EXPECT_EQ(model.tokens(), prompt + decoded);
+}
+
 TEST(ModelTest, PrefillThenDecodeMatchesTheGoldenLogits) {
   Communicator world(MPI_COMM_WORLD);
   for (const Golden& golden : Goldens()) {
     const std::span<const int64_t> ids = golden.ids;
     for (const Variant& variant : Variants()) {
       for (Isa isa : {Isa::kScalar, BestIsa()}) {
+        SCOPED_TRACE(testing::Message() << Name(variant) << " " << Name(isa));
         Qwen3Model model = Make(world, golden, variant, isa);
         model.Prefill(ids);
         EXPECT_LT(RelativeError(golden, 0, model.AllTokenLogits()), kTolerance)
             << Name(variant) << " " << Name(isa);
         // Prompts of every residue: zigzag shares and the balanced share of decoding differ in some.
         for (int64_t prompt = golden.prompt; prompt < golden.prompt + 8; ++prompt) {
-          model.Prefill(ids.first(static_cast<size_t>(prompt)));
-          EXPECT_LT(RelativeError(golden, prompt - 1, model.LastTokenLogits()), kTolerance) << Name(variant);
-          for (int64_t position = prompt; position < prompt + 6; ++position) {
-            model.Decode(ids.subspan(static_cast<size_t>(position), 1));
-            EXPECT_LT(RelativeError(golden, position, model.LastTokenLogits()), kTolerance)
-                << Name(variant) << " " << Name(isa) << " prompt " << prompt << " position " << position;
-          }
+          ExpectGoldenDecode(model, golden, prompt, 6);
         }
-        EXPECT_EQ(model.tokens(), golden.prompt + 13);
+        // Around the window, and until it has been full for a while.
+        for (int64_t prompt : {1, 3, 10, 11, 12}) {
+          if (golden.config.slides()) ExpectGoldenDecode(model, golden, prompt, 24);
+        }
       }
     }
   }

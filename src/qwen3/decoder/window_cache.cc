@@ -7,19 +7,22 @@
 namespace attention {
 namespace {
 
-// Tokens that follow each other, in rows and in slots: of a share, all within one round of the ring.
+// Tokens that follow each other, in rows and in slots: of a share, all within one round of the ring. `kept`:
+// how many are kept before them.
 struct Run {
-  int64_t token, row, count;
+  int64_t token, row, count, kept;
 };
 
 std::vector<Run> KeptRuns(const TokenSegments& share, int64_t tokens, int64_t window) {
   std::vector<Run> runs;
+  int64_t kept = 0;
   for (const TokenSegment& segment : share) {
     const int64_t end = segment.global_begin + segment.length;
-    int64_t token = std::max(segment.global_begin, tokens - window);
+    int64_t token = std::max(segment.global_begin, tokens - window + 1);
     while (token < end) {
       const int64_t next = std::min(end, (token / window + 1) * window);
-      runs.push_back({token, segment.local_begin + token - segment.global_begin, next - token});
+      runs.push_back({token, segment.local_begin + token - segment.global_begin, next - token, kept});
+      kept += next - token;
       token = next;
     }
   }
@@ -40,11 +43,12 @@ void KeepWindow(const Communicator& communicator, const std::vector<TokenSegment
   const auto parts = static_cast<int64_t>(dealt.size());
   int64_t tokens = 0;
   for (const TokenSegments& share : dealt) tokens += TokenCount(share);
-  const int64_t held = TokenCount(dealt[static_cast<size_t>(own)]);
   RequestSet requests(communicator);
   // Rows arrive where others have not left yet.
-  requests.Copy(cache.keys().SliceTokens(0, held), scratch.keys().SliceTokens(0, held));
-  requests.Copy(cache.values().SliceTokens(0, held), scratch.values().SliceTokens(0, held));
+  for (const Run& run : KeptRuns(dealt[static_cast<size_t>(own)], tokens, window)) {
+    requests.Copy(Rows(cache.keys(), run.row, run.count), Rows(scratch.keys(), run.kept, run.count));
+    requests.Copy(Rows(cache.values(), run.row, run.count), Rows(scratch.values(), run.kept, run.count));
+  }
   for (int64_t source = 0; source < parts; ++source) {
     for (const Run& run : KeptRuns(dealt[static_cast<size_t>(source)], tokens, window)) {
       for (int64_t destination = 0; destination < parts; ++destination) {
@@ -52,7 +56,7 @@ void KeepWindow(const Communicator& communicator, const std::vector<TokenSegment
         if (first >= run.count || (source != own && destination != own)) continue;
         const int64_t count = (run.count - first + parts - 1) / parts;
         const int64_t to = PlaceInWindow(run.token + first, window, parts).row;
-        const auto from = [&](const TensorView& view) { return Rows(view, run.row + first, count, parts); };
+        const auto from = [&](const TensorView& view) { return Rows(view, run.kept + first, count, parts); };
         if (source == destination) {
           requests.Copy(from(scratch.keys()), Rows(cache.keys(), to, count));
           requests.Copy(from(scratch.values()), Rows(cache.values(), to, count));

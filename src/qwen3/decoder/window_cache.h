@@ -1,4 +1,5 @@
-// The K/V cache of a layer that slides, while decoding: the last `window` tokens, in a ring of slots.
+// The K/V cache of a layer that slides, while decoding: the last `window` tokens, in a ring of slots. Room is
+// for the whole text, as prefill fills it; what decoding reads is the window alone.
 //
 // A decoded token sees its own and the window - 1 before it, and takes the place of the one that it no longer
 // sees: token t lies in slot t % window. Slots are dealt in turn, s in row s / parts of part s % parts, so
@@ -31,8 +32,9 @@ inline CachePlace PlaceInWindow(int64_t token, int64_t window, int64_t parts) {
   return {slot % parts, slot / parts};
 }
 
-// Collective, unless there is one part. Moves the last `window` tokens from where a prefill left them,
-// dealt[part], to their places. `own` is this rank's part; `scratch` has room for its share of the prefill.
+// Collective, unless there is one part. Moves the last window - 1 tokens, those that the next one sees, from
+// where a prefill left them, dealt[part], to their places. `own` is this rank's part; `scratch` has room for
+// so many tokens as its share has of them.
 void KeepWindow(const Communicator& communicator, const std::vector<TokenSegments>& dealt, int64_t own,
                 int64_t window, KeyValueCache& cache, KeyValueCache& scratch);
 
