@@ -10,7 +10,6 @@ Exit status: 0 written, or with --check: up to date; 1 with --check: stale; 2 ba
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 from typing import Sequence
@@ -22,14 +21,16 @@ from analysis.page.records import Results
 from analysis.page.register import decided_register
 from analysis.read.csv_table import UnusableInput
 from analysis.read.whole_file import write_whole
+from analysis.show.quiet_parser import QuietParser
 from analysis.show.register_table import counts_text, figure_text, json_text
+from analysis.show.text_table import print_quietly
 
 JSON = Path("results/claims.json")
 
 
 def main(arguments: Sequence[str]) -> int:
     """Runs the command line; returns the exit status."""
-    parser = argparse.ArgumentParser(
+    parser = QuietParser(
         prog="claims.py",
         description="Decides every claim of the original study by its rule in analysis/claims.yaml; writes results/claims.json.",
     )
@@ -53,9 +54,11 @@ def main(arguments: Sequence[str]) -> int:
     except OSError as problem:
         print(f"claims: {problem.filename}: {problem.strerror}", file=sys.stderr)
         return 2
-    for decided in register:
-        print(f"{decided.entry.name}: {decided.outcome.verdict}; {figure_text(decided) or '-'}; {decided.outcome.reason}")
-    print(f"{len(register)} claims: {counts_text(register)}")
+    lines = [
+        f"{decided.entry.name}: {decided.outcome.verdict}; {figure_text(decided) or '-'}; {decided.outcome.reason}"
+        for decided in register
+    ]
+    print_quietly("\n".join([*lines, f"{len(register)} claims: {counts_text(register)}"]))
     return 0
 
 

@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).absolute().parent.parent))
 
 from analysis.read.csv_table import UnusableInput
 from analysis.read.json_file import JsonObject, read_json_object
+from analysis.show.quiet_parser import QuietParser
 from analysis.show.text_table import print_quietly
 
 VERDICT_VERSION = 2
@@ -96,7 +97,7 @@ def compare(first: Verdict, second: Verdict) -> tuple[bool, list[str]]:
 def main(arguments: Sequence[str]) -> int:
     """Runs the command line; returns the exit status."""
     summary, _, rest = (__doc__ or "").partition("\n\n")
-    parser = argparse.ArgumentParser(
+    parser = QuietParser(
         prog="compare_verdicts.py", description=summary, epilog=rest, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("run_dirs", nargs=2, type=Path, metavar="RUN_DIR")

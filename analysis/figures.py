@@ -10,7 +10,6 @@ points is meaningful.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 from typing import Sequence
@@ -21,12 +20,13 @@ sys.path.insert(0, str(Path(__file__).absolute().parent.parent))
 from analysis.judge.verdicts import judge_run
 from analysis.read.csv_table import UnusableInput
 from analysis.read.read_run import read_run
+from analysis.show.quiet_parser import QuietParser
 from analysis.show.run_figures import draw_run
 from analysis.show.text_table import print_quietly
 
 
 def main(arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="figures.py", description="Draws the ratios and the efficiency of a run.")
+    parser = QuietParser(prog="figures.py", description="Draws the ratios and the efficiency of a run.")
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR")
     parser.add_argument("output_dir", type=Path, metavar="OUTPUT_DIR")
     parser.add_argument("--format", choices=("svg", "pdf", "png"), default="svg")

@@ -13,7 +13,6 @@ measured, or in fewer than three launches.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 from typing import Sequence
@@ -26,11 +25,12 @@ from analysis.judge.kernel_verdicts import exit_status, make_tables
 from analysis.read.csv_table import UnusableInput
 from analysis.read.read_run import read_run
 from analysis.show.kernel_tables import format_table, summary
+from analysis.show.quiet_parser import QuietParser
 from analysis.show.text_table import print_quietly
 
 
 def main(arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(
+    parser = QuietParser(
         prog="kernel_targets.py",
         description="Prints what the kernels reach against their targets.",
         epilog="Exit status: 0 every target is met; 1 not every one; 2 bad usage or unusable input; 3 none is missed, but"

@@ -34,12 +34,13 @@ from analysis.read.run_parts import (
     tell_node_counts_apart,
     write_merged,
 )
+from analysis.show.quiet_parser import QuietParser
 from analysis.show.text_table import print_quietly
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     summary, _, rest = (__doc__ or "").partition("\n\nusage: merge.py --output DIR RUN_DIR...\n\n")
-    parser = argparse.ArgumentParser(
+    parser = QuietParser(
         prog="merge.py", description=summary, epilog=rest, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("run_dirs", nargs="+", type=Path, metavar="RUN_DIR")

@@ -29,6 +29,7 @@ from analysis.read.csv_table import UnusableInput
 from analysis.read.plan import done_launches, first_missing, parse_looks
 from analysis.read.read_run import read_manifest, read_run, restrict
 from analysis.read.whole_file import write_whole
+from analysis.show.quiet_parser import QuietParser
 from analysis.show.text_table import print_quietly
 
 OPEN_CELLS = "open_cells.txt"
@@ -84,7 +85,7 @@ def _launches(text: str) -> int:
 def main(arguments: Sequence[str]) -> int:
     """Runs the command line; returns the exit status."""
     summary, _, rest = (__doc__ or "").partition("\n\n")
-    parser = argparse.ArgumentParser(
+    parser = QuietParser(
         prog="next_launch.py", description=summary, epilog=rest, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR")

@@ -12,6 +12,11 @@ import hashlib
 import sys
 from pathlib import Path
 
+# Run as a script, Python finds only this directory; the modules are named from the directory above.
+sys.path.insert(0, str(Path(__file__).absolute().parent.parent))
+
+from analysis.show.text_table import print_quietly
+
 # From the repository's top. The verdicts stand for the runs, as they hold every figure that is drawn; the drawings of docs/
 # for those of the paper, which the same code draws.
 FILES = (
@@ -30,10 +35,11 @@ def paper_source(top: Path) -> str:
 
 def main() -> int:
     try:
-        print(paper_source(Path(__file__).absolute().parent.parent))
+        source = paper_source(Path(__file__).absolute().parent.parent)
     except OSError as problem:
         print(f"paper_source: {problem.filename}: {problem.strerror}", file=sys.stderr)
         return 2
+    print_quietly(source)
     return 0
 
 

@@ -1,16 +1,16 @@
 #!/usr/bin/python3
 """Draws the map of what is fastest where, and what a cost model's choice was worth there.
 
-    analysis/regimes.py RUN_DIR... --output FILE.svg|pdf|png [--margin 0.02]
+    analysis/regimes.py RUN_DIR... [--output FILE.svg|pdf|png] [--margin 0.02]
 
 A panel per run directory (such as one per link rate), named after it; a row per place (model, contract, mask ...), a column per
-length. A field has the colour of the fastest variant and by how much the next one is slower. Exit status: 0, or 2 for bad usage
-or unusable input.
+length. A field has the colour of the fastest variant and by how much the next one is slower. The file is RUN_DIR/regimes.svg, of
+several runs regimes.svg in the directory that holds them all. Exit status: 0, or 2 for bad usage or unusable input.
 """
 
 from __future__ import annotations
 
-import argparse
+import os
 import sys
 from pathlib import Path
 from typing import Sequence
@@ -21,21 +21,28 @@ sys.path.insert(0, str(Path(__file__).absolute().parent.parent))
 from analysis.read.csv_table import UnusableInput
 from analysis.read.read_run import read_run
 from analysis.show.figure_style import style
+from analysis.show.quiet_parser import QuietParser
 from analysis.show.text_table import print_quietly
 from analysis.show.winner_figure import draw_winners, winner_map
 
 FORMATS = (".svg", ".pdf", ".png")
 
 
+def default_figure(run_dirs: Sequence[Path]) -> Path:
+    """Beside the run, or in the directory that holds all of them."""
+    return Path(os.path.commonpath([directory.absolute() for directory in run_dirs])) / "regimes.svg"
+
+
 def main(arguments: Sequence[str]) -> int:
     """Runs the command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="regimes.py", description="Draws the map of what is fastest where.")
+    parser = QuietParser(prog="regimes.py", description="Draws the map of what is fastest where.")
     parser.add_argument("run_dirs", type=Path, nargs="+", metavar="RUN_DIR")
-    parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="its ending is the format: svg, pdf or png")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="its ending is the format: svg, pdf or png")
     parser.add_argument("--margin", type=float, default=0.02, metavar="M", help="a lead up to this is none (default: 0.02)")
     options = parser.parse_args(arguments)
-    if options.output.suffix not in FORMATS:
-        parser.error(f"--output: '{options.output.name}' does not end in {', '.join(FORMATS)}")
+    output: Path = options.output or default_figure(options.run_dirs)
+    if output.suffix not in FORMATS:
+        parser.error(f"--output: '{output.name}' does not end in {', '.join(FORMATS)}")
     if not 0 < options.margin < 1:
         parser.error(f"--margin: a number between 0 and 1 is expected; found {options.margin}")
     try:
@@ -43,11 +50,11 @@ def main(arguments: Sequence[str]) -> int:
         if len(runs) < len(options.run_dirs):
             raise UnusableInput("two run directories have the same name, which is that of their panels")
         with style():
-            draw_winners(winner_map(runs, options.margin), options.margin, options.output)
+            draw_winners(winner_map(runs, options.margin), options.margin, output)
     except UnusableInput as problem:
         print(f"regimes.py: {problem}", file=sys.stderr)
         return 2
-    print_quietly(str(options.output))
+    print_quietly(str(output))
     return 0
 
 

@@ -10,7 +10,6 @@ status: 0 written, 2 bad usage or unusable input, nothing written.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import json
 import sys
@@ -23,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).absolute().parent.parent))
 from analysis.read.check_record import SCHEMA_VERSION, StepRecord, parse_step
 from analysis.read.csv_table import UnusableInput
 from analysis.read.whole_file import make_directory, write_whole
+from analysis.show.quiet_parser import QuietParser
 
 _TOP = Path(__file__).absolute().parent.parent
 
@@ -41,7 +41,7 @@ def record_of(directory: Path) -> list[StepRecord]:
 
 def main(arguments: Sequence[str]) -> int:
     """Runs the command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="reliability.py", description="Makes the record behind docs/reliability.md.")
+    parser = QuietParser(prog="reliability.py", description="Makes the record behind docs/reliability.md.")
     parser.add_argument("--from", dest="directory", type=Path, default=_TOP / "results/reliability/last", metavar="DIR")
     parser.add_argument("--output", type=Path, default=_TOP / "results/reliability/reference/record.json", metavar="FILE")
     options = parser.parse_args(arguments)

@@ -21,12 +21,14 @@ sys.path.insert(0, str(Path(__file__).absolute().parent.parent))
 
 from analysis.read.csv_table import UnusableInput
 from analysis.read.whole_file import write_whole
+from analysis.show.quiet_parser import QuietParser
+from analysis.show.text_table import print_quietly
 
 PAGE = "report.html"
 
 
 def _parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="report.py", description="Writes one page of HTML of one or several runs.")
+    parser = QuietParser(prog="report.py", description="Writes one page of HTML of one or several runs.")
     what = "a run, a directory of runs, or one of peers/compare"
     parser.add_argument("run_dirs", type=Path, nargs="+", metavar="RUN_DIR", help=what)
     parser.add_argument("--output", type=Path, metavar="FILE", help="default: report.html in RUN_DIR, or in what holds them all")
@@ -64,7 +66,7 @@ def main(arguments: Sequence[str]) -> int:
     notes = [] if library is not None else [f"not interactive: {PACKAGE} is not installed"]
     size = len(text.encode("utf-8"))
     notes += [f"{size / 1e6:.1f} MB, larger than meant"] if size >= LARGEST_PAGE else []
-    print(f"Report: {_shown(page)}" + (f" ({'; '.join(notes)})" if notes else ""))
+    print_quietly(f"Report: {_shown(page)}" + (f" ({'; '.join(notes)})" if notes else ""))
     return 0
 
 

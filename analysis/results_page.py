@@ -8,7 +8,6 @@ Exit status: 0 written, or with --check: up to date; 1 with --check: stale; 2 ba
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 from typing import Sequence
@@ -20,6 +19,7 @@ from analysis.page.pages import PAGES, made, read_templates, stale_pages
 from analysis.page.template import BadTemplate, typed_numbers
 from analysis.read.csv_table import UnusableInput
 from analysis.read.whole_file import write_whole
+from analysis.show.quiet_parser import QuietParser
 
 
 def _refuse_typed_numbers(templates: dict[str, str]) -> None:
@@ -30,7 +30,7 @@ def _refuse_typed_numbers(templates: dict[str, str]) -> None:
 
 def main(arguments: Sequence[str]) -> int:
     """Runs the command line; returns the exit status."""
-    parser = argparse.ArgumentParser(
+    parser = QuietParser(
         prog="results_page.py",
         description="Writes README.md, docs/ and the paper's text: their words from docs/templates/, every figure from results/.",
     )

@@ -11,7 +11,6 @@ who ran it, which no manifest does. Exit status: 0, or 2 for bad usage or input 
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 from typing import Sequence
@@ -23,6 +22,7 @@ from analysis.read.citation import read_citation
 from analysis.read.csv_table import UnusableInput
 from analysis.read.run_record import read_run_record
 from analysis.read.whole_file import write_whole
+from analysis.show.quiet_parser import QuietParser
 from analysis.show.run_crate import FILE_NAME, run_crate, stored_files
 from analysis.show.text_table import print_quietly
 
@@ -37,7 +37,7 @@ def write_crate(directory: Path, agent: str | None) -> Path:
 
 def main(arguments: Sequence[str]) -> int:
     """Exit status."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser = QuietParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("run_dir", type=Path)
     parser.add_argument("--agent", metavar="NAME", help="who ran it")
     options = parser.parse_args(arguments)

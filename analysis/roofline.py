@@ -17,7 +17,6 @@ input.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 from typing import Sequence
@@ -27,13 +26,14 @@ sys.path.insert(0, str(Path(__file__).absolute().parent.parent))
 
 from analysis.estimate.rooflines import read_rooflines
 from analysis.read.csv_table import UnusableInput
+from analysis.show.quiet_parser import QuietParser
 from analysis.show.roofline_table import report
 from analysis.show.text_table import print_quietly
 
 
 def main(arguments: Sequence[str]) -> int:
     """Exit status."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser = QuietParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("run_dir", type=Path)
     parser.add_argument("--markdown", action="store_true", help="a Markdown table")
     options = parser.parse_args(arguments)

@@ -22,6 +22,7 @@ from analysis.read.csv_table import UnusableInput
 from analysis.read.read_run import FACTOR_COLUMNS, read_run
 from analysis.read.whole_file import remove, write_whole
 from analysis.show.json_report import report_as_json
+from analysis.show.quiet_parser import QuietParser
 from analysis.show.text_table import print_quietly
 from analysis.show.verdict_tables import format_report
 
@@ -31,7 +32,7 @@ JSON_FILE = "verdict.json"
 
 
 def _parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = QuietParser(
         prog="verify_ordering.py",
         description="Says whether the claims of an experiment hold in the data of a run.",
         epilog="Exit status: 0 every claim is confirmed; 1 some claim is refuted or depends on the regime; 2 bad usage or "

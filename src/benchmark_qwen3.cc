@@ -2,7 +2,9 @@
 #include <mpi.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -33,6 +35,7 @@
 #include "src/machine/cgroup_limits.h"
 #include "src/machine/machine_info.h"
 #include "src/machine/openmp_environment.h"
+#include "src/machine/placement.h"
 #include "src/mpi/agreement.h"
 #include "src/mpi/communicator.h"
 #include "src/mpi/environment.h"
@@ -45,19 +48,23 @@ constexpr int64_t kMaximumFileBytes = int64_t{1} << 20;
 // A rank that failed gives the others so long to come to an agreement before it ends the job.
 constexpr double kPatienceSeconds = 5;
 
-// Only rank 0 speaks.
-void Print(const Communicator& world, const std::string& text) {
+// Only rank 0 speaks. `kept`: what is not lost if nobody can hear it.
+void Print(const Communicator& world, const std::string& text, const std::string& kept = "") {
   if (world.rank() != 0) return;
-  std::fputs(text.c_str(), stdout);
-  std::fflush(stdout);
+  errno = 0;
+  if (std::fputs(text.c_str(), stdout) >= 0 && std::fflush(stdout) == 0) return;
+  const int error = errno;
+  FailUsage("standard output: cannot be written: ", std::strerror(error), kept);
 }
 
-// Cores of the node that this job may use, over its ranks there.
+// Cores of the node that this job may use, by affinity and by quota, over its ranks there.
 int DefaultThreads(const Communicator& world) {
   const Topology topology = DiscoverTopology(world);
   size_t threads = 0;
   for (const Node& node : topology.nodes) {
-    const size_t share = std::max<size_t>(1, node.cpus.size() / node.ranks.size());
+    const auto cpus = static_cast<size_t>(
+        std::min(static_cast<double>(node.cpus.size()), std::max(1.0, node.granted_cpus)));
+    const size_t share = std::max<size_t>(1, cpus / node.ranks.size());
     threads = threads == 0 ? share : std::min(threads, share);
   }
   return static_cast<int>(threads);
@@ -175,8 +182,9 @@ ExitStatus RunPlan(const Communicator& world, const CommandLine& line, const Exp
   display.reset();
   // A launch of many is no result.
   if (spec.launches() == 1) {
-    Print(world, ResultReport(summary.rows));
-    if (options.directory) Print(world, "\nresults in " + options.directory->path + "\n");
+    const std::string kept = options.directory ? "; the results are in " + options.directory->path : "";
+    Print(world, ResultReport(summary.rows), kept);
+    if (options.directory) Print(world, "\nresults in " + options.directory->path + "\n", kept);
   }
   if (summary.cells_resumed > 0) {
     Print(world,
@@ -213,6 +221,7 @@ ExitStatus RunVerify(Communicator& world, const CommandLine& line) {
   VerifyRequest request = line.verify_request;
   if (request.isas.empty()) request.isas = SupportedIsas();
   request.backend = MakeAttentionKernel;
+  AgreeOnErrors(world, [&] { RequireTeam(request.threads); });
   const std::vector<VerifyResult> results = VerifyFile(world, line.verify, request, nullptr);
   Print(world, VerifyReport(line.verify, results));
   const bool passed =

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# benchmark_qwen3_test.sh BINARY: the binary as users start it, under mpirun: bad input, one-off runs, resuming.
+# benchmark_qwen3_test.sh BINARY GOLDEN: the binary as users start it, under mpirun: bad input, one-off runs, resuming.
 set -euo pipefail
 binary=$(realpath "$1")
+golden=$(realpath "$2")
 directory=$(mktemp -d /tmp/bq3.XXXXXX) # Open MPI's sockets want short paths
 export TMPDIR=$directory
 # Shared memory of its own, because the sandbox's process ids are not unique (see tools/bazel/run_mpi_test.sh).
@@ -145,6 +146,26 @@ refuses "scope block has no auto" --parallel-strategy auto --scope block
 refuses "no variant is auto" --parallel-strategy sequence --explain
 refuses "unknown strategy 'auto', allowed are headwise, sequence" --verify none.safetensors --parallel-strategy auto
 refuses "valid" --parallel-strategy auto --contract token_sharded --phase decode
+refuses "--weights: the path is no text in UTF-8" --weights $'w\xff' --generate 2 --prompt-ids 1
+
+# --- nobody can hear it: without a launcher, which would take what is printed -----------------------------------
+unheard() { # ARGUMENT...
+  status=0
+  timeout --kill-after=5 60 "$binary" "$@" >/dev/full 2>"$directory/err" || status=$?
+  [ "$status" = 2 ] || fail "$*: exit status $status with a full standard output, expected 2"
+  expect_line "$*, full standard output" '^benchmark_qwen3: standard output: cannot be written: ' err
+}
+: >"$directory/out"
+for option in --help --version --list --list-columns; do unheard "$option"; done
+unheard --seq-len 16 --rounds 2 --threads 1 --output unheard
+expect_line "a run that nobody hears" 'the results are in unheard$' err
+[ "$(wc -l <unheard/cases.csv)" = 2 ] || fail "a run that nobody hears: its case is not there"
+
+# --- fewer threads than asked for --------------------------------------------------------------------------------
+status=0
+OMP_THREAD_LIMIT=1 timeout --kill-after=5 60 "$binary" --verify "$golden" --threads 2 >out 2>err || status=$?
+[ "$status" = 2 ] || fail "--verify under OMP_THREAD_LIMIT=1: exit status $status, expected 2"
+expect_line "--verify under OMP_THREAD_LIMIT=1" '2 threads per rank are asked for, the OpenMP runtime gives 1' err
 experiment auto.yaml '  variant: [auto, headwise+online_softmax]\n  seq_len: [16, 24]\n  ranks: [1, 2]\nmeasure: {rounds: 2}\n'
 start 1 --experiment auto.yaml --dry-run
 [ "$status" = 0 ] || fail "auto, --dry-run: exit status $status"

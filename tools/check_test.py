@@ -22,7 +22,7 @@ _STAND_INS = (
     "bin/bazel", "tools/setup", "tools/check_mpich", "tools/fuzz", "tools/lint/run", "tools/lint/tidy", "tools/mutations/run",
     "tools/check_tsan", "tools/coverage",
 )  # fmt: skip
-_QUICK = ["lint", "tests", "clang-build"]
+_QUICK = ["lint", "tests", "clang-build", "fuzz"]
 _FULL = ["lint", "tests", "fuzz", "full-tests", "mutations", "tidy", "mpich", "clang", "asan", "tsan", "coverage"]
 
 

@@ -131,7 +131,9 @@ double Mask::VisiblePairs(int64_t first, int64_t queries, int64_t keys) const {
 
 std::string Mask::WhyInvalid(int64_t tokens) const {
   if (kind_ != MaskKind::kDocuments || documents_->borders.back() == tokens) return "";
-  return internal::Concatenate("the documents of mask ", Name(*this), " have ", documents_->borders.back(),
+  std::string name = Name(*this);
+  if (name.size() > 80) name = name.substr(0, 80) + "...";
+  return internal::Concatenate("the documents of mask ", name, " have ", documents_->borders.back(),
                                " tokens together, the sequence has ", tokens);
 }
 

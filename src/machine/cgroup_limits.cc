@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <cmath>
 #include <fstream>
 #include <sstream>
 #include <vector>
@@ -24,6 +25,34 @@ double ReadNumberFile(const std::string& path) {
   return ReadNumber(file);
 }
 
+// Pages of files in a group's memory, which are given up for anything else.
+double FileCacheBytes(const std::string& path, const std::string& prefix) {
+  std::ifstream file(path);
+  double bytes = 0;
+  std::string name;
+  for (double value = 0; file >> name >> value;) {
+    if (name == prefix + "inactive_file" || name == prefix + "active_file") bytes += value;
+  }
+  return bytes;
+}
+
+// Of a limit, beside what the group's other processes have; `used` is infinite where it is not known.
+double Left(double limit, double used, double file_cache) {
+  if (!std::isfinite(limit) || !std::isfinite(used)) return limit;
+  return std::max(0.0, limit - std::max(0.0, used - file_cache));
+}
+
+// Bytes after "NAME:" of /proc/meminfo, which has kB; infinite where it does not say.
+double MemoryInfo(const std::string& name) {
+  std::ifstream file("/proc/meminfo");
+  for (std::string line; std::getline(file, line);) {
+    if (line.compare(0, name.size() + 1, name + ":") != 0) continue;
+    std::istringstream rest(line.substr(name.size() + 1));
+    return ReadNumber(rest) * 1024;
+  }
+  return std::numeric_limits<double>::infinity();
+}
+
 void Tighten(CgroupLimits& limits, double cpus, double memory) {
   limits.cpus = std::min(limits.cpus, cpus);
   if (memory < static_cast<double>(limits.memory_bytes)) limits.memory_bytes = static_cast<int64_t>(memory);
@@ -33,7 +62,8 @@ void ReadVersion2(const std::string& directory, CgroupLimits& limits) {
   std::ifstream file(directory + "/cpu.max");
   const double quota = ReadNumber(file), period = ReadNumber(file);
   Tighten(limits, quota > 0 && period > 0 ? quota / period : std::numeric_limits<double>::infinity(),
-          ReadNumberFile(directory + "/memory.max"));
+          Left(ReadNumberFile(directory + "/memory.max"), ReadNumberFile(directory + "/memory.current"),
+               FileCacheBytes(directory + "/memory.stat", "")));
 }
 
 void ReadVersion1(const std::string& directory, const std::string& controller, CgroupLimits& limits) {
@@ -43,7 +73,9 @@ void ReadVersion1(const std::string& directory, const std::string& controller, C
     if (quota > 0 && period > 0) Tighten(limits, quota / period, std::numeric_limits<double>::infinity());
   } else if (controller == "memory") {
     Tighten(limits, std::numeric_limits<double>::infinity(),
-            ReadNumberFile(directory + "/memory.limit_in_bytes"));
+            Left(ReadNumberFile(directory + "/memory.limit_in_bytes"),
+                 ReadNumberFile(directory + "/memory.usage_in_bytes"),
+                 FileCacheBytes(directory + "/memory.stat", "total_")));
   }
 }
 
@@ -88,9 +120,12 @@ int64_t AvailableMemoryBytes() {
   int64_t bytes = ReadCgroupLimits().memory_bytes;
   const int64_t physical = PhysicalMemoryBytes();
   if (physical > 0) bytes = std::min(bytes, physical);
-  rlimit address_space = {};
-  if (getrlimit(RLIMIT_AS, &address_space) == 0 && address_space.rlim_cur != RLIM_INFINITY) {
-    bytes = std::min(bytes, static_cast<int64_t>(std::min<rlim_t>(address_space.rlim_cur, INT64_MAX)));
+  const double free = MemoryInfo("MemAvailable");
+  if (free < static_cast<double>(bytes)) bytes = static_cast<int64_t>(free);
+  for (const auto resource : {RLIMIT_AS, RLIMIT_DATA}) {
+    rlimit limit = {};
+    if (getrlimit(resource, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) continue;
+    bytes = std::min(bytes, static_cast<int64_t>(std::min<rlim_t>(limit.rlim_cur, INT64_MAX)));
   }
   return bytes == std::numeric_limits<int64_t>::max() ? 0 : bytes;
 }

@@ -65,6 +65,25 @@ TEST_F(CgroupLimitsTest, InsideAContainer) {
   EXPECT_EQ(ReadCgroupLimits(root_).memory_bytes, 4096);
 }
 
+TEST_F(CgroupLimitsTest, WhatOthersHaveIsNotLeft) {
+  Write("/proc/self/cgroup", "0::/job\n");
+  Write("/sys/fs/cgroup/job/memory.max", "1000000\n");
+  Write("/sys/fs/cgroup/job/memory.current", "700000\n");
+  Write("/sys/fs/cgroup/job/memory.stat", "anon 400000\ninactive_file 200000\nactive_file 100000\n");
+  EXPECT_EQ(ReadCgroupLimits(root_).memory_bytes, 600000);
+  Write("/sys/fs/cgroup/job/memory.current", "1700000\n");
+  EXPECT_EQ(ReadCgroupLimits(root_).memory_bytes, 0);
+}
+
+TEST_F(CgroupLimitsTest, WhatOthersHaveVersion1) {
+  Write("/proc/self/cgroup", "4:memory:/job\n");
+  Write("/sys/fs/cgroup/memory/job/memory.limit_in_bytes", "1000000\n");
+  Write("/sys/fs/cgroup/memory/job/memory.usage_in_bytes", "700000\n");
+  Write("/sys/fs/cgroup/memory/job/memory.stat",
+        "inactive_file 1\ntotal_inactive_file 200000\ntotal_active_file 0\n");
+  EXPECT_EQ(ReadCgroupLimits(root_).memory_bytes, 500000);
+}
+
 TEST_F(CgroupLimitsTest, NeverMoreThanTheMachineHas) {
   EXPECT_GT(AvailableMemoryBytes(), 0);
   EXPECT_LE(AvailableMemoryBytes(), PhysicalMemoryBytes());

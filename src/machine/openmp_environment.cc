@@ -5,8 +5,9 @@
 namespace attention {
 namespace {
 
-constexpr const char* kHidden[] = {"OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "OMP_DYNAMIC",
-                                   "OMP_MAX_ACTIVE_LEVELS"};
+constexpr const char* kHidden[] = {
+    "OMP_PROC_BIND",         "OMP_PLACES",    "GOMP_CPU_AFFINITY", "OMP_DYNAMIC",
+    "OMP_MAX_ACTIVE_LEVELS", "OMP_STACKSIZE", "GOMP_STACKSIZE"};
 constexpr size_t kCount = sizeof(kHidden) / sizeof(kHidden[0]);
 
 // Written before main, when nothing but plain memory can be used; read-only afterwards.

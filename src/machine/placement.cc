@@ -59,6 +59,12 @@ std::vector<std::pair<int, int>> ChooseRanks(const Topology& topology, int ranks
   return chosen;
 }
 
+void CheckTeam(int asked, int team) {
+  if (team == asked) return;
+  FailUsage(asked, " threads per rank are asked for, the OpenMP runtime gives ", team,
+            " (OMP_THREAD_LIMIT is ", omp_get_thread_limit(), "); raise the limit, or ask for fewer threads");
+}
+
 }  // namespace
 
 std::string_view Name(Placement placement) { return placement == Placement::kPacked ? "packed" : "spread"; }
@@ -172,6 +178,18 @@ Assignment AssignRanks(const Topology& topology, int ranks, int threads, Placeme
   return assignment;
 }
 
+void RequireTeam(int threads) {
+  omp_set_dynamic(0);
+  if (omp_get_max_active_levels() < 1) omp_set_max_active_levels(1);
+  int team = 0;
+#pragma omp parallel num_threads(threads)
+  {
+#pragma omp single
+    team = omp_get_num_threads();
+  }
+  CheckTeam(threads, team);
+}
+
 std::string PinThreads(const std::vector<int>& cpus) {
   const int threads = static_cast<int>(cpus.size());
   // A site's defaults; what cannot be set right is a complaint.
@@ -192,11 +210,7 @@ std::string PinThreads(const std::vector<int>& cpus) {
     CPU_FREE(set);
     got[thread] = CurrentAffinity();
   }
-  if (team != threads) {
-    FailUsage(threads, " threads per rank are asked for, the OpenMP runtime gives ", team,
-              " (OMP_THREAD_LIMIT is ", omp_get_thread_limit(),
-              "); raise the limit, or ask for fewer threads");
-  }
+  CheckTeam(threads, team);
   std::string text;
   for (const std::string& affinity : got) text += (text.empty() ? "" : ";") + affinity;
   return text;

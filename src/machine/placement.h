@@ -55,6 +55,8 @@ Assignment AssignRanks(const Topology& topology, int ranks, int threads, Placeme
 // Returns what each thread's affinity is afterwards, "0;1". Where binding is refused (a container's rule),
 // threads stay where they were, which the answer shows. Throws Error (bad usage) if the runtime gives fewer
 // threads.
+// Throws Error (bad usage) if the OpenMP runtime makes no team of so many threads.
+void RequireTeam(int threads);
 std::string PinThreads(const std::vector<int>& cpus);
 
 // This rank's part in a cell.

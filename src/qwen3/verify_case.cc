@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <cstring>
 #include <iterator>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -18,14 +19,23 @@
 namespace attention {
 namespace {
 
-constexpr std::string_view kReadMetadata[] = {
-    "num_attention_heads",    "num_key_value_heads", "head_dim",
-    "rms_norm_eps",           "rope_theta",          "causal",
-    "rope_scaling",           "rope_parameters",     "attention_bias",
-    "max_position_embeddings"};
+constexpr std::string_view kReadMetadata[] = {"num_attention_heads",
+                                              "num_key_value_heads",
+                                              "head_dim",
+                                              "rms_norm_eps",
+                                              "rope_theta",
+                                              "causal",
+                                              "rope_scaling",
+                                              "rope_parameters",
+                                              "attention_bias",
+                                              "max_position_embeddings",
+                                              "is_causal",
+                                              "use_sliding_window",
+                                              "layer_types"};
 // About files, and sizes of a model that its tensors give here.
 constexpr std::string_view kFreeMetadata[] = {
-    "format", "hidden_size", "intermediate_size", "num_hidden_layers", "vocab_size", "tie_word_embeddings"};
+    "format",     "hidden_size",         "intermediate_size", "num_hidden_layers",
+    "vocab_size", "tie_word_embeddings", "sliding_window"};
 
 // Four times a decoder layer of the largest Qwen3 in F32; what is larger is read into memory by no one.
 constexpr size_t kMaxGoldenBytes = size_t{8} << 30;
@@ -42,6 +52,13 @@ nlohmann::json ValueOf(const std::string& text) {
   if (text == "False") return false;
   nlohmann::json value = nlohmann::json::parse(text, nullptr, false);
   return value.is_discarded() || text.find('\0') != std::string::npos ? nlohmann::json(text) : value;
+}
+
+template <typename Integer>
+Integer ReadAs(std::span<const std::byte> data, int64_t index) {
+  Integer value;
+  std::memcpy(&value, data.data() + static_cast<size_t>(index) * sizeof value, sizeof value);
+  return value;
 }
 
 // What is not read is judged as if it stood in a config.json.
@@ -102,6 +119,43 @@ bool ReadCausal(const SafetensorsFile& file) {
               "\"");
   }
   return text == "true";
+}
+
+// What else of a config.json says which tokens are seen: nothing but what `causal` says.
+void CheckMask(const SafetensorsFile& file, bool is_causal) {
+  const auto check = [&](const char* key, auto is_same) {
+    const auto found = file.metadata().find(key);
+    if (found == file.metadata().end()) return;
+    const nlohmann::json value = ValueOf(found->second);
+    if (value.is_null() || is_same(value)) return;
+    FailUsage(file.path(), ": metadata '", key, "' is ", JsonText(value), ", and only the mask of 'causal', ",
+              is_causal ? "true" : "false", ", is computed");
+  };
+  check("is_causal", [&](const nlohmann::json& value) { return value == is_causal; });
+  check("use_sliding_window", [](const nlohmann::json& value) { return value == false; });
+  check("layer_types", [](const nlohmann::json& value) {
+    return value.is_array() &&
+           std::ranges::all_of(value, [](const auto& type) { return type == "full_attention"; });
+  });
+}
+
+// A golden file's positions are what it was computed at; here they are 0, 1, 2 ... Rotary embeddings see
+// differences alone, so the first may be any.
+void CheckPositions(const StoredTensor& tensor, int64_t batch, int64_t tokens) {
+  const auto position = [&](int64_t i) {
+    if (tensor.data_type == "I64") return ReadAs<int64_t>(tensor.data, i);
+    if (tensor.data_type == "I32") return int64_t{ReadAs<int32_t>(tensor.data, i)};
+    FailUsage(tensor.Where(), ": is of type ", tensor.data_type, ", expected I64 or I32");
+  };
+  const int64_t rows = tokens > 0 ? tensor.elements() / tokens : 0;
+  bool follows = tensor.elements() == rows * tokens && (rows == 1 || rows == batch);
+  for (int64_t i = 0; follows && i < tensor.elements(); ++i) {
+    follows = i % tokens == 0 || position(i) == position(i - 1) + 1;
+  }
+  if (!follows) {
+    FailUsage(tensor.Where(), ": should be [", tokens, "] or [1 or ", batch, ", ", tokens,
+              "] positions that follow each other, the only ones that are computed");
+  }
 }
 
 std::vector<float> ReadFinite(const StoredTensor& tensor, const std::vector<int64_t>& shape) {
@@ -165,7 +219,9 @@ VerifyCase ReadVerifyCase(const std::string& path) {
   VerifyCase result;
   Qwen3Config& config = result.config;
   ReadConfig(*file, config);
-  result.mask = ReadCausal(*file) ? Mask::Causal() : Mask::Full();
+  const bool is_causal = ReadCausal(*file);
+  CheckMask(*file, is_causal);
+  result.mask = is_causal ? Mask::Causal() : Mask::Full();
   const StoredTensor& hidden = file->Get("hidden_states");
   if (hidden.shape.size() != 3 || hidden.elements() == 0) {
     FailUsage(hidden.Where(), ": expected shape [batch, tokens, hidden], none of them 0");
@@ -174,6 +230,9 @@ VerifyCase ReadVerifyCase(const std::string& path) {
   result.tokens = hidden.shape[1];
   config.hidden_size = hidden.shape[2];
   config.layers = 1;
+  if (const StoredTensor* positions = file->Find("position_ids")) {
+    CheckPositions(*positions, result.batch, result.tokens);
+  }
   const StoredTensor* gate = file->Find(std::string(kVerifyPrefix) + "mlp.gate_proj.weight");
   if (gate != nullptr && gate->shape.size() == 2) config.intermediate_size = gate->shape[0];
   config.Check(path);

@@ -11,8 +11,10 @@
 #include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "src/base/error.h"
@@ -281,6 +283,9 @@ TEST(VerifyTest, WhatAFileSaysBesides) {
                                 {"head_dim", "9999999999999999"},
                                 {"causal", "True"},
                                 {"layer_types", "['sliding_attention']"},
+                                {"layer_types", "[\"sliding_attention\"]"},
+                                {"use_sliding_window", "True"},
+                                {"is_causal", "False"},
                                 {"hidden_act", "gelu"}};
   for (const auto& [key, value] : odd) {
     const Outcome outcome = with(key, value);
@@ -292,6 +297,10 @@ TEST(VerifyTest, WhatAFileSaysBesides) {
                                      {"rope_scaling", "None"},
                                      {"hidden_size", "64"},
                                      {"hidden_act", "silu"},
+                                     {"layer_types", "[\"full_attention\", \"full_attention\"]"},
+                                     {"use_sliding_window", "False"},
+                                     {"sliding_window", "4"},
+                                     {"is_causal", "True"},
                                      {"rope_scaling", "{\"rope_type\": \"default\"}"},
                                      {"rope_parameters", "{\"rope_type\": \"default\", \"rope_theta\": 1e6}"},
                                      {"max_position_embeddings", "40960"},
@@ -301,6 +310,38 @@ TEST(VerifyTest, WhatAFileSaysBesides) {
 }
 
 // What the recipe of docs/checkpoints.md writes of a stretched model under transformers 4 and 5.
+TEST(VerifyTest, PositionsThatDoNotFollowEachOther) {
+  Communicator world(MPI_COMM_WORLD);
+  const auto with = [&](const std::vector<int32_t>& positions, std::vector<int64_t> shape) {
+    Golden golden = Golden::Read("block_causal");
+    std::vector<float> bits(positions.size());
+    std::memcpy(bits.data(), positions.data(), positions.size() * sizeof(int32_t));
+    golden.Add("position_ids", bits);
+    golden.header["position_ids"]["dtype"] = "I32";
+    golden.header["position_ids"]["shape"] = std::move(shape);
+    return Verify(world, golden);
+  };
+  constexpr int32_t kTokens = 37;  // of two sequences
+  std::vector<int32_t> plain(kTokens), shifted(kTokens);
+  std::iota(plain.begin(), plain.end(), 0);
+  std::iota(shifted.begin(), shifted.end(), 100);
+  std::vector<int32_t> both = plain;
+  both.insert(both.end(), shifted.begin(), shifted.end());
+  EXPECT_GT(with(plain, {kTokens}).passed, 0);
+  EXPECT_GT(with(shifted, {1, kTokens}).passed, 0);
+  EXPECT_GT(with(both, {2, kTokens}).passed, 0);
+  std::vector<int32_t> padded = plain;
+  padded[1] = 0;
+  for (const Outcome& outcome : {with(padded, {kTokens}), with({0, 1, 2}, {3}), with({}, {0})}) {
+    if (outcome.error.empty()) {
+      EXPECT_GT(outcome.passed, 0);  // no positions at all
+      continue;
+    }
+    EXPECT_NE(outcome.error.find("tensor 'position_ids': should be [37]"), std::string::npos)
+        << outcome.error;
+  }
+}
+
 TEST(VerifyTest, ScalingAsEitherTransformersHasIt) {
   Communicator world(MPI_COMM_WORLD);
   const std::string yarn = R"({"rope_type": "yarn", "factor": 2.0, "beta_fast": 8, "beta_slow": 0.25)";

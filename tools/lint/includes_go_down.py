@@ -39,6 +39,7 @@ ROOMS: list[str] = [
     "experiment/plan",
     "experiment/workload",
     "experiment/record",
+    "experiment/record/testing",
     "experiment/measure",
     "experiment/commands",
     "experiment/testing",

@@ -293,6 +293,8 @@ ExperimentSpec ReadSpec(const YamlReader& root) {
   return spec;
 }
 
+constexpr size_t kMostProfiles = 32;
+
 std::vector<std::string> KeysOfProfiles() {
   std::vector<std::string> keys = kKeys;
   keys.insert(keys.end(), kTopLevelAxes.begin(), kTopLevelAxes.end());
@@ -305,6 +307,10 @@ std::map<std::string, YamlReader> ReadProfiles(const YamlReader& root) {
   if (!all) return profiles;
   if (!all->is_map()) all->Fail("a map is expected, such as {cluster: {grid: {ranks: [8, 16]}}}");
   const std::vector<std::string> names = all->Keys();
+  // Each is read as an experiment of its own.
+  if (names.size() > kMostProfiles) {
+    all->Fail(internal::Concatenate("holds ", names.size(), " profiles, at most ", kMostProfiles));
+  }
   all->AllowKeys(names);  // none twice
   const std::vector<std::string> keys = KeysOfProfiles();
   for (const std::string& name : names) {

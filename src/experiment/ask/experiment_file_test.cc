@@ -148,6 +148,18 @@ TEST(ExperimentFileTest, LaunchesGivenBesideTheFile) {
   EXPECT_EQ(LooksUpTo({16, 32, 64}, 4), std::vector<int>{4});
 }
 
+TEST(ExperimentFileTest, ProfilesAreFew) {
+  std::string text = "name: x\ngrid:\n  variant: [headwise+standard]\nprofiles:\n";
+  for (int i = 0; i < 32; ++i) text += internal::Concatenate("  p", i, ": {title: x}\n");
+  ParseExperiment(text, "x.yaml");
+  try {
+    ParseExperiment(text + "  p32: {title: x}\n", "x.yaml");
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_STREQ(error.what(), "x.yaml:5:3: profiles: holds 33 profiles, at most 32");
+  }
+}
+
 TEST(ExperimentFileTest, ClaimsKeepTheTypesOfTheirAxis) {
   const nlohmann::json claims = ClaimsToJson(ParseExperiment(kGood, "x.yaml").claims);
   const nlohmann::json expected = nlohmann::json::parse(R"([
@@ -174,6 +186,14 @@ const BadFile kBadFiles[] = {
     {WithLine("...\nname: y\n"), "x.yaml:6:1: a second document begins here, which nobody reads; ..."},
     {WithLine("---\n---\nname: y\n"), "x.yaml:6:1: a second document begins here, which nobody reads; ..."},
     {"  name: x\n,\n", "x.yaml:2:1: a second document begins here, which nobody reads; ..."},
+    {WithLine("# f\xFCr\n"),
+     "x.yaml:5:4: a byte that is no text in UTF-8, as which the file is kept in the manifest; ..."},
+    {std::string("\xFF\xFEn\0", 4), "x.yaml:1:1: a byte that is no text in UTF-8, ..."},
+    {std::string("#\0n\0", 4), "x.yaml:1:2: a byte that is no text in UTF-8, ..."},
+    {WithLine("measure: {rounds: !!null 7}\n"),
+     "x.yaml:5:19: the tag 'tag:yaml.org,2002:null' says what ..."},
+    {WithLine("measure: !mine {rounds: 7}\n"),
+     "x.yaml:5:10: the tag '!mine' says what kind of value this is, ..."},
     {WithLine("measure: {seed: 9223372036854775808}\n"),
      "x.yaml:5:17: measure.seed: 9223372036854775808 is out of range, ..."},
     {WithGrid("  variant: [{name: \"1.0\", strategy: headwise, algorithm: standard}]\n"),

@@ -12,6 +12,7 @@
 
 #include "src/base/error.h"
 #include "src/experiment/text/spelling.h"
+#include "src/experiment/text/utf8.h"
 
 namespace attention {
 namespace {
@@ -28,9 +29,19 @@ std::string Quote(const std::string& text) {
   return "'" + shown + (text.size() > 40 ? "...'" : "'");
 }
 
-// Refuses what stands behind the first document, at its first value. YAML::LoadAll would do, but it never
-// ends on some texts that are not YAML: "  a: 1\n,\n" is to yaml-cpp 0.7 a document, and then one more
-// without a character of its own, for ever.
+// yaml-cpp takes other encodings, and any byte in a comment; a manifest keeps the text as it is, and is JSON.
+void RequireUtf8(const std::string& text, const std::string& file_name) {
+  const std::optional<size_t> odd = FirstNoUtf8(text);
+  if (!odd) return;
+  const auto line = 1 + std::count(text.begin(), text.begin() + static_cast<ptrdiff_t>(*odd), '\n');
+  const size_t before = *odd == 0 ? std::string::npos : text.rfind('\n', *odd - 1);
+  FailUsage(file_name, ":", line, ":", before == std::string::npos ? *odd + 1 : *odd - before,
+            ": a byte that is no text in UTF-8, as which the file is kept in the manifest; save it as UTF-8");
+}
+
+// Refuses tags, which nobody reads, and what stands behind the first document, at its first value.
+// YAML::LoadAll would do, but it never ends on some texts that are not YAML: "  a: 1\n,\n" is to yaml-cpp 0.7
+// a document, and then one more without a character of its own, for ever.
 class OneDocument : public YAML::EventHandler {
  public:
   explicit OneDocument(const std::string& file_name) : file_name_(file_name) {}
@@ -39,21 +50,28 @@ class OneDocument : public YAML::EventHandler {
   void OnDocumentEnd() override {}
   void OnNull(const YAML::Mark& mark, YAML::anchor_t) override { OnValue(mark); }
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override { OnValue(mark); }
-  void OnScalar(const YAML::Mark& mark, const std::string&, YAML::anchor_t, const std::string&) override {
-    OnValue(mark);
+  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t, const std::string&) override {
+    OnTagged(mark, tag);
   }
-  void OnSequenceStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t,
+  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t,
                        YAML::EmitterStyle::value) override {
-    OnValue(mark);
+    OnTagged(mark, tag);
   }
   void OnSequenceEnd() override {}
-  void OnMapStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t,
+  void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t,
                   YAML::EmitterStyle::value) override {
-    OnValue(mark);
+    OnTagged(mark, tag);
   }
   void OnMapEnd() override {}
 
  private:
+  // Without one a plain value has "?" and a quoted one "!".
+  void OnTagged(const YAML::Mark& mark, const std::string& tag) const {
+    OnValue(mark);
+    if (tag.empty() || tag == "?" || tag == "!") return;
+    FailUsage(Position(file_name_, mark), ": the tag ", Quote(tag),
+              " says what kind of value this is, which nobody reads; take it out");
+  }
   void OnValue(const YAML::Mark& mark) const {
     if (documents_ < 2) return;
     FailUsage(Position(file_name_, mark),
@@ -71,6 +89,7 @@ YamlReader::YamlReader(const YAML::Node& node, YAML::Mark mark, std::string key,
     : node_(node), mark_(mark), key_(std::move(key)), file_name_(std::move(file_name)) {}
 
 YamlReader YamlReader::Parse(const std::string& text, const std::string& file_name) {
+  RequireUtf8(text, file_name);
   try {
     std::istringstream input(text);
     YAML::Parser parser(input);

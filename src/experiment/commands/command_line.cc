@@ -12,6 +12,7 @@
 #include "src/experiment/ask/yaml_reader.h"
 #include "src/experiment/commands/option_tables.h"
 #include "src/experiment/text/spelling.h"
+#include "src/experiment/text/utf8.h"
 #include "src/simd/isa.h"
 
 namespace attention {
@@ -183,6 +184,9 @@ ExperimentSpec OneOff(Values& values, int default_threads, int ranks, std::vecto
   spec.variants[variant.label] = variant;
   spec.axes["variant"] = {{variant.label, "--parallel-strategy, --exchange, --attention-algo, --grid"}};
   spec.weights_path = PathOption(values, "weights");
+  if (FirstNoUtf8(spec.weights_path)) {
+    FailUsage("--weights: the path is no text in UTF-8, as which the manifest keeps it; name it by a link");
+  }
   if (values.count("heads") + values.count("kv-heads") + values.count("head-dim") > 0) {
     if (!spec.weights_path.empty())
       FailUsage("--heads and --weights: the weights give the shape; leave --heads out");

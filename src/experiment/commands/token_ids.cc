@@ -26,6 +26,10 @@ void ForEachId(std::string_view text, const std::string& name, const Function& f
     const std::string_view word =
         text.substr(at, std::min(text.find_first_of(kSeparators, at), text.size()) - at);
     const std::optional<int64_t> id = ParseInteger(word);
+    // One too large for 64 bits, which it saturates.
+    if (id == INT64_MAX) {
+      FailUsage(name, ":", line, ": ", word.substr(0, 40), " is no token id, no vocabulary is so large");
+    }
     if (!id || *id < 0) {
       FailUsage(name, ":", line, ": token ids, separated by white space or commas, are expected; found '",
                 word.substr(0, 40), "'");

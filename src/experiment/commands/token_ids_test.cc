@@ -23,6 +23,11 @@ TEST(TokenIdsTest, ReadsIds) {
   }
 }
 
+TEST(TokenIdsTest, NumbersThatNoVocabularyHas) {
+  EXPECT_THAT(Refusal([] { ParseTokenIds("1 18446744073709551617", "ids.txt", 1); }),
+              HasSubstr("ids.txt:1: 18446744073709551617 is no token id"));
+}
+
 TEST(TokenIdsTest, KnowsTheEndOfTheVocabulary) {
   RequireInVocabulary({0, 96}, 97, "ids.txt");
   EXPECT_THAT(Refusal([] {

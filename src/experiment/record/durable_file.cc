@@ -14,10 +14,21 @@
 namespace attention {
 namespace {
 
+// What a disk that was enlarged, or a process that ended, gives back; anything else stays in the way until
+// someone takes it away.
+bool PassesBy(int error) {
+  for (const int passing : {ENOSPC, EDQUOT, EFBIG, EIO, EINTR, ENOMEM, EMFILE, ENFILE}) {
+    if (error == passing) return true;
+  }
+  return false;
+}
+
 [[noreturn]] void FailToWrite(const std::string& path, int error) {
+  const bool passes = PassesBy(error);
   throw Error(internal::Concatenate("cannot write ", path, ": ", std::strerror(error),
-                                    "; what was measured before is kept, --resume goes on"),
-              ExitStatus::kInterrupted);
+                                    "; what was measured before is kept, --resume goes on",
+                                    passes ? "" : " when it can be written"),
+              passes ? ExitStatus::kInterrupted : ExitStatus::kBadUsage);
 }
 
 void WriteAll(int file, const std::string& text, const std::string& path) {
@@ -56,7 +67,9 @@ void SyncDirectory(const std::string& path) {
 
 void ReplaceFile(const std::string& path, const std::string& text) {
   const std::string temporary = path + ".new";
-  const int opened = open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  // What a killed process left, or anyone: a FIFO would block, a link would lead elsewhere.
+  if (unlink(temporary.c_str()) != 0 && errno != ENOENT) FailToWrite(temporary, errno);
+  const int opened = open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
   if (opened < 0) FailToWrite(temporary, errno);
   {
     const OpenFile file(opened);

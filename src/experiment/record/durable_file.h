@@ -2,7 +2,8 @@
 // disk.
 //
 // All functions throw Error. Where the disk took no more, its status is kInterrupted: what was written before
-// is kept, and the run can be gone on with.
+// is kept, and the run can be gone on with. Where something is in the way (rights, a directory), it is
+// kBadUsage.
 #ifndef SRC_EXPERIMENT_RECORD_DURABLE_FILE_H_
 #define SRC_EXPERIMENT_RECORD_DURABLE_FILE_H_
 
@@ -10,7 +11,8 @@
 
 namespace attention {
 
-// In place of what is there, in one step; both the file and its name are on disk afterwards.
+// In place of what is there, in one step; both the file and its name are on disk afterwards. Until then it is
+// PATH.new, in place of whatever had that name.
 void ReplaceFile(const std::string& path, const std::string& text);
 
 // What was made, renamed or removed in a directory is on disk afterwards.

@@ -62,7 +62,11 @@ nlohmann::json ReadManifest(const std::string& directory) {
                                        return true;
                                      });
   } catch (const nlohmann::json::exception& error) {
-    FailUsage(path, ": not a manifest: ", error.what());
+    // The library begins with a code in brackets.
+    const std::string text = error.what();
+    const size_t code = text.find("] ");
+    FailUsage(path, ": not a manifest: ", code == std::string::npos ? text : text.substr(code + 2),
+              "; put it back from a copy, or take a new directory");
   }
   const std::string wrong = WhatIsWrong(manifest);
   if (!wrong.empty()) FailUsage(path, ": not a manifest: ", wrong);

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <optional>
 #include <string_view>
+#include <unordered_map>
 
 #include "src/base/error.h"
 #include "src/base/regular_file.h"
@@ -33,6 +34,10 @@ struct Table {
 Table ReadTable(const std::string& path, const std::string& header, std::string& text) {
   Table table;
   std::error_code ignored;
+  // As records are kept that nobody goes on with.
+  if (std::filesystem::exists(path + ".xz", ignored)) {
+    FailUsage(path, ".xz: is compressed, and rows cannot be added to it; xz -d it first");
+  }
   if (!std::filesystem::exists(path, ignored)) return table;
   text = ReadWholeFile(path, kMaximumTableBytes);
   const std::string first_line = header + "\n";
@@ -72,6 +77,32 @@ std::string Join(const std::string& header, const std::vector<std::string_view>&
   return text;
 }
 
+// The lines without those that repeat a sample.
+void DropRepeated(Table& samples) {
+  const std::vector<std::string> header = SplitCsv(SampleHeader());
+  const size_t launch = ColumnOf(header, "launch"), id = ColumnOf(header, "case"),
+               round = ColumnOf(header, "round");
+  struct Seen {
+    std::string_view line;
+    bool agrees = true;
+  };
+  const auto key_of = [&](std::string_view line) {
+    const std::vector<std::string> fields = SplitCsv(std::string(line));
+    return fields[launch] + "," + fields[id] + "," + fields[round];
+  };
+  std::unordered_map<std::string, Seen> seen;
+  for (std::string_view line : samples.lines) {
+    const auto [place, is_new] = seen.try_emplace(key_of(line), Seen{line});
+    if (!is_new) place->second.agrees = place->second.agrees && place->second.line == line;
+  }
+  if (seen.size() == samples.lines.size()) return;
+  std::erase_if(samples.lines, [&](std::string_view line) {
+    const Seen& first = seen.at(key_of(line));
+    return !first.agrees || first.line.data() != line.data();
+  });
+  samples.changed = true;
+}
+
 using LaunchAndCase = std::pair<int, std::string>;
 
 std::map<LaunchAndCase, int> CountSamples(const Table& samples) {
@@ -81,7 +112,8 @@ std::map<LaunchAndCase, int> CountSamples(const Table& samples) {
   std::map<LaunchAndCase, int> counts;
   for (std::string_view line : samples.lines) {
     const std::vector<std::string> fields = SplitCsv(std::string(line));
-    if (ToInt(fields[round]).value_or(-1) >= 0) ++counts[{ToInt(fields[launch]).value_or(-1), fields[id]}];
+    int& count = counts[{ToInt(fields[launch]).value_or(-1), fields[id]}];
+    if (ToInt(fields[round]).value_or(-1) >= 0) ++count;
   }
   return counts;
 }
@@ -91,7 +123,8 @@ std::map<LaunchAndCase, int> CountSamples(const Table& samples) {
 RecoveredTables RecoverTables(const std::string& directory,
                               const std::map<std::string, size_t>& case_counts) {
   std::string samples_text, cases_text;
-  const Table samples = ReadTable(directory + "/samples.csv", SampleHeader(), samples_text);
+  Table samples = ReadTable(directory + "/samples.csv", SampleHeader(), samples_text);
+  DropRepeated(samples);
   Table cases = ReadTable(directory + "/cases.csv", CaseHeader(), cases_text);
   const std::map<LaunchAndCase, int> sample_counts = CountSamples(samples);
 
@@ -118,6 +151,8 @@ RecoveredTables RecoverTables(const std::string& directory,
     group_of_line.emplace_back(row.launch, row.cell);
   }
   RecoveredTables tables;
+  for (const auto& [key, group] : groups) tables.launches.insert(key.first);
+  for (const auto& [key, count] : sample_counts) tables.launches.insert(key.first);
   for (const auto& [key, group] : groups) {
     const auto known = case_counts.find(key.second);
     const bool has_all = known == case_counts.end() || group.ids.size() == known->second;

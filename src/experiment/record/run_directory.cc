@@ -24,11 +24,25 @@ uint64_t DrawSeed() {
 
 // What a process leaves that was killed before it had written a manifest.
 bool IsOnlyBegun(const std::string& path) {
-  for (const fs::directory_entry& entry : fs::directory_iterator(path)) {
-    const std::string name = entry.path().filename();
+  std::error_code failure;
+  for (fs::directory_iterator entry(path, failure), end; !failure && entry != end; entry.increment(failure)) {
+    const std::string name = entry->path().filename();
     if (name != DirectoryLock::kName && name != "manifest.json.new") return false;
   }
+  if (failure) FailUsage(path, ": cannot be listed: ", failure.message());
   return true;
+}
+
+// What the manifest repeats of its experiment file, for readers without YAML.
+nlohmann::json RepeatedFrom(const ExperimentSpec& spec) {
+  nlohmann::json repeated = {{"experiment", spec.name},
+                             {"title", spec.title},
+                             {"expect", ClaimsToJson(spec.claims)},
+                             {"margin", spec.margin}};
+  if (spec.control) {
+    repeated["control"] = {{"duplicate", spec.control->duplicate}, {"every", spec.control->every}};
+  }
+  return repeated;
 }
 
 }  // namespace
@@ -48,6 +62,11 @@ RunDirectory::RunDirectory(const ExperimentSpec& spec, const Options& options) :
   }
   std::error_code failure;
   bool exists = fs::exists(path + "/manifest.json", failure);
+  if (options_.resume && !exists && fs::exists(path + "/cases.csv", failure)) {
+    FailUsage(path,
+              ": has tables and no manifest.json, which says what they are of; put it back from a copy, ",
+              "or take a new directory");
+  }
   if (options_.resume && !exists) {
     FailUsage(path, ": there is no run to resume (no manifest.json); --output ", path, " begins one");
   }
@@ -65,31 +84,27 @@ RunDirectory::RunDirectory(const ExperimentSpec& spec, const Options& options) :
   } else {
     Begin(spec);
   }
+  const RecoveredTables tables = RecoverTables(path, options_.case_counts);
+  TakeLaunchId(tables.launches);
   nlohmann::json record = {{"launch", launch_id_}, {"exit_status", nullptr}, {"cells", 0}};
   record.update(options_.facts);
   manifest_["launches"].push_back(record);
   AddChoices();
   // Before any row: a directory with rows has a manifest that says what they are.
   SaveManifest();
-  Recover();
+  Recover(tables);
   samples_.Open(path + "/samples.csv");
   cases_.Open(path + "/cases.csv");
 }
 
 void RunDirectory::Begin(const ExperimentSpec& spec) {
   manifest_ = {{"schema_version", kSchemaVersion},
-               {"experiment", spec.name},
-               {"title", spec.title},
                {"config_sha256", Sha256(spec.config_text)},
                {"config", spec.config_text},
-               {"expect", ClaimsToJson(spec.claims)},
-               {"margin", spec.margin},
                {"looks", spec.looks},
                {"order_seed", options_.order_seed ? *options_.order_seed : DrawSeed()},
                {"launches", nlohmann::json::array()}};
-  if (spec.control) {
-    manifest_["control"] = {{"duplicate", spec.control->duplicate}, {"every", spec.control->every}};
-  }
+  manifest_.update(RepeatedFrom(spec));
   manifest_.update(options_.build_info);
 }
 
@@ -101,7 +116,13 @@ void RunDirectory::GoOn(const ExperimentSpec& spec) {
   }
   RequireSameRun(spec.looks);
   RequireSameFacts();
-  std::set<int> used;
+  RequireRepeated(spec);
+}
+
+void RunDirectory::TakeLaunchId(const std::set<int>& with_rows) {
+  const std::string& path = options_.path;
+  // A manifest that was put back from a copy may know fewer launches than have rows.
+  std::set<int> used = with_rows;
   for (const nlohmann::json& launch : manifest_["launches"]) used.insert(launch["launch"].get<int>());
   if (used.count(launch_id_) > 0 && !options_.resume) {
     FailUsage(path, ": launch ", launch_id_, " is already there; --resume ", path, " goes on with it");
@@ -126,7 +147,11 @@ void RunDirectory::RequireSameRun(const std::vector<int>& looks) const {
               nlohmann::json(looks).dump(), "; leave --launches out, or take a new directory");
   }
   for (const auto& [key, value] : options_.build_info.items()) {
-    if (!manifest_.contains(key) || manifest_[key] == value) continue;
+    if (!manifest_.contains(key)) {
+      FailUsage(path, ": its manifest does not say its ", key,
+                ", so nobody knows whether this program made it; ", "take a new directory");
+    }
+    if (manifest_[key] == value) continue;
     FailUsage(path, ": its launches are of ", key, " ", manifest_[key].dump(), ", this program's is ",
               value.dump(), "; go on with the program they were made with, or take a new directory");
   }
@@ -135,10 +160,25 @@ void RunDirectory::RequireSameRun(const std::vector<int>& looks) const {
 void RunDirectory::RequireSameFacts() const {
   for (const nlohmann::json& launch : manifest_["launches"]) {
     for (const auto& [key, value] : options_.facts.items()) {
-      if (!launch.contains(key) || launch[key] == value) continue;
+      if (!launch.contains(key)) {
+        FailUsage(options_.path, ": launch ", launch["launch"].dump(), " does not say its ", key,
+                  ", so nobody knows whether this one is like it; take a new directory");
+      }
+      if (launch[key] == value) continue;
       FailUsage(options_.path, ": launch ", launch["launch"].dump(), " was of ", key, " ", launch[key].dump(),
                 ", this one is of ", value.dump(), "; start it as that one was, or take a new directory");
     }
+  }
+}
+
+// The verdict is read from these: edited or damaged, they would be of another experiment than was run.
+void RunDirectory::RequireRepeated(const ExperimentSpec& spec) const {
+  const nlohmann::json repeated = RepeatedFrom(spec);
+  for (const char* key : {"experiment", "title", "expect", "margin", "control"}) {
+    const nlohmann::json wanted = repeated.value(key, nlohmann::json());
+    if (manifest_.value(key, nlohmann::json()) == wanted) continue;
+    FailUsage(options_.path, "/manifest.json: '", key, "' is not what its own experiment file says, ",
+              wanted.dump().substr(0, 200), "; put that back, or take a new directory");
   }
 }
 
@@ -154,9 +194,8 @@ void RunDirectory::AddChoices() {
 }
 
 // A launch that lost cells counts as broken off, so that whoever starts launches goes on with it.
-void RunDirectory::Recover() {
+void RunDirectory::Recover(const RecoveredTables& tables) {
   const std::string& path = options_.path;
-  const RecoveredTables tables = RecoverTables(path, options_.case_counts);
   if (tables.samples_changed || tables.samples.empty()) {
     ReplaceFile(path + "/samples.csv", tables.samples.empty() ? SampleHeader() + "\n" : tables.samples);
   }

@@ -76,10 +76,12 @@ class RunDirectory {
  private:
   void Begin(const ExperimentSpec& spec);
   void GoOn(const ExperimentSpec& spec);
+  void TakeLaunchId(const std::set<int>& with_rows);
   void RequireSameRun(const std::vector<int>& looks) const;
   void RequireSameFacts() const;
+  void RequireRepeated(const ExperimentSpec& spec) const;
   void AddChoices();
-  void Recover();
+  void Recover(const RecoveredTables& tables);
 
   Options options_;
   DirectoryLock lock_;

@@ -19,11 +19,34 @@ constexpr std::string_view kBuffers[] = {"inv_freq",    "original_inv_freq", "co
                                          "masked_bias", "causal_mask"};
 
 // Parts of names that belong to a decoder, its heads and what is put upon them.
-constexpr std::string_view kModelParts[] = {
-    "model",          "base_model",       "layers",     "embed_tokens",
-    "norm",           "lm_head",          "self_attn",  "mlp",
-    "score",          "classifier",       "rotary_emb", "modules_to_save",
-    "prompt_encoder", "prompt_embeddings"};
+constexpr std::string_view kModelParts[] = {"model",
+                                            "base_model",
+                                            "layers",
+                                            "embed_tokens",
+                                            "norm",
+                                            "lm_head",
+                                            "self_attn",
+                                            "mlp",
+                                            "score",
+                                            "classifier",
+                                            "rotary_emb",
+                                            "modules_to_save",
+                                            "prompt_encoder",
+                                            "prompt_embeddings",
+                                            "q_proj",
+                                            "k_proj",
+                                            "v_proj",
+                                            "o_proj",
+                                            "gate_proj",
+                                            "up_proj",
+                                            "down_proj",
+                                            "q_norm",
+                                            "k_norm",
+                                            "input_layernorm",
+                                            "post_attention_layernorm",
+                                            "adapter",
+                                            "adapters",
+                                            "logit_scale"};
 
 std::vector<std::string_view> PartsOf(std::string_view name) {
   std::vector<std::string_view> parts;
@@ -37,7 +60,8 @@ std::vector<std::string_view> PartsOf(std::string_view name) {
 
 bool BelongsToTheModel(const std::string& name) {
   return std::ranges::any_of(PartsOf(name), [](std::string_view part) {
-    return part.starts_with("lora_") || std::ranges::find(kModelParts, part) != std::end(kModelParts);
+    return part.starts_with("lora_") || part.starts_with("lm_head") ||
+           std::ranges::find(kModelParts, part) != std::end(kModelParts);
   });
 }
 
