@@ -54,11 +54,21 @@ class RegimesMapTest(unittest.TestCase):
         self.assertEqual((shown.columns, shown.rows), (["512", "1024", "2048"], ["native", "replicated"]))
         fields = shown.panels["a"]
         first, second, third = (fields["native", length] for length in shown.columns)
-        self.assertEqual((first.variant, first.shown, first.choice_is_good), (SEQUENCE, True, True))
+        self.assertEqual((first.way, first.shown, first.choice_is_good), ("sequence", True, True))
         self.assertAlmostEqual(float(first.text.removesuffix(" %")), 10, delta=0.5)
         self.assertEqual((second.text, second.shown, second.choice_is_good), ("=", False, None))
-        self.assertEqual((third.variant, third.shown, third.choice_is_good), (HEADWISE, True, False))
+        self.assertEqual((third.way, third.shown, third.choice_is_good), ("head-wise", True, False))
         self.assertAlmostEqual(float(third.text.removesuffix(" %")), 100, delta=2)
+
+    def test_variants_of_a_strategy_stand_for_each_other(self) -> None:
+        """Of one strategy alone the variants are what is compared."""
+        trials: list[tuple[dict[str, float], str, float]] = [({HEADWISE: 1.2}, "sequence", 20), ({}, SEQUENCE, 5)]
+        for others, way, text in trials:
+            run = self.top / way
+            write_run(run, [Cell({SEQUENCE: 1.0, "sequence(allgather)+online_softmax": 1.05, **others})], launches=16, rounds=6)
+            field = winner_map({"a": read_run(run)}, 0.02).panels["a"]["all", "1024"]
+            self.assertEqual(field.way, way)
+            self.assertAlmostEqual(float(field.text.removesuffix(" %")), text, delta=0.7)
 
     def test_one_launch_is_an_estimate(self) -> None:
         field = winner_map({"a": read_run(self.write("a", launches=1))}, 0.02).panels["a"]["native", "2048"]
@@ -70,13 +80,18 @@ class RegimesMapTest(unittest.TestCase):
         for path in (once, again):
             self.assertEqual(self.command(*runs, "--output", str(path)), (0, str(path)))
         self.assertEqual(once.read_bytes(), again.read_bytes())
-        for text in ("unshaped", "1gbit", "replicated", HEADWISE, "choice of auto slower"):
+        for text in ("unshaped", "1gbit", "replicated", "head-wise", "choice of auto slower"):
             self.assertIn(f">{text}<", once.read_text(encoding="utf-8"))
+
+    def test_where_the_figure_goes(self) -> None:
+        one, other = str(self.write("one")), str(self.write("other"))
+        self.assertEqual(self.command(one), (0, f"{one}/regimes.svg"))
+        self.assertEqual(self.command(one, other), (0, f"{self.top}/regimes.svg"))
 
     def test_bad_usage_and_input(self) -> None:
         run = str(self.write("a"))
         for arguments, complaint in (
-            ((run,), "the following arguments are required: --output"),
+            ((), "the following arguments are required: RUN_DIR"),
             ((run, "--output", "map.txt"), "'map.txt' does not end in .svg, .pdf, .png"),
             ((run, "--output", "map.svg", "--margin", "0"), "a number between 0 and 1 is expected; found 0.0"),
             ((run, run, "--output", "map.svg"), "two run directories have the same name"),

@@ -12,7 +12,7 @@ import math
 import statistics
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Sequence
+from typing import Callable, Sequence
 
 from analysis.estimate import paired_statistics as stats
 from analysis.estimate.paired_statistics import Interval
@@ -63,8 +63,11 @@ def read_cells(directory: Path) -> Cells:
     return measure_cells(read_run(directory))
 
 
-def measure_cells(run: Run) -> Cells:
-    """The same of a run that is read. Copies of variants are controls and take no part."""
+def measure_cells(run: Run, group: Callable[[Case], str] | None = None) -> Cells:
+    """The same of a run that is read. Copies of variants are controls and take no part.
+
+    With `group`, variants of one group stand for each other: the fastest of each in a cell takes part.
+    """
     cells: dict[Key, dict[str, Launches]] = {}
     for case in run.cases:
         if case.status == "ok" and not case.duplicate_of:
@@ -74,7 +77,16 @@ def measure_cells(run: Run) -> Cells:
                 raise UnusableInput(f"{where}: {case.variant} twice in one launch, and {', '.join(CELL_KEY)} do not tell the two apart")
     if not cells:
         raise UnusableInput(f"{run.directory / 'cases.csv'}: no case that is ok")
-    return {key: _measurements(run, list(variants.values())) for key, variants in cells.items()}
+    return {key: _measurements(run, _fastest_of(list(variants.values()), group)) for key, variants in cells.items()}
+
+
+def _fastest_of(variants: list[Launches], group: Callable[[Case], str] | None) -> list[Launches]:
+    if group is None:
+        return variants
+    best: dict[str, Launches] = {}
+    for launches in sorted(variants, key=lambda launches: _measured(list(launches.values())).median):
+        best.setdefault(group(next(iter(launches.values()))), launches)
+    return list(best.values())
 
 
 def _measurements(run: Run, variants: list[Launches]) -> Measurements:

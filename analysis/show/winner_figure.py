@@ -1,6 +1,7 @@
-"""Draws which variant is fastest where: a panel per run (a link, say), a row per place, a column per length.
+"""Draws what is fastest where: a panel per run (a link, say), a row per place, a column per length.
 
-A field has the colour of the fastest variant and says by how much the next one is slower. Where that is not shown to be more than
+A field has the colour of the fastest strategy and says by how much the next one is slower, each by its fastest variant; in runs of
+one strategy, variants take the place of strategies. Where that is not shown to be more than
 the margin the field is pale: `=` if it is shown to be less, `?` if it is not known. `~`: an estimate of one launch. Where the run
 has an automatic variant, a corner says what its choice was worth: filled if what it chose is within the margin of the fastest.
 """
@@ -9,14 +10,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Mapping, Sequence
+from typing import Any, Callable, Mapping, Sequence
 
 from matplotlib import pyplot
 from matplotlib.patches import Patch, Polygon, Rectangle
 
 from analysis.estimate.predictions import results_of_choices
 from analysis.judge.regimes import factor_label
-from analysis.read.read_run import Run
+from analysis.read.read_run import Case, Run
 from analysis.show.crossover_tables import CELL_KEY, Key, Measurements, key_of, measure_cells
 from analysis.show.figure_style import COLOURS, save
 from analysis.show.verdict_phrases import percent
@@ -30,7 +31,7 @@ _PALE = 0.25
 class Field:
     """What is known of one place in one run."""
 
-    variant: str  # the fastest
+    way: str  # the fastest strategy, or variant
     text: str
     shown: bool  # whether the lead is known to be beyond the margin
     choice_is_good: bool | None  # None: nothing chose
@@ -41,7 +42,7 @@ class WinnerMap:
     columns: list[str]  # lengths
     rows: list[str]  # places, as they are labelled
     panels: Mapping[str, Mapping[tuple[str, str], Field]]  # by run, row and column
-    variants: list[str]  # those that are fastest somewhere
+    ways: list[str]  # those that are fastest somewhere
 
 
 def _text(cell: Measurements, margin: float) -> tuple[str, bool]:
@@ -61,6 +62,18 @@ def _choices(run: Run, margin: float) -> dict[Key, bool]:
     return {keys[result.case.split("/")[0]]: result.regret <= margin for result in results_of_choices(run)}
 
 
+def _strategy(case: Case) -> str:
+    """How a variant divides the work."""
+    if "grid" in case.variant:
+        return case.variant.partition("+")[0]
+    return {"headwise": "head-wise"}.get(case.factors["strategy"], case.factors["strategy"])
+
+
+def _way_of(runs: Mapping[str, Run]) -> Callable[[Case], str]:
+    strategies = {_strategy(case) for run in runs.values() for case in run.cases}
+    return _strategy if len(strategies) > 1 else lambda case: case.variant
+
+
 def _number(word: str) -> tuple[int, float, str]:
     return (0, float(word), "") if word.isdigit() else (1, 0.0, word)
 
@@ -71,7 +84,10 @@ def _label(key: Key, shown: Sequence[int]) -> str:
 
 def winner_map(runs: Mapping[str, Run], margin: float) -> WinnerMap:
     """Of runs by name. Raises UnusableInput if one has no case that is ok."""
-    cells = {name: measure_cells(run) for name, run in runs.items()}
+    way_of = _way_of(runs)
+    ways = dict.fromkeys(way_of(case) for run in runs.values() for case in run.cases)  # as the experiment has them
+    way_of_variant = {case.variant: way_of(case) for run in runs.values() for case in run.cases}
+    cells = {name: measure_cells(run, way_of) for name, run in runs.items()}
     keys = sorted({key for found in cells.values() for key in found}, key=lambda key: [_number(word) for word in key])
     shown = [i for i in range(len(CELL_KEY)) if i != _COLUMN and len({key[i] for key in keys}) > 1]
     panels: dict[str, dict[tuple[str, str], Field]] = {}
@@ -80,18 +96,16 @@ def winner_map(runs: Mapping[str, Run], margin: float) -> WinnerMap:
         panels[name] = {}
         for key, cell in found.items():
             text, is_shown = _text(cell, margin)
-            field = Field(cell.cases[0].variant, text, is_shown, choices.get(key))
+            field = Field(way_of_variant[cell.cases[0].variant], text, is_shown, choices.get(key))
             panels[name][_label(key, shown), key[_COLUMN]] = field
     columns = sorted({key[_COLUMN] for key in keys}, key=_number)
     rows = list(dict.fromkeys(_label(key, shown) for key in keys))
-    fastest = {field.variant for fields in panels.values() for field in fields.values()}
-    # In the order of the experiment, so that the same variant has the same colour whoever wins.
-    order = dict.fromkeys(case.variant for run in runs.values() for case in run.cases)
-    return WinnerMap(columns, rows, panels, [variant for variant in order if variant in fastest])
+    fastest = {field.way for fields in panels.values() for field in fields.values()}
+    return WinnerMap(columns, rows, panels, [way for way in ways if way in fastest])
 
 
-def _colours(variants: Sequence[str]) -> dict[str, str]:
-    return {variant: COLOURS[number % len(COLOURS)] for number, variant in enumerate(variants)}
+def _colours(ways: Sequence[str]) -> dict[str, str]:
+    return {way: COLOURS[number % len(COLOURS)] for number, way in enumerate(ways)}
 
 
 def _draw_field(axes: Any, x: int, y: int, field: Field, colour: str) -> None:
@@ -103,7 +117,7 @@ def _draw_field(axes: Any, x: int, y: int, field: Field, colour: str) -> None:
 
 
 def _legend(figure: Any, shown: WinnerMap, colours: Mapping[str, str]) -> None:
-    handles: list[Any] = [Patch(facecolor=colours[variant], label=variant) for variant in shown.variants]
+    handles: list[Any] = [Patch(facecolor=colours[way], label=way) for way in shown.ways]
     fields = [field for panel in shown.panels.values() for field in panel.values()]
     for good, label in ((True, "choice of auto within the margin"), (False, "choice of auto slower")):
         if any(field.choice_is_good is good for field in fields):
@@ -113,10 +127,10 @@ def _legend(figure: Any, shown: WinnerMap, colours: Mapping[str, str]) -> None:
 
 def draw_winners(shown: WinnerMap, margin: float, path: Path) -> None:
     """Writes the figure, in the format that the path's suffix names."""
-    colours = _colours(shown.variants)
+    colours = _colours(shown.ways)
     label = max(map(len, shown.rows)) * 0.075
     chosen = {field.choice_is_good for panel in shown.panels.values() for field in panel.values()} - {None}
-    legend = 0.2 * ((len(shown.variants) + len(chosen) + 1) // 2) + 0.1
+    legend = 0.2 * ((len(shown.ways) + len(chosen) + 1) // 2) + 0.1
     width = label + len(shown.panels) * (len(shown.columns) * _FIELD_WIDTH + 0.15) + 0.2
     height = len(shown.rows) * _FIELD_HEIGHT + 1.0 + legend
     figure, grid = pyplot.subplots(1, len(shown.panels), figsize=(max(width, 5.0), height), squeeze=False, sharey=True)
@@ -125,7 +139,7 @@ def draw_winners(shown: WinnerMap, margin: float, path: Path) -> None:
             for x, column in enumerate(shown.columns):
                 field = fields.get((row, column))
                 if field is not None:
-                    _draw_field(axes, x, y, field, colours[field.variant])
+                    _draw_field(axes, x, y, field, colours[field.way])
         axes.set_xlim(0, len(shown.columns))
         axes.set_ylim(len(shown.rows), 0)
         axes.set_xticks([x + 0.5 for x in range(len(shown.columns))], shown.columns, fontsize=9)
@@ -134,7 +148,7 @@ def draw_winners(shown: WinnerMap, margin: float, path: Path) -> None:
         axes.set_title(name, fontsize=10)
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
-    figure.text(0.01, 0.995, f"Fastest, and by how much; pale: not beyond {percent(margin)} % (= shown, ? not known, ~ one launch)",
+    figure.text(0.01, 0.995, f"Fastest, and how much slower the next is; pale: not beyond {percent(margin)} % (= shown, ? not known, ~ one launch)",
                 fontsize=8.5, va="top", color="0.3")  # fmt: skip
     _legend(figure, shown, colours)
     figure.tight_layout(rect=(0, legend / height, 1, 1 - 0.2 / height))
