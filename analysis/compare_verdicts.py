@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).absolute().parent.parent))
 
 from analysis.read.csv_table import UnusableInput
 from analysis.read.json_file import JsonObject, read_json_object
+from analysis.read.whole_file import is_there
 from analysis.show.quiet_parser import QuietParser
 from analysis.show.text_table import print_quietly
 
@@ -48,7 +49,7 @@ class Verdict:
 def read_verdict(directory: Path, ignored: Sequence[str]) -> Verdict:
     """verdict.json of a run directory, its cells without the ignored factors."""
     path = directory / "verdict.json"
-    if not path.exists():
+    if not is_there(path):
         raise UnusableInput(f"{path}: No such file; analysis/verify_ordering.py --write {directory} makes it")
     report = JsonObject(path, "", read_json_object(path))
     if not isinstance(report.values.get("claims"), list):

@@ -18,6 +18,7 @@ from typing import Sequence
 sys.path.insert(0, str(Path(__file__).absolute().parent.parent))
 
 from analysis.read.csv_table import UnusableInput
+from analysis.read.whole_file import by_name
 from analysis.show.crossover_tables import crossover_table, read_cells, traffic_table
 from analysis.show.text_table import print_quietly
 
@@ -28,7 +29,7 @@ def main(arguments: Sequence[str]) -> int:
         print_quietly(__doc__ or "")
         return 0 if arguments else 2
     try:
-        runs = {Path(argument).name: read_cells(Path(argument)) for argument in arguments}
+        runs = {name: read_cells(path) for name, path in by_name(arguments).items()}
     except UnusableInput as problem:
         print(f"crossovers.py: {problem}", file=sys.stderr)
         return 2

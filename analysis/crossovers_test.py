@@ -31,7 +31,7 @@ class CrossoversTest(unittest.TestCase):
         """A run with these cases, and rounds of each that lie around its median as its interval says."""
         directory = self.top / name
         directory.mkdir()
-        synthetic_run.write_cases(directory, rows, columns)
+        synthetic_run.write_cases(directory, [{"rounds": str(ROUNDS), **row} for row in rows], columns)
         generator = np.random.default_rng(1)
         samples = []
         with (directory / "cases.csv").open(encoding="utf-8", newline="") as file:
@@ -108,6 +108,15 @@ class CrossoversTest(unittest.TestCase):
         sending = {"comm_bytes_per_rank": "2500000", "comm_exposed_s": "0.004"}
         run = self.run_directory("r", self.case("a", 0.01) | sending, self.case("b", 0.02))
         self.assertEqual(self.crossovers(run)[1][-1], "| a | 2.50 | 4 |")
+
+    def test_runs_of_one_name_are_refused(self) -> None:
+        """Their columns would be one."""
+        for name in ("a", "b"):
+            (self.top / name).mkdir()
+        runs = [self.run_directory(f"{name}/run", self.case("a", 0.01)) for name in ("a", "b")]
+        status, lines, errors = self.crossovers(*runs)
+        self.assertEqual((status, lines), (2, []))
+        self.assertIn("both are named 'run'", errors)
 
     def test_unusable_input(self) -> None:
         (self.top / "broken").mkdir()

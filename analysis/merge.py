@@ -65,11 +65,18 @@ def _read_parts(directories: Sequence[Path], allow_missing: bool) -> list[Part]:
     return parts
 
 
+def _resolved(path: Path) -> Path:
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):  # links that lead round, no working directory
+        raise UnusableInput(f"{path}: leads nowhere") from None
+
+
 def main(arguments: Sequence[str]) -> int:
     """Runs the command line; returns the exit status."""
     options = _parse(arguments)
     try:
-        if options.output.resolve() in [directory.resolve() for directory in options.run_dirs]:
+        if _resolved(options.output) in [_resolved(directory) for directory in options.run_dirs]:
             raise UnusableInput(f"--output {options.output} is one of the directories to join")
         parts = _read_parts(options.run_dirs, options.allow_missing)
         check_same_experiment(parts, options.allow_mixed_revisions, options.allow_mixed_hardware)

@@ -69,7 +69,7 @@ def next_step(directory: Path, limit: int | None) -> str:
         write_whole(directory / OPEN_CELLS, "".join(f"{cell}\n" for cell in cells))
         print(progress(verdict, looks, len(done), cells), file=sys.stderr)
         if not cells:
-            return "done: everything is decided"
+            return "done: everything is decided" if verdict.voting_pairs() else "done: no comparison has a vote"
     if len(done) >= looks[-1]:
         return "done: the last look" if limit is None else f"done: {looks[-1]} launches, as asked"
     return f"launch {first_missing(done)}"

@@ -33,6 +33,7 @@ sys.path.insert(0, str(Path(__file__).absolute().parent.parent))
 from analysis.estimate.rank_efficiency import efficiencies
 from analysis.read.csv_table import UnusableInput
 from analysis.read.read_run import read_run
+from analysis.read.whole_file import by_name
 from analysis.show.efficiency_table import table
 from analysis.show.text_table import print_quietly
 
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str]) -> int:
         print_quietly(__doc__ or "")
         return 0 if arguments else 2
     try:
-        runs = {Path(argument).name: efficiencies(read_run(Path(argument))) for argument in arguments}
+        runs = {name: efficiencies(read_run(path)) for name, path in by_name(arguments).items()}
     except UnusableInput as problem:
         print(f"parallel_efficiency.py: {problem}", file=sys.stderr)
         return 2

@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).absolute().parent.parent))
 
 from analysis.read.csv_table import UnusableInput
 from analysis.read.read_run import read_run
+from analysis.read.whole_file import by_name
 from analysis.show.figure_style import style
 from analysis.show.quiet_parser import QuietParser
 from analysis.show.text_table import print_quietly
@@ -40,18 +41,16 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--output", type=Path, metavar="FILE", help="its ending is the format: svg, pdf or png")
     parser.add_argument("--margin", type=float, default=0.02, metavar="M", help="a lead up to this is none (default: 0.02)")
     options = parser.parse_args(arguments)
-    output: Path = options.output or default_figure(options.run_dirs)
-    if output.suffix not in FORMATS:
-        parser.error(f"--output: '{output.name}' does not end in {', '.join(FORMATS)}")
+    if options.output is not None and options.output.suffix not in FORMATS:
+        parser.error(f"--output: '{options.output.name}' does not end in {', '.join(FORMATS)}")
     if not 0 < options.margin < 1:
         parser.error(f"--margin: a number between 0 and 1 is expected; found {options.margin}")
     try:
-        runs = {directory.name: read_run(directory) for directory in options.run_dirs}
-        if len(runs) < len(options.run_dirs):
-            raise UnusableInput("two run directories have the same name, which is that of their panels")
+        runs = {name: read_run(directory) for name, directory in by_name(options.run_dirs).items()}
+        output: Path = options.output or default_figure(options.run_dirs)
         with style():
             draw_winners(winner_map(runs, options.margin), options.margin, output)
-    except UnusableInput as problem:
+    except (UnusableInput, OSError) as problem:  # the latter: there is no working directory
         print(f"regimes.py: {problem}", file=sys.stderr)
         return 2
     print_quietly(str(output))

@@ -94,7 +94,7 @@ class RegimesMapTest(unittest.TestCase):
             ((), "the following arguments are required: RUN_DIR"),
             ((run, "--output", "map.txt"), "'map.txt' does not end in .svg, .pdf, .png"),
             ((run, "--output", "map.svg", "--margin", "0"), "a number between 0 and 1 is expected; found 0.0"),
-            ((run, run, "--output", "map.svg"), "two run directories have the same name"),
+            ((run, run, "--output", "map.svg"), "both are named 'a'"),
             ((str(self.top / "none"), "--output", "map.svg"), "none: no such directory"),
         ):
             status, said = self.command(*arguments)

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).absolute().parent.parent))
 
 from analysis.read.check_record import SCHEMA_VERSION, StepRecord, parse_step
 from analysis.read.csv_table import UnusableInput
-from analysis.read.whole_file import make_directory, write_whole
+from analysis.read.whole_file import is_there, make_directory, write_whole
 from analysis.show.quiet_parser import QuietParser
 
 _TOP = Path(__file__).absolute().parent.parent
@@ -29,7 +29,7 @@ _TOP = Path(__file__).absolute().parent.parent
 
 def record_of(directory: Path) -> list[StepRecord]:
     """All steps of a directory, in the order in which they began."""
-    paths = sorted(directory.glob("*.txt"))
+    paths = sorted(directory.glob("*.txt")) if is_there(directory) else []
     if not paths:
         raise UnusableInput(f"{directory}: holds no step; ./check --full keeps them there")
     steps = sorted((parse_step(path) for path in paths), key=lambda step: (step.begun, step.name))

@@ -59,8 +59,10 @@ def main(arguments: Sequence[str]) -> int:
         page: Path = options.output or default_page(options.run_dirs)
         library = read_library()
         text = render_page(read_inputs(options.run_dirs, options.claims), page, library)
+        # Names of directories need not be text.
+        text = text.encode("utf-8", "replace").decode("utf-8")
         write_whole(page, text)
-    except UnusableInput as problem:
+    except (UnusableInput, OSError) as problem:  # the latter: there is no working directory
         print(f"report: {problem}", file=sys.stderr)
         return 2
     notes = [] if library is not None else [f"not interactive: {PACKAGE} is not installed"]

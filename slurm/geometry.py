@@ -42,7 +42,10 @@ class Machine:
     @staticmethod
     def parse(text: str) -> "Machine | None":
         """From sinfo's lines "CPUs sockets cores-per-socket", one per kind of node; None if it knows no node."""
-        kinds = [[int(word) for word in line.split()] for line in text.splitlines() if line.split()]
+        # A line that is none (N/A, of a node that never answered) says nothing of its nodes.
+        lines = [line.split() for line in text.splitlines()]
+        kinds = [[int(word) for word in words] for words in lines if len(words) == 3 and all(map(str.isdigit, words))]
+        kinds = [kind for kind in kinds if min(kind) > 0]
         if not kinds:
             return None
         return Machine(min(sockets * cores for _, sockets, cores in kinds), min(sockets for _, sockets, _ in kinds))

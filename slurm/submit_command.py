@@ -96,13 +96,19 @@ def build_parser() -> argparse.ArgumentParser:
 def read_profile(profile: pathlib.Path | None) -> dict[str, str]:
     """The variables that submit itself needs, from the profile as bash understands it, else from the environment."""
     script = 'if [ -n "$0" ]; then . "$0" >/dev/null || exit 1; fi; for key; do printf "%s\\0" "${!key-}"; done'
+    if profile and not profile.is_file():
+        raise BadRequest(f"profile {profile}: there is no such file")
     source = str(profile.resolve()) if profile else ""
     result = subprocess.run(
-        ["bash", "-c", script, source, *_PROFILE_KEYS], capture_output=True, text=True, cwd=_REPOSITORY, check=False
-    )
+        ["bash", "-c", script, source, *_PROFILE_KEYS],
+        capture_output=True, text=True, errors="surrogateescape", cwd=_REPOSITORY, check=False,
+    )  # fmt: skip
     if result.returncode != 0:
         raise BadRequest(f"profile {profile}: {(result.stderr.strip().splitlines() or ['cannot be sourced'])[-1]}")
-    return dict(zip(_PROFILE_KEYS, result.stdout.split("\0")))
+    values = result.stdout.split("\0")
+    if len(values) != len(_PROFILE_KEYS) + 1:
+        raise BadRequest(f"profile {profile}: ends the shell that reads it (exit?)")
+    return dict(zip(_PROFILE_KEYS, values))
 
 
 def find_experiment(name: str) -> pathlib.Path:
@@ -159,7 +165,10 @@ def plan(options: argparse.Namespace, extra: list[str], profile: dict[str, str])
     root = pathlib.Path(profile["SUBMIT_OUTPUT_ROOT"] or _REPOSITORY / "results")
     output = (options.output or root / experiment.name / f"{time}-slurm").absolute()
     common = [f"--chdir={_REPOSITORY}", *([f"--partition={partition}"] if partition else [])]
-    common += shlex.split(profile["SUBMIT_EXTRA"]) + extra
+    try:
+        common += shlex.split(profile["SUBMIT_EXTRA"]) + extra
+    except ValueError as problem:
+        raise BadRequest(f"SUBMIT_EXTRA: {problem}") from None
     limit = options.time or profile["SUBMIT_TIME"]
     run = [*common, *([f"--time={limit}"] if limit else []), *([f"--dependency=afterany:{options.after}"] if options.after else [])]
     environment = {"ATTENTION_ROOT": str(_REPOSITORY)}
@@ -252,6 +261,9 @@ def submit(output: pathlib.Path, jobs: list[Job], dry_run: bool) -> int:
                 if number == len(jobs):
                     print(f"results: {output} (verdict.txt and report.html when job {job_id} has ended)", flush=True)
             status = sbatch.wait()
+        if status == 0 and not re.fullmatch(r"[0-9]+", job_id):
+            print(f"slurm/submit: sbatch gave no number of a job but {job_id[:40]!r}; see squeue", file=sys.stderr)
+            return 1
         if status != 0 and job_id:
             print(f"slurm/submit: job {job_id} ended with status {status}; see {output}/logs", file=sys.stderr)
             return 1

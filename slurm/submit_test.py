@@ -52,6 +52,9 @@ class GeometryTest(unittest.TestCase):
     def test_smallest_kind_of_node_counts(self) -> None:
         self.assertEqual(Machine.parse("64 2 16\n48 4 12\n"), Machine(32, 2))
         self.assertIsNone(Machine.parse("\n"))
+        # Nodes that never answered, or of which nothing is known.
+        self.assertEqual(Machine.parse("N/A 1 1\n16 2\n16 0 0\n48 4 12\n"), Machine(48, 4))
+        self.assertIsNone(Machine.parse("16 0 0\n"))
 
     def test_geometry_of_the_binary(self) -> None:
         self.assertEqual(Experiment.parse("name a b\nranks 2\nlaunches 3\nthreads 4\n"), Experiment("a b", 2, 3, 4))
@@ -140,6 +143,8 @@ class CommandLineTest(unittest.TestCase):
         os.environ["PATH"] = f"{tools}:/bin"
         for script, pattern in (
             ("exit 1", "sbatch refused; submitted so far: nothing"),
+            ("exit 0", "sbatch gave no number of a job but ''"),
+            ("echo hello", "sbatch gave no number of a job but 'hello'"),
             ("case $* in *--wait*) echo 8; exit 2;; *) echo 7;; esac", "job 8 ended with status 2; see /.*/out/logs"),
         ):
             sbatch.write_text(f"#!/bin/sh\n{script}\n")
@@ -163,6 +168,20 @@ class CommandLineTest(unittest.TestCase):
                 status, lines, errors = self.run_submit(*arguments)
                 self.assertEqual((status, lines), (2, []))
                 self.assertIn(pattern, errors)
+
+    def test_profiles_that_cannot_be_read(self) -> None:
+        pipe, loop, profile = (self.top / name for name in ("pipe.env", "loop.env", "site.env"))
+        os.mkfifo(pipe)
+        loop.symlink_to(loop)
+        for path in (pipe, loop, self.top):
+            status, lines, errors = self.run_submit("--profile", str(path))
+            self.assertEqual((status, lines), (2, []))
+            self.assertIn(f"profile {path}: there is no such file", errors)
+        for text, pattern in (("exit 0", "ends the shell"), ('SUBMIT_EXTRA="--account=\\"x"', "SUBMIT_EXTRA: No closing quotation")):
+            profile.write_text(text + "\n")
+            status, lines, errors = self.run_submit("--profile", str(profile))
+            self.assertEqual((status, lines, errors.count("\n")), (2, [], 1), errors)
+            self.assertIn(pattern, errors)
 
     def test_missing_binary_and_experiment(self) -> None:
         os.environ["ATTENTION_BINARY"] = "/no/such"

@@ -94,10 +94,14 @@ def _stored_bytes(path: Path) -> bytes:
     packed = path.with_name(path.name + ".xz")
     if path.exists() or not packed.exists():
         return read_whole(path)
+    stream = lzma.LZMADecompressor(lzma.FORMAT_XZ)
     try:
-        return lzma.decompress(read_whole(packed))
-    except (lzma.LZMAError, EOFError):
+        content = stream.decompress(read_whole(packed))
+    except lzma.LZMAError:
         raise UnusableInput(f"{packed}: cannot be read: not an xz file, or damaged") from None
+    if not stream.eof or stream.unused_data:
+        raise UnusableInput(f"{packed}: cannot be read: not an xz file, or damaged")
+    return content
 
 
 def read_text(path: Path) -> str:
@@ -150,6 +154,8 @@ def read_table(path: Path, columns: Sequence[str], *, drop_cut_off_line: bool = 
     reader = csv.reader(lines, strict=True)
     try:
         header = next(reader)
+        if not header:
+            raise UnusableInput(f"{path} line 1: empty, where the names of the columns should be")
         if header[-1] == CHECK_COLUMN:
             _require_checks(path, lines)
         missing = [name for name in columns if name not in header]

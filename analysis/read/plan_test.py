@@ -79,7 +79,7 @@ class StoredRunTest(unittest.TestCase):
         synthetic_run.write_run(self.directory, [Cell(TIMES)], rounds=5)
         packed = lzma.compress((self.directory / "samples.csv").read_bytes())
         (self.directory / "samples.csv").unlink()
-        for content in (b"no archive", packed[: len(packed) // 2]):
+        for content in (b"no archive", packed[: len(packed) // 2], packed + b"garbage"):
             (self.directory / "samples.csv.xz").write_bytes(content)
             with self.assertRaisesRegex(UnusableInput, "samples.csv.xz: cannot be read: not an xz file, or damaged"):
                 read_run(self.directory)

@@ -15,6 +15,7 @@ from analysis.read.csv_table import Row, UnusableInput, read_table
 from analysis.read.json_file import read_json_object
 from analysis.read.plan import LAUNCH_ID_STEP as LAUNCH_ID_STEP
 from analysis.read.plan import Plan, launch_unit, read_plan
+from analysis.read.whole_file import is_there
 
 # Version 2 has the column `mask`; in version 1 `causal` says all of it. Version 3 has copies of variants (`duplicate_of`)
 # and what disturbed each sample. Version 4 says which cells were measured by turns (`bundle`). Version 5 says what is rounded in
@@ -318,7 +319,7 @@ def _read_manifest(path: Path) -> dict[str, Any]:
 
 def read_manifest(directory: Path) -> dict[str, Any]:
     """manifest.json alone; raises UnusableInput as read_run does."""
-    if not directory.is_dir():
+    if not is_there(directory) or not directory.is_dir():
         raise UnusableInput(f"{directory}: no such directory")
     return _read_manifest(directory / "manifest.json")
 
@@ -332,6 +333,12 @@ def read_run(directory: Path) -> Run:
     for case in cases:
         if case.status == "ok" and (case.launch, case.case) not in samples:
             raise UnusableInput(f"samples.csv: no sample of case '{case.case}', launch {case.launch}, which is ok")
+        found = len(samples.get((case.launch, case.case), ()))
+        if case.status == "ok" and found != case.rounds:
+            raise UnusableInput(
+                f"{directory / 'samples.csv'}: {found} rounds of case '{case.case}', launch {case.launch}, which has {case.rounds} by"
+                " cases.csv; the benchmark's --resume measures its cell again"
+            )
     return Run(
         directory=directory,
         experiment=manifest["experiment"],

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from analysis.read import read_run
 from analysis.read.csv_table import CHECK_COLUMN
+from analysis.read.csv_table import UnusableInput
 from analysis.testing import synthetic_run
 from analysis.testing.synthetic_run import HEADWISE, SEQUENCE, STANDARD, Cell
 
@@ -38,6 +39,23 @@ class ReadRunTest(unittest.TestCase):
         path.write_text("".join([header, *reversed(rows)]))
         for samples in read_run.read_run(self.directory).samples.values():
             self.assertEqual([sample.round for sample in samples], list(range(12)))
+
+    def test_rounds_that_are_not_there(self) -> None:
+        synthetic_run.write_run(self.directory, [Cell(TIMES)], rounds=6, pilots=0)
+        path = self.directory / "samples.csv"
+        header, *rows = path.read_text().splitlines(keepends=True)
+        path.write_text("".join([header, *(row for row in rows if row.split(",")[header.split(",").index("round")] != "3")]))
+        with self.assertRaisesRegex(UnusableInput, "samples.csv: 5 rounds of case 'cell000/.*', launch 0, which has 6 by cases.csv"):
+            read_run.read_run(self.directory)
+
+    def test_what_cannot_be_a_run(self) -> None:
+        with self.assertRaisesRegex(UnusableInput, "cannot be looked at: "):
+            read_run.read_run(self.directory / ("x" * 300))
+        synthetic_run.write_run(self.directory, [Cell(TIMES)])
+        path = self.directory / "cases.csv"
+        path.write_text("\n" + path.read_text())
+        with self.assertRaisesRegex(UnusableInput, "cases.csv line 1: empty"):
+            read_run.read_run(self.directory)
 
     def test_pilots_are_discarded(self) -> None:
         synthetic_run.write_run(self.directory, [Cell(TIMES)], rounds=5, pilots=4)

@@ -184,18 +184,23 @@ def _choices(part: Part) -> dict[str, Any]:
     return choices
 
 
+def _name(directory: Path) -> str:
+    """As text that every reader of JSON takes, whatever bytes it has."""
+    return str(directory).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 def merged_manifest(parts: Sequence[Part]) -> dict[str, Any]:
     """The first part's manifest with the launches of all, each with the directory it is from."""
     manifest = dict(parts[0].manifest)
     manifest["launches"] = [
-        launch | {"merged_from": str(part.directory)} for part in parts for launch in part.manifest["launches"]
+        launch | {"merged_from": _name(part.directory)} for part in parts for launch in part.manifest["launches"]
     ]
     choices: dict[str, Any] = {}
     for part in reversed(parts):
         choices |= _choices(part)
     if choices:
         manifest["choices"] = choices
-    manifest["merged_from"] = [str(part.directory) for part in parts]
+    manifest["merged_from"] = [_name(part.directory) for part in parts]
     for key in _REVISION_KEYS:
         values = [part.manifest.get(key) for part in parts]
         if any(value != values[0] for value in values):

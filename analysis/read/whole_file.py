@@ -9,6 +9,7 @@ import errno
 import os
 import stat
 from pathlib import Path
+from typing import Sequence
 
 from analysis.read.unusable_input import UnusableInput
 
@@ -20,6 +21,28 @@ def read_whole(path: Path) -> bytes:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError(errno.EINVAL, "not a regular file")
         return file.read()
+
+
+def is_there(path: Path) -> bool:
+    """Whether something is at the path; raises UnusableInput where that cannot be known (a name too long, a closed directory)."""
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except (OSError, ValueError) as problem:
+        raise UnusableInput(f"{path}: cannot be looked at: {getattr(problem, 'strerror', None) or problem}") from None
+    return True
+
+
+def by_name(run_dirs: Sequence[Path | str]) -> dict[str, Path]:
+    """Run directories by the last part of their paths, which columns and panels are named after; raises UnusableInput for two alike."""
+    found: dict[str, Path] = {}
+    for path in map(Path, run_dirs):
+        name = path.name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        if name in found:
+            raise UnusableInput(f"{found[name]} and {path}: both are named '{name}', as what is shown of them would be")
+        found[name] = path
+    return found
 
 
 def make_directory(path: Path) -> None:
@@ -38,10 +61,27 @@ def remove(path: Path) -> None:
         raise UnusableInput(f"{path}: cannot be removed: {problem.strerror}") from None
 
 
+def _refuse_no_file(path: Path) -> None:
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        return
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "Not a regular file")
+
+
 def write_whole(path: Path, content: str | bytes) -> None:
-    """In place of what was there, on disk when this returns; what was there stays if this cannot be written."""
+    """In place of the file that was there, on disk when this returns; what was there stays if this cannot be written.
+
+    A pipe or a device is no file: it would be gone, and who waits for it would wait for ever.
+    """
+    if not path.name:
+        raise UnusableInput(f"{path}: cannot be written: names no file")
     partial = path.with_name(path.name + ".new")
     try:
+        _refuse_no_file(path)
         # What a write that was killed has left; a name of a pipe or a link must not be written through either.
         partial.unlink(missing_ok=True)
         with open(partial, "xb") as file:
@@ -49,7 +89,7 @@ def write_whole(path: Path, content: str | bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         partial.rename(path)
-    except OSError as problem:
+    except (OSError, ValueError) as problem:
         try:
             partial.unlink(missing_ok=True)
         except OSError:

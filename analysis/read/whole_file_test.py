@@ -6,7 +6,7 @@ import unittest
 from pathlib import Path
 
 from analysis.read.unusable_input import UnusableInput
-from analysis.read.whole_file import make_directory, read_whole, remove, write_whole
+from analysis.read.whole_file import by_name, is_there, make_directory, read_whole, remove, write_whole
 
 
 class WholeFileTest(unittest.TestCase):
@@ -28,9 +28,37 @@ class WholeFileTest(unittest.TestCase):
         os.mkfifo(self.path)
         with self.assertRaisesRegex(OSError, "not a regular file"):
             read_whole(self.path)
+        # Whoever reads from it would wait for ever if it were replaced; a device would be gone.
+        with self.assertRaisesRegex(UnusableInput, "cannot be written: Not a regular file"):
+            write_whole(self.path, "text")
+        self.assertTrue(self.path.is_fifo())
+        self.path.unlink()
         os.mkfifo(self.path.with_name("verdict.txt.new"))
         write_whole(self.path, "text")
         self.assertEqual(read_whole(self.path), b"text")
+
+    def test_paths_that_name_no_file(self) -> None:
+        for path in (Path("/"), Path("."), self.directory / ".."):
+            with self.subTest(path), self.assertRaisesRegex(UnusableInput, "cannot be written: "):
+                write_whole(path, "text")
+        with self.assertRaisesRegex(UnusableInput, "cannot be written: "):
+            write_whole(self.path, "no text: \udcff")
+        self.assertEqual(list(self.directory.iterdir()), [])
+
+    def test_whether_something_is_there(self) -> None:
+        self.path.write_text("")
+        found = [is_there(path) for path in (self.path, self.directory, self.directory / "no", self.path / "below")]
+        self.assertEqual(found, [True, True, False, False])
+        (self.directory / "loop").symlink_to("loop")
+        for path in (self.directory / ("x" * 300), self.directory / "loop"):
+            with self.assertRaisesRegex(UnusableInput, "cannot be looked at: "):
+                is_there(path)
+
+    def test_directories_by_name(self) -> None:
+        self.assertEqual(by_name(["a/x", Path("b/y")]), {"x": Path("a/x"), "y": Path("b/y")})
+        with self.assertRaisesRegex(UnusableInput, "a/x and b/x: both are named 'x'"):
+            by_name(["a/x", "b/x"])
+        self.assertEqual(list(by_name(["bad\udcff"])), ["bad\ufffd"])
 
     def test_a_link_left_under_the_name_is_not_followed(self) -> None:
         other = self.directory / "other"

@@ -29,7 +29,11 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list
 def print_quietly(text: str) -> None:
     """Prints; a reader that stops early (head, a closed pager) is no error, and a full disk is one line and status 2."""
     try:
-        print(text, flush=True)
+        try:
+            print(text, flush=True)
+        except UnicodeEncodeError:  # a name of a file that is no text, or a terminal of few letters
+            encoding = sys.stdout.encoding or "utf-8"
+            print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
     except OSError as problem:
         # Python flushes stdout once more at exit and would complain again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
