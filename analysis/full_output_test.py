@@ -38,6 +38,18 @@ class FullOutputTest(unittest.TestCase):
                 self.assertEqual(done.returncode, 2, done.stderr)
                 self.assertEqual(done.stderr, "standard output: cannot be written: No space left on device\n")
 
+    def test_letters_that_standard_output_does_not_have(self) -> None:
+        script = "from analysis.show.text_table import print_quietly; print_quietly('a\\u00fc\\udcff')"
+        for encoding, printed in (("ascii", b"a\\xfc\\udcff\n"), ("utf-8", "a\u00fc\\udcff\n".encode())):
+            done = subprocess.run(
+                [sys.executable, "-c", script],
+                capture_output=True,
+                check=False,
+                cwd=ANALYSIS.parent,
+                env=os.environ | {"PYTHONIOENCODING": encoding},
+            )
+            self.assertEqual((done.returncode, done.stdout), (0, printed), done.stderr)
+
 
 if __name__ == "__main__":
     unittest.main()

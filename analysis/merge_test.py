@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis import merge
+from analysis.read.json_file import read_json_object
 
 _SAMPLES = ["schema_version", "launch", "cell", "case", "round", "time_s", "status"]
 _CASES = ["schema_version", "launch", "cell", "case", "nodes", "status"]
@@ -138,6 +139,17 @@ class MergeTest(unittest.TestCase):
     def test_the_same_directory_twice(self) -> None:
         first = self.part("p1", {(0, "x"): True})
         self.refused("cell x of launch 0", first, first)
+
+    def test_links_that_lead_round(self) -> None:
+        loop = self.top / "loop"
+        loop.symlink_to(loop)
+        self.refused("loop: leads nowhere", loop)
+
+    def test_a_directory_whose_name_is_no_text(self) -> None:
+        part = self.part("p1", {(0, "x"): True})
+        self.assertEqual(self.merge(part.rename(self.top / "bad\udcff"))[0], 0)
+        manifest = read_json_object(self.top / "out" / "manifest.json")
+        self.assertEqual(manifest["merged_from"], [f"{self.top}/bad\ufffd"])
 
     def test_other_experiment_file(self) -> None:
         first, second = self.part("p1", {(0, "x"): True}), self.part("p2", {(0, "y"): True}, config_sha256="d")

@@ -116,6 +116,12 @@ class NextLaunchTest(unittest.TestCase):
         self.assertIn("2 of 2 comparisons decided, 0 cells open", err)
         self.assertEqual(self.open_cells(), [])
 
+    def test_nothing_votes(self) -> None:
+        """One rank decides nothing about two."""
+        self.write(Cell({SEQUENCE: 1.0, HEADWISE: 1.2}, {"ranks": 1}), launches=8)
+        status, out, err = self.next()
+        self.assertEqual((status, out), (0, "done: no comparison has a vote"), err)
+
     def test_the_last_look(self) -> None:
         self.write(cell(1.02, 512), launches=32)
         _, out, err = self.next()

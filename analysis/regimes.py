@@ -10,7 +10,6 @@ several runs regimes.svg in the directory that holds them all. Exit status: 0, o
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Sequence
@@ -20,18 +19,13 @@ sys.path.insert(0, str(Path(__file__).absolute().parent.parent))
 
 from analysis.read.csv_table import UnusableInput
 from analysis.read.read_run import read_run
-from analysis.read.whole_file import by_name
+from analysis.read.whole_file import above_all, by_name
 from analysis.show.figure_style import style
 from analysis.show.quiet_parser import QuietParser
 from analysis.show.text_table import print_quietly
 from analysis.show.winner_figure import draw_winners, winner_map
 
 FORMATS = (".svg", ".pdf", ".png")
-
-
-def default_figure(run_dirs: Sequence[Path]) -> Path:
-    """Beside the run, or in the directory that holds all of them."""
-    return Path(os.path.commonpath([directory.absolute() for directory in run_dirs])) / "regimes.svg"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -47,10 +41,10 @@ def main(arguments: Sequence[str]) -> int:
         parser.error(f"--margin: a number between 0 and 1 is expected; found {options.margin}")
     try:
         runs = {name: read_run(directory) for name, directory in by_name(options.run_dirs).items()}
-        output: Path = options.output or default_figure(options.run_dirs)
+        output: Path = options.output or above_all(options.run_dirs) / "regimes.svg"
         with style():
             draw_winners(winner_map(runs, options.margin), options.margin, output)
-    except (UnusableInput, OSError) as problem:  # the latter: there is no working directory
+    except UnusableInput as problem:
         print(f"regimes.py: {problem}", file=sys.stderr)
         return 2
     print_quietly(str(output))

@@ -20,7 +20,7 @@ from typing import Sequence
 sys.path.insert(0, str(Path(__file__).absolute().parent.parent))
 
 from analysis.read.csv_table import UnusableInput
-from analysis.read.whole_file import write_whole
+from analysis.read.whole_file import above_all, write_whole
 from analysis.show.quiet_parser import QuietParser
 from analysis.show.text_table import print_quietly
 
@@ -38,7 +38,7 @@ def _parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
 
 def default_page(directories: Sequence[Path]) -> Path:
     """Beside the verdict of a run, or above several."""
-    return Path(os.path.commonpath([directory.absolute() for directory in directories])) / PAGE
+    return above_all(directories) / PAGE
 
 
 def _shown(path: Path) -> str:
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str]) -> int:
         # Names of directories need not be text.
         text = text.encode("utf-8", "replace").decode("utf-8")
         write_whole(page, text)
-    except (UnusableInput, OSError) as problem:  # the latter: there is no working directory
+    except UnusableInput as problem:
         print(f"report: {problem}", file=sys.stderr)
         return 2
     notes = [] if library is not None else [f"not interactive: {PACKAGE} is not installed"]

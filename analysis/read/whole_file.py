@@ -45,6 +45,14 @@ def by_name(run_dirs: Sequence[Path | str]) -> dict[str, Path]:
     return found
 
 
+def above_all(run_dirs: Sequence[Path]) -> Path:
+    """The run's directory, or the nearest one that holds all of them; raises UnusableInput without a working directory."""
+    try:
+        return Path(os.path.commonpath([directory.absolute() for directory in run_dirs]))
+    except OSError as problem:
+        raise UnusableInput(f"{run_dirs[0]}: the working directory cannot be used: {problem.strerror}") from None
+
+
 def make_directory(path: Path) -> None:
     """With those above it, if it is not there."""
     try:

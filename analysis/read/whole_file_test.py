@@ -6,7 +6,7 @@ import unittest
 from pathlib import Path
 
 from analysis.read.unusable_input import UnusableInput
-from analysis.read.whole_file import by_name, is_there, make_directory, read_whole, remove, write_whole
+from analysis.read.whole_file import above_all, by_name, is_there, make_directory, read_whole, remove, write_whole
 
 
 class WholeFileTest(unittest.TestCase):
@@ -53,6 +53,17 @@ class WholeFileTest(unittest.TestCase):
         for path in (self.directory / ("x" * 300), self.directory / "loop"):
             with self.assertRaisesRegex(UnusableInput, "cannot be looked at: "):
                 is_there(path)
+
+    def test_what_is_above_all(self) -> None:
+        self.assertEqual(above_all([self.directory / "a"]), self.directory / "a")
+        self.assertEqual(above_all([self.directory / "a" / "x", self.directory / "b"]), self.directory)
+        gone = self.directory / "gone"
+        gone.mkdir()
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(gone)
+        gone.rmdir()
+        with self.assertRaisesRegex(UnusableInput, "a: the working directory cannot be used: "):
+            above_all([Path("a")])
 
     def test_directories_by_name(self) -> None:
         self.assertEqual(by_name(["a/x", Path("b/y")]), {"x": Path("a/x"), "y": Path("b/y")})

@@ -59,6 +59,12 @@ std::vector<std::pair<int, int>> ChooseRanks(const Topology& topology, int ranks
   return chosen;
 }
 
+// What cannot be set right is a complaint (CheckTeam).
+void OverrideSiteDefaults() {
+  omp_set_dynamic(0);
+  if (omp_get_max_active_levels() < 1) omp_set_max_active_levels(1);
+}
+
 void CheckTeam(int asked, int team) {
   if (team == asked) return;
   FailUsage(asked, " threads per rank are asked for, the OpenMP runtime gives ", team,
@@ -179,8 +185,7 @@ Assignment AssignRanks(const Topology& topology, int ranks, int threads, Placeme
 }
 
 void RequireTeam(int threads) {
-  omp_set_dynamic(0);
-  if (omp_get_max_active_levels() < 1) omp_set_max_active_levels(1);
+  OverrideSiteDefaults();
   int team = 0;
 #pragma omp parallel num_threads(threads)
   {
@@ -192,9 +197,7 @@ void RequireTeam(int threads) {
 
 std::string PinThreads(const std::vector<int>& cpus) {
   const int threads = static_cast<int>(cpus.size());
-  // A site's defaults; what cannot be set right is a complaint.
-  omp_set_dynamic(0);
-  if (omp_get_max_active_levels() < 1) omp_set_max_active_levels(1);
+  OverrideSiteDefaults();
   int team = 0;
   std::vector<std::string> got(cpus.size());
 #pragma omp parallel num_threads(threads)

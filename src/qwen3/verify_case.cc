@@ -150,7 +150,8 @@ void CheckPositions(const StoredTensor& tensor, int64_t batch, int64_t tokens) {
   const int64_t rows = tokens > 0 ? tensor.elements() / tokens : 0;
   bool follows = tensor.elements() == rows * tokens && (rows == 1 || rows == batch);
   for (int64_t i = 0; follows && i < tensor.elements(); ++i) {
-    follows = i % tokens == 0 || position(i) == position(i - 1) + 1;
+    const int64_t here = position(i);
+    follows = here >= 0 && (i % tokens == 0 || here - 1 == position(i - 1));
   }
   if (!follows) {
     FailUsage(tensor.Where(), ": should be [", tokens, "] or [1 or ", batch, ", ", tokens,

@@ -21,6 +21,7 @@
 #include "src/qwen3/decoder/decoder_reference.h"
 #include "src/qwen3/decoder/model.h"
 #include "src/qwen3/decoder/weights.h"
+#include "src/qwen3/testing/online_variant.h"
 #include "src/qwen3/testing/safetensors_writer.h"
 
 namespace attention {
@@ -196,10 +197,7 @@ TEST(GivenWeightsTest, LogitsOfEveryTypeAndLayoutMatchFloat64) {
         const auto weights = OpenWeights(directory.path());
         for (const ParallelStrategy strategy : {ParallelStrategy::kHeadwise, ParallelStrategy::kSequence}) {
           ModelOptions options;
-          options.variant.strategy = strategy;
-          options.variant.exchange =
-              strategy == ParallelStrategy::kHeadwise ? Exchange::kAllgather : Exchange::kRing;
-          options.variant.algorithm = AttentionAlgorithm::kOnlineSoftmax;
+          options.variant = OnlineVariant(strategy);
           options.execution = {BestIsa(), 1, MakeAttentionKernel, true};
           options.max_tokens = 16;
           Qwen3Model model(world,

@@ -142,7 +142,7 @@ std::string HelpText() {
        << OtherOptions()
        << "\nExit status: 0 every case ran and is accurate; 1 some case failed; 2 bad usage or bad file, "
           "nothing\n"
-          "was run; 3 interrupted, --resume goes on.\n";
+          "was run, or standard output cannot be written; 3 interrupted, --resume goes on.\n";
   return text.str();
 }
 

@@ -2,11 +2,12 @@
 
 #include <algorithm>
 #include <charconv>
+#include <compare>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string_view>
-#include <unordered_map>
+#include <utility>
 
 #include "src/base/error.h"
 #include "src/base/regular_file.h"
@@ -77,44 +78,53 @@ std::string Join(const std::string& header, const std::vector<std::string_view>&
   return text;
 }
 
-// The lines without those that repeat a sample.
-void DropRepeated(Table& samples) {
-  const std::vector<std::string> header = SplitCsv(SampleHeader());
-  const size_t launch = ColumnOf(header, "launch"), id = ColumnOf(header, "case"),
-               round = ColumnOf(header, "round");
-  struct Seen {
-    std::string_view line;
-    bool agrees = true;
-  };
-  const auto key_of = [&](std::string_view line) {
-    const std::vector<std::string> fields = SplitCsv(std::string(line));
-    return fields[launch] + "," + fields[id] + "," + fields[round];
-  };
-  std::unordered_map<std::string, Seen> seen;
-  for (std::string_view line : samples.lines) {
-    const auto [place, is_new] = seen.try_emplace(key_of(line), Seen{line});
-    if (!is_new) place->second.agrees = place->second.agrees && place->second.line == line;
-  }
-  if (seen.size() == samples.lines.size()) return;
-  std::erase_if(samples.lines, [&](std::string_view line) {
-    const Seen& first = seen.at(key_of(line));
-    return !first.agrees || first.line.data() != line.data();
-  });
-  samples.changed = true;
-}
-
 using LaunchAndCase = std::pair<int, std::string>;
 
-std::map<LaunchAndCase, int> CountSamples(const Table& samples) {
+// Of a case's samples no two have one round; negative ones are pilots.
+struct SampleKey {
+  LaunchAndCase sampled;
+  int round = -1;
+
+  auto operator<=>(const SampleKey&) const = default;
+};
+
+// By line.
+std::vector<SampleKey> KeysOf(const Table& samples) {
   const std::vector<std::string> header = SplitCsv(SampleHeader());
   const size_t launch = ColumnOf(header, "launch"), id = ColumnOf(header, "case"),
                round = ColumnOf(header, "round");
-  std::map<LaunchAndCase, int> counts;
+  std::vector<SampleKey> keys;
   for (std::string_view line : samples.lines) {
     const std::vector<std::string> fields = SplitCsv(std::string(line));
-    int& count = counts[{ToInt(fields[launch]).value_or(-1), fields[id]}];
-    if (ToInt(fields[round]).value_or(-1) >= 0) ++count;
+    keys.push_back({{ToInt(fields[launch]).value_or(-1), fields[id]}, ToInt(fields[round]).value_or(-1)});
   }
+  return keys;
+}
+
+// Leaves the table without lines that repeat a sample, and counts what is left, pilots not.
+std::map<LaunchAndCase, int> CountOnce(Table& samples) {
+  const std::vector<SampleKey> keys = KeysOf(samples);
+  struct Seen {
+    size_t first;
+    bool agrees = true;
+  };
+  std::map<SampleKey, Seen> seen;
+  for (size_t i = 0; i < keys.size(); ++i) {
+    const auto [place, is_new] = seen.try_emplace(keys[i], Seen{i});
+    Seen& other = place->second;
+    other.agrees = other.agrees && samples.lines[other.first] == samples.lines[i];
+  }
+  std::vector<std::string_view> kept;
+  std::map<LaunchAndCase, int> counts;
+  for (size_t i = 0; i < keys.size(); ++i) {
+    int& count = counts[keys[i].sampled];
+    const Seen& found = seen.at(keys[i]);
+    if (!found.agrees || found.first != i) continue;
+    kept.push_back(samples.lines[i]);
+    if (keys[i].round >= 0) ++count;
+  }
+  samples.changed = samples.changed || kept.size() != samples.lines.size();
+  samples.lines = std::move(kept);
   return counts;
 }
 
@@ -124,9 +134,8 @@ RecoveredTables RecoverTables(const std::string& directory,
                               const std::map<std::string, size_t>& case_counts) {
   std::string samples_text, cases_text;
   Table samples = ReadTable(directory + "/samples.csv", SampleHeader(), samples_text);
-  DropRepeated(samples);
   Table cases = ReadTable(directory + "/cases.csv", CaseHeader(), cases_text);
-  const std::map<LaunchAndCase, int> sample_counts = CountSamples(samples);
+  const std::map<LaunchAndCase, int> sample_counts = CountOnce(samples);
 
   const std::vector<std::string> header = SplitCsv(CaseHeader());
   const size_t launch = ColumnOf(header, "launch"), cell = ColumnOf(header, "cell"),

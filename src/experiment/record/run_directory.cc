@@ -149,7 +149,7 @@ void RunDirectory::RequireSameRun(const std::vector<int>& looks) const {
   for (const auto& [key, value] : options_.build_info.items()) {
     if (!manifest_.contains(key)) {
       FailUsage(path, ": its manifest does not say its ", key,
-                ", so nobody knows whether this program made it; ", "take a new directory");
+                ", so nobody knows whether this program made it; take a new directory");
     }
     if (manifest_[key] == value) continue;
     FailUsage(path, ": its launches are of ", key, " ", manifest_[key].dump(), ", this program's is ",

@@ -9,6 +9,7 @@
 
 #include "src/kernels/attention_kernel.h"
 #include "src/qwen3/decoder/model.h"
+#include "src/qwen3/testing/online_variant.h"
 
 namespace {
 std::atomic<int64_t> allocated_bytes{0};
@@ -51,10 +52,7 @@ TEST(DecodeAllocationTest, ATokenAllocatesOnlyBookKeeping) {
     if (slides) config.layer_types = {LayerType::kSlidingAttention, LayerType::kFullAttention};
     for (const ParallelStrategy strategy : {ParallelStrategy::kHeadwise, ParallelStrategy::kSequence}) {
       ModelOptions options;
-      options.variant.strategy = strategy;
-      options.variant.exchange =
-          strategy == ParallelStrategy::kHeadwise ? Exchange::kAllgather : Exchange::kRing;
-      options.variant.algorithm = AttentionAlgorithm::kOnlineSoftmax;
+      options.variant = OnlineVariant(strategy);
       options.execution = {BestIsa(), 1, MakeAttentionKernel, true};
       options.max_tokens = 40;
       Qwen3Model model(

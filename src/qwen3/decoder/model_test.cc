@@ -19,6 +19,7 @@
 #include "src/qwen3/checkpoint/safetensors.h"
 #include "src/qwen3/checkpoint/tensor_source.h"
 #include "src/qwen3/decoder/decoder_reference.h"
+#include "src/qwen3/testing/online_variant.h"
 
 namespace attention {
 namespace {
@@ -271,11 +272,7 @@ class SpoiledSource : public TensorSource {
 // What loading and generating says, on every rank.
 Error Complaint(Communicator& world, const Golden& golden, ParallelStrategy strategy,
                 const SpoiledSource& source) {
-  Variant variant;
-  variant.strategy = strategy;
-  variant.exchange = strategy == ParallelStrategy::kHeadwise ? Exchange::kAllgather : Exchange::kRing;
-  variant.algorithm = AttentionAlgorithm::kOnlineSoftmax;
-  ModelOptions options{variant, {BestIsa(), 1, MakeAttentionKernel, true}, 1, 8};
+  ModelOptions options{OnlineVariant(strategy), {BestIsa(), 1, MakeAttentionKernel, true}, 1, 8};
   try {
     Qwen3Model model(world,
                      ModelStorage::Load(world, golden.config, source, {strategy, golden.weight_type, 2, {}}),
