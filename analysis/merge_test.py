@@ -194,6 +194,17 @@ class MergeTest(unittest.TestCase):
                 (directory / file).write_text(text)
                 self.refused(pattern, directory)
 
+    def test_a_cell_that_has_lost_samples(self) -> None:
+        # Joined, nobody could tell it from a cell that was measured in fewer rounds.
+        directory = self.part("p1", {(0, "x"): True})
+        rows = [f"1,0,x,x/{variant},1,ok,2" for variant in "ab"]
+        (directory / "cases.csv").write_text("\n".join([",".join([*_CASES, "rounds"]), *rows]) + "\n")
+        self.assertEqual(self.merge(directory)[0], 0)
+        (self.top / "out" / "manifest.json").unlink()
+        lines = (directory / "samples.csv").read_text().splitlines()
+        (directory / "samples.csv").write_text("\n".join(lines[:2] + lines[3:]) + "\n")
+        self.refused("samples.csv: 1 rounds of case 'x/a', launch 0, which has 2 by cases.csv", directory)
+
     def test_output_among_the_inputs_and_unwritable_output(self) -> None:
         (self.top / "out").mkdir()
         self.refused("is one of the directories", self.top / "out")

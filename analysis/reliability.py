@@ -4,7 +4,7 @@
     analysis/reliability.py [--from DIR] [--output FILE]
 
 DIR (default results/reliability/last) has a text per step. All steps together take hours, so they may have been run in parts
-(--from STEP) and on several revisions; every step keeps its own. Afterwards analysis/results_page.py writes the page. Exit
+(--from STEP) and on several revisions; every step keeps its own, and the steps that DIR lacks are named. Afterwards analysis/results_page.py writes the page. Exit
 status: 0 written, 2 bad usage or unusable input, nothing written.
 """
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import subprocess
 import sys
 from pathlib import Path
 from typing import Sequence
@@ -39,6 +40,14 @@ def record_of(directory: Path) -> list[StepRecord]:
     return steps
 
 
+def steps_of_check() -> list[str]:
+    """The names of all steps of ./check --full."""
+    listed = subprocess.run([_TOP / "check", "--full", "--list"], capture_output=True, text=True, check=False)
+    if listed.returncode != 0:
+        raise UnusableInput(f"./check --full --list: ended with {listed.returncode}")
+    return [line.split()[0] for line in listed.stdout.splitlines()]
+
+
 def main(arguments: Sequence[str]) -> int:
     """Runs the command line; returns the exit status."""
     parser = QuietParser(prog="reliability.py", description="Makes the record behind docs/reliability.md.")
@@ -46,8 +55,13 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--output", type=Path, default=_TOP / "results/reliability/reference/record.json", metavar="FILE")
     options = parser.parse_args(arguments)
     try:
-        steps = [dataclasses.asdict(step) for step in record_of(options.directory)]
-        text = json.dumps({"schema_version": SCHEMA_VERSION, "steps": steps}, indent=1) + "\n"
+        steps = record_of(options.directory)
+        record = {
+            "schema_version": SCHEMA_VERSION,
+            "not_run": [name for name in steps_of_check() if name not in {step.name for step in steps}],
+            "steps": [dataclasses.asdict(step) for step in steps],
+        }
+        text = json.dumps(record, indent=1) + "\n"
         make_directory(options.output.parent)
         write_whole(options.output, text)
     except UnusableInput as problem:

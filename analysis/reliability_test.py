@@ -9,6 +9,7 @@ import shutil
 import tempfile
 import unittest
 from pathlib import Path
+from typing import Any
 
 from analysis import reliability
 from analysis.page import reliability as page
@@ -74,7 +75,8 @@ class ReliabilityTest(unittest.TestCase):
         values = page.values(Results(self.top / "results"))
         self.assertEqual(
             values["reliability.outcome"],
-            "The one on record is of revision `012345678`, begun on 2026-01-02, and took 12 min. Failed: fuzz, full-tests.",
+            "The one on record is of revision `012345678`, begun on 2026-01-02, and took 12 min. Failed: fuzz, full-tests."
+            " Not run yet: lint, tests, tidy, mpich, clang, asan, tsan.",
         )
         names = ("aimed", "kills", "disks", "crash_problems", "mutations", "mutations_missed")
         self.assertEqual([values[f"reliability.{name}"] for name in names], ["500", "499", "40", "3", "51", "2"])
@@ -85,6 +87,17 @@ class ReliabilityTest(unittest.TestCase):
         self.assertEqual(values["reliability.coverage"], "950 of 1000 lines (95.0 %)")
         self.assertIn("| `src/base/error.cc` | 1 | 4 |", values["reliability.below_table"])
         self.assertIn("endless_documents.yaml", values["reliability.findings_table"])
+
+    def test_a_part_does_not_pass_for_the_whole(self) -> None:
+        for name in reliability.steps_of_check():
+            self.keep(name, step(name, "", f"{name} passed in 60"))
+        self.assertEqual(self.run_command(), (0, ""))
+        whole = page.values(Results(self.top / "results"))["reliability.outcome"]
+        self.assertTrue(whole.endswith("took 11 min. Every step passed."), whole)
+        (self.last / "tsan.txt").unlink()
+        self.assertEqual(self.run_command(), (0, ""))
+        part = page.values(Results(self.top / "results"))["reliability.outcome"]
+        self.assertTrue(part.endswith("took 10 min. Every step of it passed. Not run yet: tsan."), part)
 
     def test_steps_of_several_revisions_say_which(self) -> None:
         self.keep("fuzz", step("fuzz", FUZZED, "fuzz passed in 61", revision="f" * 40, begun="2026-01-01T03:00:00Z"))
@@ -127,9 +140,10 @@ class ReliabilityTest(unittest.TestCase):
 
     def test_a_record_of_another_form_is_refused(self) -> None:
         self.record.parent.mkdir(parents=True)
-        for content in ({}, {"schema_version": 2, "steps": [{}]}, {"schema_version": 1, "steps": []}, {"schema_version": 1, "steps": [{"a": 1}]},
-                        {"schema_version": 1, "steps": [7]}):  # fmt: skip
-            self.record.write_text(json.dumps(content), encoding="utf-8")
+        contents: list[dict[str, Any]] = [{}, {"schema_version": 2, "steps": [{}]}, {"schema_version": 1, "steps": []},
+                                          {"schema_version": 1, "steps": [{"a": 1}]}, {"schema_version": 1, "steps": [7]}]  # fmt: skip
+        for content in contents:
+            self.record.write_text(json.dumps({"not_run": [], **content}), encoding="utf-8")
             with self.assertRaises(UnusableInput):
                 read_record(self.record)
 

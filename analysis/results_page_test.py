@@ -66,7 +66,8 @@ class ResultsPageTest(unittest.TestCase):
             if path.name in ("samples.csv", "samples.csv.xz", "cases.csv", "manifest.json"):
                 self.copy(path.relative_to(TOP))
         for pattern in (
-            "analysis/claims.yaml", "experiments/*.yaml", "results/original/*", "results/scale/simulated/*/*.*"
+            "analysis/claims.yaml", "experiments/*.yaml", "results/original/*", "results/scale/simulated/*/*.*",
+            "results/reliability/reference/record.json",
         ):  # fmt: skip
             for path in TOP.glob(pattern):
                 self.copy(path.relative_to(TOP))
@@ -165,7 +166,7 @@ class ResultsPageTest(unittest.TestCase):
         record.parent.mkdir(parents=True, exist_ok=True)
         step = {"name": "lint", "title": "words", "revision": "f" * 40, "changed": False, "begun": "2026-01-02T03:04:05Z",
                 "passed": True, "seconds": 7, "tests_passed": 0, "tests_failed": 0}  # fmt: skip
-        record.write_text(json.dumps({"schema_version": 1, "steps": [step]}), encoding="utf-8")
+        record.write_text(json.dumps({"schema_version": 1, "not_run": [], "steps": [step]}), encoding="utf-8")
         status, errors = self.run_command("--check")
         self.assertEqual(status, 1)
         self.assertIn("docs/reliability.md is stale", errors)

@@ -47,7 +47,7 @@ def _findings(path: Path) -> list[list[str]]:
 RECORD = Path("reliability/reference/record.json")
 
 
-def _outcome(steps: list[StepRecord]) -> str:
+def _outcome(steps: list[StepRecord], not_run: list[str]) -> str:
     """Which run it was and how it ended."""
     if not steps:
         return "No full run is on record yet."
@@ -58,17 +58,19 @@ def _outcome(steps: list[StepRecord]) -> str:
         which = f"was run in parts, on {len(revisions)} revisions (each row has its own)"
     return (
         f"The one on record {which}, begun on {min(step.begun for step in steps)[:10]}, and took "
-        f"{_minutes(sum(step.seconds for step in steps))}. " + (f"Failed: {', '.join(failed)}." if failed else "Every step passed.")
+        f"{_minutes(sum(step.seconds for step in steps))}. "
+        + (f"Failed: {', '.join(failed)}." if failed else "Every step of it passed." if not_run else "Every step passed.")
+        + (f" Not run yet: {', '.join(not_run)}." if not_run else "")
     )
 
 
 def values(results: Results) -> dict[str, str]:
     record = results.directory / RECORD
-    steps = read_record(record) if record.exists() else []
+    steps, not_run = read_record(record) if record.exists() else ([], [])
     below = [file for step in steps for file in step.files_below]
     fuzzed = [target for step in steps for target in step.fuzzed]
     return {
-        "reliability.outcome": _outcome(steps),
+        "reliability.outcome": _outcome(steps, not_run),
         "reliability.steps_table": _table_if_any(
             ["step", "what", "result", "tests passed", "time", "revision"],
             [

@@ -97,13 +97,15 @@ def _fuzzed(text: str) -> list[dict[str, Any]]:
     return list(targets.values())
 
 
-def read_record(path: Path) -> list[StepRecord]:
-    """The steps of results/reliability/reference/record.json."""
+def read_record(path: Path) -> tuple[list[StepRecord], list[str]]:
+    """The steps of results/reliability/reference/record.json, and the names of those of ./check --full that it lacks."""
     content = read_json_object(path)
-    steps = content.get("steps")
-    if content.get("schema_version") != SCHEMA_VERSION or not isinstance(steps, list) or not steps:
+    steps, not_run = content.get("steps"), content.get("not_run")
+    if not isinstance(steps, list) or not isinstance(not_run, list):
+        steps = not_run = []
+    if content.get("schema_version") != SCHEMA_VERSION or not steps:
         raise UnusableInput(f"{path}: is no record of ./check --full, version {SCHEMA_VERSION}; analysis/reliability.py writes one")
     try:
-        return [StepRecord(**step) for step in steps]
+        return [StepRecord(**step) for step in steps], [str(name) for name in not_run]
     except TypeError:
         raise UnusableInput(f"{path}: a step has other fields than analysis/reliability.py writes") from None

@@ -324,6 +324,15 @@ def read_manifest(directory: Path) -> dict[str, Any]:
     return _read_manifest(directory / "manifest.json")
 
 
+def require_rounds(directory: Path, launch: str, case: str, expected: int, found: int) -> None:
+    """Refuses samples.csv that has lost rows of a completed case, or has rows too many."""
+    if found != expected:
+        raise UnusableInput(
+            f"{directory / 'samples.csv'}: {found} rounds of case '{case}', launch {launch}, which has {expected} by cases.csv;"
+            " the benchmark's --resume measures its cell again"
+        )
+
+
 def read_run(directory: Path) -> Run:
     """Reads and validates `directory`; raises UnusableInput with one line that says where the problem is."""
     manifest = read_manifest(directory)
@@ -333,12 +342,8 @@ def read_run(directory: Path) -> Run:
     for case in cases:
         if case.status == "ok" and (case.launch, case.case) not in samples:
             raise UnusableInput(f"samples.csv: no sample of case '{case.case}', launch {case.launch}, which is ok")
-        found = len(samples.get((case.launch, case.case), ()))
-        if case.status == "ok" and found != case.rounds:
-            raise UnusableInput(
-                f"{directory / 'samples.csv'}: {found} rounds of case '{case.case}', launch {case.launch}, which has {case.rounds} by"
-                " cases.csv; the benchmark's --resume measures its cell again"
-            )
+        if case.status == "ok":
+            require_rounds(directory, case.launch, case.case, case.rounds, len(samples.get((case.launch, case.case), ())))
     return Run(
         directory=directory,
         experiment=manifest["experiment"],

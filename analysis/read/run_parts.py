@@ -8,13 +8,14 @@ no use to the analysis, and a cell begun in one directory may have been complete
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Sequence
 
 from analysis.read.csv_table import CHECK_COLUMN, UnusableInput, check_of, csv_line, read_table
 from analysis.read.json_file import read_json_object
-from analysis.read.read_run import LAUNCH_ID_STEP
+from analysis.read.read_run import LAUNCH_ID_STEP, require_rounds
 from analysis.read.whole_file import make_directory, remove, write_whole
 
 _REVISION_KEYS = ("git_revision", "git_dirty", "compiler", "flags")
@@ -63,7 +64,21 @@ def read_part(directory: Path) -> Part:
     kept = [row for row in samples.rows if (row[launch], row[cell]) in complete]
     if not kept:
         raise UnusableInput(f"{directory}: no complete cell")
-    return Part(directory, manifest, Table(samples.header, kept), cases, complete, len(samples.rows) - len(kept))
+    part = Part(directory, manifest, Table(samples.header, kept), cases, complete, len(samples.rows) - len(kept))
+    _require_all_rounds(part)
+    return part
+
+
+def _require_all_rounds(part: Part) -> None:
+    """What was cut before joining cannot be told from what was never measured."""
+    if not {"status", "rounds"} <= set(part.cases.header) or "round" not in part.samples.header:
+        return
+    launch, case, number = (part.samples.header.index(name) for name in ("launch", "case", "round"))
+    found = Counter((row[launch], row[case]) for row in part.samples.rows if not row[number].startswith("-"))  # -1: the pilot
+    launch, case, status, rounds = (part.cases.header.index(name) for name in ("launch", "case", "status", "rounds"))
+    for row in part.cases.rows:
+        if row[status] == "ok" and row[rounds].isdecimal():
+            require_rounds(part.directory, row[launch], row[case], int(row[rounds]), found[row[launch], row[case]])
 
 
 def _require_same(parts: Sequence[Part], what: str, values: Sequence[Any], option: str | None) -> None:
