@@ -61,6 +61,8 @@ GRID = (
     (1, "--scope model --phase decode --seq-len 128 --dtype bf16"),
     (1, "--scope layer --phase decode --seq-len 65536 --dtype bf16 --activations bf16 --kv-cache bf16"),
     (2, "--scope layer --seq-len 4096 --dtype bf16 --kv-cache bf16 --parallel-strategy sequence"),
+    (1, "--scope layer --phase decode --seq-len 131072 --kv-cache int8"),
+    (1, "--scope block --seq-len 32768 --mask window:64 --kv-cache int8"),
 )
 # Started by mpirun for each rank: runs the command, and writes the peak of its resident set, in KiB, and its status.
 PROBE = """

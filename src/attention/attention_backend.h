@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "src/attention/algorithm.h"
@@ -19,11 +20,17 @@
 
 namespace attention {
 
+// Most query rows, of all heads that share a KV head, of a step over int8 keys and values: kernels read them
+// in the way for few rows alone (few_queries.h).
+inline constexpr int64_t kMostInt8Columns = 8;
+
 // What every step of one backend has in common; workspace is sized from it, once, outside anything timed.
 struct BackendConfig {
   AttentionAlgorithm algorithm = AttentionAlgorithm::kOnlineSoftmax;
   Isa isa = Isa::kScalar;
   DataType data_type = DataType::kFloat32;
+  // Of keys and values, if not data_type: int8 under float32 queries, for steps of few query rows.
+  std::optional<DataType> kept_key_values = std::nullopt;
   int threads = 1;
   TileSizes tiles;
   Mask mask;
@@ -37,6 +44,8 @@ struct BackendConfig {
   // Upper bounds over all steps, for the workspace.
   int64_t max_query_tokens = 0;
   int64_t max_kv_tokens = 0;
+
+  DataType key_value_type() const { return kept_key_values.value_or(data_type); }
 };
 
 class AttentionBackend {

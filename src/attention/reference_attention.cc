@@ -5,13 +5,16 @@
 #include <limits>
 
 #include "src/base/error.h"
+#include "src/base/int8_row.h"
 
 namespace attention {
 namespace {
 
 double Element(const ConstTensorView& view, int64_t b, int64_t h, int64_t t, int64_t d) {
   if (view.data_type == DataType::kFloat32) return view.Row<float>(b, h, t)[d];
-  return view.Row<Bfloat16>(b, h, t)[d].ToFloat();
+  if (view.data_type == DataType::kBfloat16) return view.Row<Bfloat16>(b, h, t)[d].ToFloat();
+  const int8_t* row = view.Row<int8_t>(b, h, t);
+  return double{ScaleOfInt8Row(row, view.shape.head_dim)} * row[d];
 }
 
 }  // namespace

@@ -91,7 +91,8 @@ class ReferenceBackend : public AttentionBackend {
 }  // namespace
 
 std::unique_ptr<AttentionBackend> MakeReferenceBackend(const BackendConfig& config) {
-  Require(config.data_type == DataType::kFloat32, "the reference backend takes fp32");
+  Require(config.data_type == DataType::kFloat32 && config.key_value_type() == DataType::kFloat32,
+          "the reference backend takes fp32");
   return std::make_unique<ReferenceBackend>(config);
 }
 

@@ -37,7 +37,8 @@ struct BasicTensorView {
   Byte* data = nullptr;
   DataType data_type = DataType::kFloat32;
   TensorShape shape;
-  // Strides in elements between neighbours along an axis; head_dim has stride 1.
+  // Strides in elements between neighbours along an axis; head_dim has stride 1. Rows may be further apart
+  // than head_dim; those of int8 have their scale there.
   int64_t batch_stride = 0;
   int64_t head_stride = 0;
   int64_t token_stride = 0;
@@ -76,10 +77,20 @@ struct BasicTensorView {
 using TensorView = BasicTensorView<std::byte>;
 using ConstTensorView = BasicTensorView<const std::byte>;
 
+// Bytes of dense storage.
+inline int64_t StorageBytes(DataType type, const TensorShape& shape) {
+  return shape.batch * shape.heads * shape.tokens * RowBytes(type, shape.head_dim);
+}
+// Elements from a row of dense storage to the next.
+inline int64_t RowStride(DataType type, const TensorShape& shape) {
+  return RowBytes(type, shape.head_dim) / static_cast<int64_t>(SizeOf(type));
+}
+
 // Storage [batch, heads, tokens, head_dim].
 inline TensorView HeadMajorView(void* data, DataType type, TensorShape shape) {
-  return {static_cast<std::byte*>(data), type,          shape, shape.heads * shape.tokens * shape.head_dim,
-          shape.tokens * shape.head_dim, shape.head_dim};
+  const int64_t row = RowStride(type, shape);
+  return {
+      static_cast<std::byte*>(data), type, shape, shape.heads * shape.tokens * row, shape.tokens * row, row};
 }
 inline ConstTensorView HeadMajorView(const void* data, DataType type, TensorShape shape) {
   return HeadMajorView(const_cast<void*>(data), type, shape);
@@ -87,9 +98,9 @@ inline ConstTensorView HeadMajorView(const void* data, DataType type, TensorShap
 
 // Storage [batch, tokens, heads, head_dim].
 inline TensorView TokenMajorView(void* data, DataType type, TensorShape shape) {
-  return {
-      static_cast<std::byte*>(data), type, shape, shape.tokens * shape.heads * shape.head_dim, shape.head_dim,
-      shape.heads * shape.head_dim};
+  const int64_t row = RowStride(type, shape);
+  return {static_cast<std::byte*>(data),    type, shape,
+          shape.tokens * shape.heads * row, row,  shape.heads * row};
 }
 inline ConstTensorView TokenMajorView(const void* data, DataType type, TensorShape shape) {
   return TokenMajorView(const_cast<void*>(data), type, shape);

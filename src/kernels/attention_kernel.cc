@@ -16,7 +16,7 @@ std::unique_ptr<AttentionBackend> MakeAttentionKernel(const BackendConfig& confi
     for (Isa isa : SupportedIsas()) names += " " + std::string(Name(isa));
     FailUsage("this CPU does not run ", Name(config.isa), "; it runs:", names);
   }
-  return MakeKernelFromTable(config, GetTileKernels(config.isa, config.data_type, config.head_dim));
+  return MakeKernelFromTable(config, GetTileKernels(config.isa, config.key_value_type(), config.head_dim));
 }
 
 std::unique_ptr<AttentionBackend> MakeKernelFromTable(const BackendConfig& config,

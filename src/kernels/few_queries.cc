@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "src/attention/row_state.h"
+#include "src/base/int8_row.h"
 #include "src/kernels/row_repair.h"
 
 namespace attention {
@@ -16,6 +17,8 @@ namespace {
 // One run of K, then one of V: 1 MB each at head_dim 128. Short runs break up the hardware's streams (64 keys
 // reach half the bandwidth).
 constexpr int64_t kKeysPerRun = 2048;
+// int8 rows whose scales are taken at a time: their lines are in L1 still, or soon.
+constexpr int64_t kScaledRun = 64;
 // A split shorter than this is not worth its merge.
 constexpr int64_t kLeastKeysPerSplit = 512;
 // Items per thread: evens out threads that start late.
@@ -28,7 +31,8 @@ FewQueries::FewQueries(const BackendConfig& config, const TileKernels& kernels,
     : config_(config),
       kernels_(kernels),
       groups_(groups),
-      max_columns_(std::min<int64_t>(kMaxColumns, kernels.lanes / 2)),
+      // There is no other way for int8 rows.
+      max_columns_(reads_int8() ? kMaxColumns : std::min<int64_t>(kMaxColumns, kernels.lanes / 2)),
       workers_(config.threads) {
   const int64_t units = std::max<int64_t>(1, config.batch * static_cast<int64_t>(groups.size()));
   max_splits_ = config.threads == 1 ? 1 : CeilDivide(config.threads * kItemsPerThread, units);
@@ -153,17 +157,23 @@ void FewQueries::RunKeys(const AttentionStep& step, int64_t batch, int64_t kv_he
   if (most == 0) return;
   const int64_t count = static_cast<int64_t>(columns.size());
   const int64_t piece = KeysPerPiece(most, count);
+  const ConstTensorView &k = step.key_values.front().k, &v = step.key_values.front().v;
   for (int64_t begin = 0; begin < most; begin += piece) {
-    const int64_t piece_keys = std::min(piece, most - begin);
-    worker.meter.Before(Microseconds(piece_keys, count));
-    kernels_.few_scores({.k = RowAddress(step.key_values.front().k, batch, kv_head, keys.local_begin + begin),
-                         .k_stride = step.key_values.front().k.token_stride,
-                         .keys = piece_keys,
-                         .q = worker.q,
-                         .columns = count,
-                         .head_dim = config_.head_dim,
-                         .scores = worker.scores + begin,
-                         .scores_stride = kKeysPerRun});
+    const int64_t end = std::min(begin + piece, most);
+    worker.meter.Before(Microseconds(end - begin, count));
+    ForEachScaledRun(begin, end, [&](int64_t first, int64_t run) {
+      kernels_.few_scores({.k = RowAddress(k, batch, kv_head, keys.local_begin + first),
+                           .k_stride = k.token_stride,
+                           .keys = run,
+                           .q = worker.q,
+                           .columns = count,
+                           .head_dim = config_.head_dim,
+                           .scores = worker.scores + first,
+                           .scores_stride = kKeysPerRun});
+      if (reads_int8()) {
+        MultiplyByScales(k, batch, kv_head, keys.local_begin + first, run, count, worker.scores + first);
+      }
+    });
   }
   for (int64_t c = 0; c < count; ++c) {
     worker.meter.BeforeFlops(kFlopsPerExponential * static_cast<double>(most));
@@ -176,24 +186,46 @@ void FewQueries::RunKeys(const AttentionStep& step, int64_t batch, int64_t kv_he
     }
   }
   for (int64_t begin = 0; begin < most; begin += piece) {
-    const int64_t piece_keys = std::min(piece, most - begin);
-    worker.meter.Before(Microseconds(piece_keys, count));
-    kernels_.few_weighted_sum(
-        {.scores = worker.scores + begin,
-         .scores_stride = kKeysPerRun,
-         .columns = count,
-         .v = RowAddress(step.key_values.front().v, batch, kv_head, keys.local_begin + begin),
-         .v_stride = step.key_values.front().v.token_stride,
-         .keys = piece_keys,
-         .head_dim = config_.head_dim,
-         .o = partial.o});
+    const int64_t end = std::min(begin + piece, most);
+    worker.meter.Before(Microseconds(end - begin, count));
+    ForEachScaledRun(begin, end, [&](int64_t first, int64_t run) {
+      if (reads_int8()) {
+        MultiplyByScales(v, batch, kv_head, keys.local_begin + first, run, count, worker.scores + first);
+      }
+      kernels_.few_weighted_sum({.scores = worker.scores + first,
+                                 .scores_stride = kKeysPerRun,
+                                 .columns = count,
+                                 .v = RowAddress(v, batch, kv_head, keys.local_begin + first),
+                                 .v_stride = v.token_stride,
+                                 .keys = run,
+                                 .head_dim = config_.head_dim,
+                                 .o = partial.o});
+    });
+  }
+}
+
+template <typename Function>
+void FewQueries::ForEachScaledRun(int64_t begin, int64_t end, const Function& function) const {
+  const int64_t most = reads_int8() ? kScaledRun : end - begin;
+  for (int64_t first = begin; first < end; first += most) function(first, std::min(most, end - first));
+}
+
+void FewQueries::MultiplyByScales(const ConstTensorView& rows, int64_t batch, int64_t kv_head, int64_t first,
+                                  int64_t count, int64_t columns, float* values) const {
+  std::array<float, kScaledRun> scales;
+  const int8_t* row = rows.Row<int8_t>(batch, kv_head, first);
+  for (int64_t i = 0; i < count; ++i, row += rows.token_stride) {
+    scales[i] = ScaleOfInt8Row(row, config_.head_dim);
+  }
+  for (int64_t c = 0; c < columns; ++c, values += kKeysPerRun) {
+    for (int64_t i = 0; i < count; ++i) values[i] *= scales[i];
   }
 }
 
 // Bound by memory, or with many columns by a loop that reaches a quarter of the products' rate.
 double FewQueries::Microseconds(int64_t keys, int64_t columns) const {
   const double elements = static_cast<double>(keys * config_.head_dim);
-  const double bytes = elements * static_cast<double>(SizeOf(config_.data_type));
+  const double bytes = static_cast<double>(keys * RowBytes(config_.key_value_type(), config_.head_dim));
   const double flops = 2 * elements * static_cast<double>(columns);
   return std::max(bytes / kSlowBytesPerMicrosecond, 4 * flops / SlowFlopsPerMicrosecond(config_.isa));
 }

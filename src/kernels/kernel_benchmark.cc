@@ -15,11 +15,13 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <string>
 #include <vector>
 
 #include "src/base/aligned_buffer.h"
 #include "src/base/counter_random.h"
+#include "src/base/int8_row.h"
 #include "src/kernels/attention_kernel.h"
 #include "src/machine/machine_peak.h"
 
@@ -32,7 +34,7 @@ constexpr double kPeakSeconds = 2e-3;
 struct Case {
   AttentionAlgorithm algorithm = AttentionAlgorithm::kOnlineSoftmax;
   Isa isa = Isa::kScalar;
-  DataType data_type = DataType::kFloat32;
+  DataType data_type = DataType::kFloat32;  // of keys and values
   Mask mask;
   int64_t queries = 1;
   int64_t keys = 1;
@@ -40,6 +42,7 @@ struct Case {
   int threads = 1;
 
   bool decode() const { return queries == 1; }
+  DataType query_type() const { return data_type == DataType::kInt8 ? DataType::kFloat32 : data_type; }
   std::string Name() const {
     const std::string common = std::string(attention::Name(isa)) + "/" + attention::Name(data_type);
     const std::string sizes = "/S:" + std::to_string(keys);
@@ -65,34 +68,46 @@ double Median(std::vector<double> values) {
   return values.empty() ? 0 : values[values.size() / 2];
 }
 
-void Fill(AlignedBuffer& buffer, DataType type, uint64_t stream) {
-  const int64_t elements = static_cast<int64_t>(buffer.size_bytes() / SizeOf(type));
-  for (int64_t i = 0; i < elements; ++i) {
-    // A period longer than any row suffices; drawing each element would take longer than the benchmark.
-    const float value = static_cast<float>(RandomGaussian(1, stream, static_cast<uint64_t>(i % 99991)));
-    if (type == DataType::kFloat32) {
-      buffer.As<float>()[i] = value;
-    } else {
-      buffer.As<Bfloat16>()[i] = Bfloat16::FromFloat(value);
+void Fill(AlignedBuffer& buffer, DataType type, int64_t head_dim, uint64_t stream) {
+  const int64_t rows = static_cast<int64_t>(buffer.size_bytes()) / RowBytes(type, head_dim);
+  std::vector<float> row(static_cast<size_t>(head_dim));
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t d = 0; d < head_dim; ++d) {
+      // A period longer than any row suffices; drawing each element would take longer than the benchmark.
+      row[d] =
+          static_cast<float>(RandomGaussian(1, stream, static_cast<uint64_t>((r * head_dim + d) % 99991)));
+    }
+    std::byte* const to = buffer.data() + r * RowBytes(type, head_dim);
+    switch (type) {
+      case DataType::kFloat32:
+        std::ranges::copy(row, reinterpret_cast<float*>(to));
+        break;
+      case DataType::kBfloat16:
+        std::ranges::transform(row, reinterpret_cast<Bfloat16*>(to), Bfloat16::FromFloat);
+        break;
+      case DataType::kInt8:
+        RoundToInt8Row(row, reinterpret_cast<int8_t*>(to));
+        break;
     }
   }
 }
 
 void Run(benchmark::State& state, const Case& c) {
   const auto bytes = [&](int64_t heads, int64_t tokens, DataType type) {
-    return static_cast<size_t>(heads * tokens * c.head_dim) * SizeOf(type);
+    return static_cast<size_t>(heads * tokens * RowBytes(type, c.head_dim));
   };
   // K and V in one piece: the memory that a decode step reads.
   const size_t kv_bytes = bytes(kKvHeads, c.keys, c.data_type);
-  AlignedBuffer q(bytes(kHeads, c.queries, c.data_type)), kv(2 * kv_bytes);
+  AlignedBuffer q(bytes(kHeads, c.queries, c.query_type())), kv(2 * kv_bytes);
   AlignedBuffer output(bytes(kHeads, c.queries, DataType::kFloat32));
-  Fill(q, c.data_type, 0);
-  Fill(kv, c.data_type, 1);
+  Fill(q, c.query_type(), c.head_dim, 0);
+  Fill(kv, c.data_type, c.head_dim, 1);
 
   BackendConfig config;
   config.algorithm = c.algorithm;
   config.isa = c.isa;
-  config.data_type = c.data_type;
+  config.data_type = c.query_type();
+  if (c.data_type != c.query_type()) config.kept_key_values = c.data_type;
   config.threads = c.threads;
   config.mask = c.mask;
   config.heads.group_size = kHeads / kKvHeads;
@@ -106,7 +121,7 @@ void Run(benchmark::State& state, const Case& c) {
   const TokenSegment query_segment{0, c.keys - c.queries, c.queries}, key_segment{0, 0, c.keys};
   const TensorShape query_shape{1, kHeads, c.queries, c.head_dim}, kv_shape{1, kKvHeads, c.keys, c.head_dim};
   AttentionStep step;
-  step.query = {HeadMajorView(q.data(), c.data_type, query_shape), {&query_segment, 1}};
+  step.query = {HeadMajorView(q.data(), c.query_type(), query_shape), {&query_segment, 1}};
   const KeyValueShard key_values[] = {{HeadMajorView(kv.data(), c.data_type, kv_shape),
                                        HeadMajorView(kv.data() + kv_bytes, c.data_type, kv_shape),
                                        {&key_segment, 1}}};
@@ -151,8 +166,12 @@ void Register(const Case& c) {
 
 void RegisterAll() {
   for (Isa isa : SupportedIsas()) {
-    for (DataType type : {DataType::kFloat32, DataType::kBfloat16}) {
+    for (DataType type : {DataType::kFloat32, DataType::kBfloat16, DataType::kInt8}) {
       for (int threads : {1, 2}) {
+        for (int64_t keys : {2048, 8192, 32768}) {
+          Register({AttentionAlgorithm::kOnlineSoftmax, isa, type, Mask::Causal(), 1, keys, 128, threads});
+        }
+        if (type == DataType::kInt8) continue;  // nothing but decoding reads it
         for (AttentionAlgorithm algorithm : kAllAlgorithms) {
           for (const Mask& mask : {Mask::Full(), Mask::Causal(), Mask::Window(512)}) {
             for (int64_t tokens : {512, 1024, 2048, 4096, 8192}) {
@@ -161,9 +180,6 @@ void RegisterAll() {
               }
             }
           }
-        }
-        for (int64_t keys : {2048, 8192, 32768}) {
-          Register({AttentionAlgorithm::kOnlineSoftmax, isa, type, Mask::Causal(), 1, keys, 128, threads});
         }
       }
     }

@@ -28,7 +28,7 @@ MPI_Datatype Repeat(MPI_Datatype inner, int64_t inner_bytes, bool dense, int64_t
 
 MPI_Datatype TypeOf(const ConstTensorView& view) {
   const int64_t element = static_cast<int64_t>(SizeOf(view.data_type));
-  int64_t bytes = view.shape.head_dim * element;
+  int64_t bytes = RowBytes(view.data_type, view.shape.head_dim);
   bool dense = true;
   MPI_Datatype type = MPI_DATATYPE_NULL;
   MPI_Type_contiguous(ToInt(bytes), MPI_BYTE, &type);
@@ -51,7 +51,7 @@ int64_t RowCount(const ConstTensorView& view) {
 }
 
 int64_t ByteCount(const ConstTensorView& view) {
-  return RowCount(view) * view.shape.head_dim * static_cast<int64_t>(SizeOf(view.data_type));
+  return RowCount(view) * RowBytes(view.data_type, view.shape.head_dim);
 }
 
 BlockType::BlockType(std::span<const ConstTensorView> views) {

@@ -11,8 +11,9 @@ void CopyBlock(const ConstTensorView& source, const TensorView& destination) {
           "CopyBlock: blocks of different shape or type");
   const TensorShape& shape = source.shape;
   const int64_t element = static_cast<int64_t>(SizeOf(source.data_type));
-  const int64_t row_bytes = shape.head_dim * element;
-  const bool dense = source.token_stride == shape.head_dim && destination.token_stride == shape.head_dim;
+  const int64_t row_bytes = RowBytes(source.data_type, shape.head_dim);
+  const bool dense =
+      source.token_stride * element == row_bytes && destination.token_stride * element == row_bytes;
   for (int64_t b = 0; b < shape.batch; ++b) {
     for (int64_t h = 0; h < shape.heads; ++h) {
       const std::byte* from = source.data + (b * source.batch_stride + h * source.head_stride) * element;

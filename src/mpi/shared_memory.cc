@@ -22,12 +22,6 @@ const char* Directory() {
   return said == nullptr ? "/dev/shm" : said;
 }
 
-int64_t FreeBytes() {
-  struct statvfs status = {};
-  if (statvfs(Directory(), &status) != 0) return std::numeric_limits<int64_t>::max();
-  return static_cast<int64_t>(status.f_bavail) * static_cast<int64_t>(status.f_frsize);
-}
-
 std::string MpiMessage(int error) {
   char text[MPI_MAX_ERROR_STRING];
   int length = 0;
@@ -37,13 +31,19 @@ std::string MpiMessage(int error) {
 
 }  // namespace
 
+int64_t RoomForSharedMemory() {
+  struct statvfs status = {};
+  if (statvfs(Directory(), &status) != 0) return std::numeric_limits<int64_t>::max();
+  return static_cast<int64_t>(status.f_bavail) * static_cast<int64_t>(status.f_frsize);
+}
+
 SharedMemory::SharedMemory(const Communicator& node, size_t own_bytes, int at_once) : node_(&node) {
   const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
   // Pages of its own for each part, which its owner touches. MPI may begin anywhere; mappings of a window
   // begin with a page, so every rank rounds up to the same byte.
   const size_t bytes = (own_bytes / page + 2) * page;
   const int64_t all = node.Sum(static_cast<int64_t>(bytes));
-  const int64_t free = node.Min(FreeBytes());
+  const int64_t free = node.Min(RoomForSharedMemory());
   // Open MPI wants 5 % more; one rank of it asks for them, and leaves the others where they are if it is
   // refused.
   const int64_t wanted = at_once * (all + all / 16 + (1 << 20));

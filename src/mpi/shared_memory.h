@@ -5,12 +5,16 @@
 #include <mpi.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <vector>
 
 #include "src/base/aligned_buffer.h"
 #include "src/mpi/communicator.h"
 
 namespace attention {
+
+// Bytes that this machine has left for all windows together.
+int64_t RoomForSharedMemory();
 
 // An MPI window of shared memory: each rank owns a part, zeroed, aligned to a page, and every rank reads and
 // writes all parts. All pages have been touched, first by the owner of their part. What one rank writes

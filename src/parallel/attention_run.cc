@@ -9,7 +9,8 @@ AttentionRun::AttentionRun(Communicator& communicator, const AttentionProblem& p
                            const Variant& variant, Contract contract, const ExecutionOptions& options)
     : attention_(MakeDistributedAttention(communicator, problem, variant, contract, options)) {
   AgreeOnErrors(communicator, [&] {
-    q_ = Allocate(q_buffer_, attention_->query_shard(), problem.data_type);
+    const auto queries = attention_->query_storage();
+    q_ = queries ? *queries : Allocate(q_buffer_, attention_->query_shard(), problem.data_type);
     if (const auto storage = attention_->key_value_storage()) {
       k_ = storage->k;
       v_ = storage->v;
@@ -24,7 +25,7 @@ AttentionRun::AttentionRun(Communicator& communicator, const AttentionProblem& p
 
 TensorView AttentionRun::Allocate(AlignedBuffer& buffer, const TensorShard& shard, DataType type) const {
   const TensorShape shape = QueryShape(attention_->plan().problem, shard.head_count, shard.local_tokens());
-  buffer = AlignedBuffer(static_cast<size_t>(shape.elements()) * SizeOf(type));
+  buffer = AlignedBuffer(static_cast<size_t>(StorageBytes(type, shape)));
   return HeadMajorView(buffer.data(), type, shape);
 }
 

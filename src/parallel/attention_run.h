@@ -21,7 +21,7 @@ class AttentionRun {
   void RunComputeOnly() { attention_->RunComputeOnly(q_, k_, v_, output_); }
 
   const DistributedAttention& attention() const { return *attention_; }
-  // Dense, zero at first; for the caller to fill and read.
+  // Zero at first; for the caller to fill and read. Rows may lie among those of other ranks.
   const TensorView& q() const { return q_; }
   const TensorView& k() const { return k_; }
   const TensorView& v() const { return v_; }

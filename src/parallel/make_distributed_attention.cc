@@ -7,6 +7,7 @@
 #include "src/mpi/nodes.h"
 #include "src/parallel/contracts/all_to_all_attention.h"
 #include "src/parallel/contracts/replicated_attention.h"
+#include "src/parallel/contracts/shared_heads_attention.h"
 #include "src/parallel/contracts/split_keys_attention.h"
 #include "src/parallel/contracts/token_sharded_attention.h"
 #include "src/parallel/partition/grid_communicators.h"
@@ -22,6 +23,9 @@ std::unique_ptr<DistributedAttention> MakeByPlan(const AttentionPlan& plan, Grid
     case PlanEnds::kSplitKeys:
       return std::make_unique<SplitKeysAttention>(plan, std::move(communicators));
     case PlanEnds::kHeads:
+      if (plan.shares_tokens()) {
+        return std::make_unique<SharedHeadsAttention>(plan, communicators.all());
+      }
       return std::make_unique<AllToAllAttention>(plan, std::move(communicators));
     case PlanEnds::kTokens:
       return std::make_unique<TokenShardedAttention>(plan, std::move(communicators));

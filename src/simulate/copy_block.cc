@@ -9,7 +9,7 @@ namespace attention {
 void CopyBlock(const ConstTensorView& source, const TensorView& destination) {
   Require(source.shape == destination.shape && source.data_type == destination.data_type,
           "CopyBlock: blocks of different shape or type");
-  SpendBytes(MemoryWork::kCopy, source.shape.elements() * static_cast<int64_t>(SizeOf(source.data_type)));
+  SpendBytes(MemoryWork::kCopy, StorageBytes(source.data_type, source.shape));
 }
 
 }  // namespace attention

@@ -122,18 +122,20 @@ void AddProblemAxes(std::vector<Axis>& axes) {
        .columns = {{"activations", &PrintActivations, 5}},
        .of_decoders = true,
        .default_in_id = false});
-  axes.push_back({.name = "kv_cache",
-                  .choices = {"fp32", "bf16"},
-                  .default_value = "fp32",
-                  .help = "type of a decoder's keys and values, cached and on their way, and of its queries",
-                  .set =
-                      [](const std::string& value, const AxisContext&, Cell& cell) {
-                        SetByName(value, {DataType::kFloat32, DataType::kBfloat16}, cell.precision.kv_cache);
-                      },
-                  .print = &PrintKvCache,
-                  .columns = {{"kv_cache", &PrintKvCache, 5}},
-                  .of_decoders = true,
-                  .default_in_id = false});
+  axes.push_back(
+      {.name = "kv_cache",
+       .choices = {"fp32", "bf16", "int8"},
+       .default_value = "fp32",
+       .help = "type of a decoder's cached keys and values; bf16 also of queries and of what travels",
+       .set =
+           [](const std::string& value, const AxisContext&, Cell& cell) {
+             SetByName(value, {DataType::kFloat32, DataType::kBfloat16, DataType::kInt8},
+                       cell.precision.kv_cache);
+           },
+       .print = &PrintKvCache,
+       .columns = {{"kv_cache", &PrintKvCache, 5}},
+       .of_decoders = true,
+       .default_in_id = false});
   axes.push_back({.name = "isa",
                   .choices = IsaNames(),
                   .default_value = "auto",

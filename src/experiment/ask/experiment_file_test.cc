@@ -315,6 +315,14 @@ const BadFile kBadFiles[] = {
      "x.yaml:5:12: grid.causal: scope model is causal; valid mask: causal"},
     {WithLine("  kv_cache: [bf16]\n"),
      "x.yaml:5:14: grid.kv_cache: scope attention has no kv_cache; its type is the axis dtype"},
+    {WithLine("  kv_cache: [int8]\n  scope: [block]\n  phase: [decode]\n"),
+     "x.yaml:5:14: grid.kv_cache: standard does not read int8; valid kv_cache of headwise+standard: fp32, "
+     "bf16"},
+    {WithLine("  kv_cache: [int8]\n  scope: [model]\n"),
+     "x.yaml:5:14: grid.kv_cache: standard does not read int8; valid kv_cache of headwise+standard: fp32, "
+     "bf16"},
+    {WithLine("  kv_cache: [int7]\n"),
+     "x.yaml:5:14: grid.kv_cache: unknown value 'int7', allowed are fp32, bf16, int8; did you mean int8?"},
     {WithLine("  activations: [bf16]\n  scope: [model]\n"),
      "x.yaml:5:17: grid.activations: bf16 activations are for bf16 weights; valid dtype: bf16"},
     {WithLine("  isa: [avx51]\n"),

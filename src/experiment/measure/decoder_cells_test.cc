@@ -81,6 +81,17 @@ TEST_F(DecoderCellsTest, ActivationsAndCacheOfALayer) {
   }
 }
 
+// A decoded token is compared with float64 on the rows that its cache holds, but for an element in a million,
+// whose quotient float32 rounds to a half. Its own key and value may be rounded otherwise here and there: a
+// step of 1/127 in one key among many, or among two. Without a scale, or with another row's, the error is of
+// the size of the result.
+TEST_F(DecoderCellsTest, Int8CacheOfABlock) {
+  const std::string decode = "scope: block\nphase: decode\ngrid:\n  kv_cache: [int8]\n  batch: [2]\n";
+  ExpectRight(decode + "  isa: [scalar, auto]\n  seq_len: [150]\n", 0x1p-11);
+  ExpectRight(decode + "  seq_len: [2, 37]\n  mask: [causal, \"window:3\"]\n", 0x1p-8);
+  ExpectRight("scope: block\ngrid:\n  kv_cache: [int8]\n  batch: [2]\n  seq_len: [1, 37]\n", 0x1p-8);
+}
+
 // The cache's type is not the weights'.
 TEST_F(DecoderCellsTest, CacheOfABlock) {
   for (const char* phase : {"prefill", "decode"}) {

@@ -68,7 +68,10 @@ AttentionPlan PlanOfCase(const Cell& cell, const Variant& variant) {
   options.threads = cell.threads;
   AttentionProblem problem = cell.problem;
   // That of a decoder's cell is the weights'.
-  if (cell.scope != Scope::kAttention) problem.data_type = cell.precision.kv_cache;
+  if (cell.scope != Scope::kAttention) {
+    problem.data_type = cell.precision.queries();
+    if (cell.phase == Phase::kDecode) problem.kept_key_values = cell.precision.kv_cache;
+  }
   return AttentionPlan::Make(problem, variant, cell.contract, options, cell.ranks, 0);
 }
 
@@ -91,8 +94,8 @@ void EstimateCosts(Cell& cell, const MeasureOptions& measure) {
                2 * (rows * decoder.row_weights + p.batch * decoder.sequence_weights);
   const double weight_bytes = decoder.weights() * static_cast<double>(SizeOf(p.data_type));
   // Inside a decoder, activations stay in caches.
-  const double cache_bytes = decoder.layers * 2.0 * p.batch * p.kv_heads * p.kv_tokens * p.head_dim *
-                             static_cast<double>(SizeOf(cell.precision.kv_cache));
+  const double cache_rows = decoder.layers * 2.0 * p.batch * p.kv_heads * p.kv_tokens;
+  const double cache_bytes = cache_rows * static_cast<double>(RowBytes(cell.precision.kv_cache, p.head_dim));
   cell.minimum_bytes = cell.scope == Scope::kAttention
                            ? static_cast<double>(total.query) + total.key_value + total.output
                            : cache_bytes + weight_bytes;
@@ -119,7 +122,10 @@ void EstimateCosts(Cell& cell, const MeasureOptions& measure) {
     made.comm_bytes_per_rank = MostBytesSent(PlanOfCase(cell, made.variant));
     seconds += run_seconds;  // checked before
   }
-  const double set_up = cell.minimum_bytes / sizeof(float) * 20e-9 * cell.cases.size() + 0.05;
+  const double drawn = cell.scope == Scope::kAttention
+                           ? cell.minimum_bytes / static_cast<double>(SizeOf(p.data_type))
+                           : cache_rows * static_cast<double>(p.head_dim) + decoder.weights();
+  const double set_up = drawn * 20e-9 * cell.cases.size() + 0.05;
   const double reference = decoder.weights() > 0
                                ? 2 * decoder.weights() * p.batch * p.query_tokens /
                                      (kReferenceCoreGflops * 1e9 * cell.ranks * cell.threads)

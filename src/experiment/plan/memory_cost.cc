@@ -120,8 +120,8 @@ class DecoderMemory {
     const WeightShare share = StoredWeights(config_, variant.strategy, cell_.ranks, 0);
     const int64_t tokens = std::max(CacheTokens(variant.strategy, cell_.seq_len, cell_.ranks),
                                     Rows(variant) / cell_.problem.batch);
-    return 2 * Times(cell_.problem.batch * share.heads.kv.size() * config_.head_dim, tokens) *
-           static_cast<double>(SizeOf(cell_.precision.kv_cache));
+    const int64_t row = RowBytes(cell_.precision.kv_cache, config_.head_dim);
+    return 2 * Times(cell_.problem.batch * share.heads.kv.size() * row, tokens);
   }
 
   double StepBytes(const Variant& asked) const {
@@ -139,6 +139,10 @@ class DecoderMemory {
     double bytes = Times(rows, width) * sizeof(float);
     if (cell_.precision.kv_cache == DataType::kBfloat16) {
       bytes += Times(rows, heads * config_.head_dim) * sizeof(Bfloat16);
+    }
+    // A prefill attends to what an int8 cache stands for.
+    if (cell_.precision.kv_cache == DataType::kInt8 && cell_.phase == Phase::kPrefill) {
+      bytes += 2 * Times(rows, kv_heads * config_.head_dim) * sizeof(float);
     }
     // What the others' parts of a sum arrive in.
     if (cell_.ranks > 1 && tensor_parallel) bytes += Times(rows, config_.hidden_size) * sizeof(float);

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "src/attention/attention_backend.h"
 #include "src/base/aligned_buffer.h"
 #include "src/base/error.h"
 #include "src/experiment/ask/axes.h"
@@ -92,6 +93,25 @@ void CheckDecoderCell(const Cell& cell, const Point& point) {
     refuse("seq_len", "decodes after a prompt; at least 2 tokens are needed");
   }
   if (cell.data != InputDataKind::kGaussian) refuse("data", "makes its own q and k; valid data: gaussian");
+}
+
+// What reads int8 while decoding takes few rows at a time and carries a state. A model can decode whatever is
+// measured of it.
+void CheckInt8Cache(const Cell& cell, const Point& point) {
+  if (cell.precision.kv_cache != DataType::kInt8) return;
+  if (cell.phase != Phase::kDecode && cell.scope != Scope::kModel) return;
+  const std::string& where = point["kv_cache"].where;
+  const int64_t group = cell.problem.group_size();
+  if (group > kMostInt8Columns) {
+    FailUsage(where, ": int8 is for at most ", kMostInt8Columns, " query heads per KV head, ",
+              cell.model.name, " has ", group, "; valid kv_cache: fp32, bf16");
+  }
+  for (const Case& made : cell.cases) {
+    const AttentionAlgorithm algorithm = VariantInsideDecoder(made.variant, Phase::kDecode).algorithm;
+    if (algorithm == AttentionAlgorithm::kOnlineSoftmax) continue;
+    FailUsage(where, ": ", Name(algorithm), " does not read int8; valid kv_cache of ", made.label,
+              ": fp32, bf16");
+  }
 }
 
 using AxisSet = std::set<std::string>;  // names
@@ -441,6 +461,7 @@ Plan MakePlan(const ExperimentSpec& spec, const PlanOptions& options) {
     CheckDecoderCell(cell, point);
     AddCases(cell, point, spec, excludes);
     if (cell.cases.empty()) return;
+    CheckInt8Cache(cell, point);
     EstimateCosts(cell, spec.measure);
     EstimateMemory(cell, spec);
     plan.max_ranks = std::max(plan.max_ranks, cell.ranks);

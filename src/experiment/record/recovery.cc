@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <charconv>
-#include <compare>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string_view>
+#include <tuple>
 #include <utility>
 
 #include "src/base/error.h"
@@ -85,7 +85,9 @@ struct SampleKey {
   LaunchAndCase sampled;
   int round = -1;
 
-  auto operator<=>(const SampleKey&) const = default;
+  bool operator<(const SampleKey& other) const {
+    return std::tie(sampled, round) < std::tie(other.sampled, other.round);
+  }
 };
 
 // By line.

@@ -29,7 +29,15 @@ class AttentionWorkload : public Workload {
 
   void PoisonOutput() override {
     const TensorView& output = run_.output();
-    std::fill_n(output.Row<float>(0, 0, 0), output.shape.elements(), std::numeric_limits<float>::quiet_NaN());
+    // It may be a part of a tensor that other ranks have parts of.
+    for (int64_t b = 0; b < output.shape.batch; ++b) {
+      for (int64_t h = 0; h < output.shape.heads; ++h) {
+        for (int64_t t = 0; t < output.shape.tokens; ++t) {
+          std::fill_n(output.Row<float>(b, h, t), output.shape.head_dim,
+                      std::numeric_limits<float>::quiet_NaN());
+        }
+      }
+    }
   }
   ConstTensorView output() override { return run_.output(); }
   const TensorShard& output_shard() const override { return run_.attention().output_shard(); }

@@ -29,8 +29,8 @@ void CheckKeyValues(const BackendConfig& config, const KeyValueShard& shard) {
   Require(k.batch == config.batch && k.heads == config.kv_heads && k.head_dim == config.head_dim,
           "k does not have the configured shape");
   Require(shard.v.shape == k, "k and v differ in shape");
-  Require(shard.k.data_type == config.data_type && shard.v.data_type == config.data_type, "k or v is not ",
-          Name(config.data_type));
+  const DataType type = config.key_value_type();
+  Require(shard.k.data_type == type && shard.v.data_type == type, "k or v is not ", Name(type));
 }
 
 }  // namespace
@@ -48,6 +48,14 @@ void CheckConfig(const BackendConfig& config) {
   const int64_t first = config.heads.KvHead(0), last = config.heads.KvHead(config.query_heads - 1);
   Require(first >= 0 && last < config.kv_heads, "query heads read KV heads ", first, " to ", last, " of ",
           config.kv_heads);
+  if (config.key_value_type() == config.data_type) return;
+  Require(config.key_value_type() == DataType::kInt8 && config.data_type == DataType::kFloat32, "queries of ",
+          Name(config.data_type), " over keys of ", Name(config.key_value_type()));
+  Require(config.algorithm == AttentionAlgorithm::kOnlineSoftmax, Name(config.algorithm),
+          " does not read int8 keys; online_softmax does");
+  const int64_t columns = config.max_query_tokens * LargestGroup(MakeHeadGroups(config));
+  Require(columns <= kMostInt8Columns, columns, " query rows per KV head over int8 keys; at most ",
+          kMostInt8Columns);
 }
 
 void CheckStep(const BackendConfig& config, const AttentionStep& step) {

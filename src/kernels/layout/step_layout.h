@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "src/attention/attention_backend.h"
+#include "src/base/int8_row.h"
 
 namespace attention {
 
@@ -45,15 +46,23 @@ inline int64_t RoundUp(int64_t a, int64_t multiple) { return CeilDivide(a, multi
 
 // First byte of a row, whatever its element type.
 inline const void* RowAddress(const ConstTensorView& view, int64_t batch, int64_t head, int64_t token) {
-  return view.data_type == DataType::kFloat32
-             ? static_cast<const void*>(view.Row<float>(batch, head, token))
-             : static_cast<const void*>(view.Row<Bfloat16>(batch, head, token));
+  switch (view.data_type) {
+    case DataType::kFloat32:
+      return view.Row<float>(batch, head, token);
+    case DataType::kBfloat16:
+      return view.Row<Bfloat16>(batch, head, token);
+    case DataType::kInt8:
+      return view.Row<int8_t>(batch, head, token);
+  }
+  return nullptr;
 }
 // One element, for paths that need not be fast.
 inline float ElementAsFloat(const ConstTensorView& view, int64_t batch, int64_t head, int64_t token,
                             int64_t d) {
-  return view.data_type == DataType::kFloat32 ? view.Row<float>(batch, head, token)[d]
-                                              : view.Row<Bfloat16>(batch, head, token)[d].ToFloat();
+  if (view.data_type == DataType::kFloat32) return view.Row<float>(batch, head, token)[d];
+  if (view.data_type == DataType::kBfloat16) return view.Row<Bfloat16>(batch, head, token)[d].ToFloat();
+  const int8_t* row = view.Row<int8_t>(batch, head, token);
+  return ScaleOfInt8Row(row, view.shape.head_dim) * static_cast<float>(row[d]);
 }
 
 // A run of rows of one query segment.

@@ -28,7 +28,7 @@ namespace HWY_NAMESPACE {
 // Near enough to survive in L1, far enough to hide the memory's latency: bf16 asks less of a line, so it must
 // have more of them under way.
 template <typename T>
-constexpr int64_t kAheadBytes = sizeof(T) == 2 ? 8 << 10 : 6 << 10;
+constexpr int64_t kAheadBytes = sizeof(T) == sizeof(float) ? 6 << 10 : 8 << 10;
 
 // Fetches the line that lies kAheadBytes after `at` into L1, on another page, where the hardware's own
 // prefetchers do not follow.
@@ -58,6 +58,10 @@ HWY_INLINE void FetchAhead(const T* at) {
 template <typename T>
 constexpr int64_t kLine = 64 / sizeof(T);
 
+// Rows of int8 are no whole lines apart, so that their ends may lie in lines that no row's begin asks for.
+template <typename T>
+constexpr bool kFetchEnds = sizeof(T) == 1;
+
 // Adds to sums[(c * kRows + i) * kLanes + lane], or with `first` sets it to, the products of query column c
 // and key i over kVectors vectors of head_dim. A key at a time, from one end to the other, as it lies in
 // memory.
@@ -82,6 +86,7 @@ HWY_INLINE void AddProducts(const float* q, const T* k, int64_t k_stride, int64_
         acc[c] = hn::MulAdd(query, key, acc[c]);
       }
     }
+    if (kFetch && kFetchEnds<T>) FetchAhead(k + kVectors * kLanes);
     ATTENTION_UNROLL
     for (int c = 0; c < kColumns; ++c) hn::Store(acc[c], df, sums + (c * kRows + i) * kLanes);
   }
@@ -231,6 +236,7 @@ HWY_INLINE void AddWeightedRow(const FewWeightedSumArguments& arguments, int64_t
     const T* row = v + key * arguments.v_stride;
     if (column == 0) {
       for (int64_t i = 0; i < kVectors * kLanes; i += kLine<T>) FetchAhead(row + i);
+      if (kFetchEnds<T>) FetchAhead(row + kVectors * kLanes);
     }
     FloatVec weight[kColumns];
     ATTENTION_UNROLL
@@ -272,6 +278,7 @@ HWY_INLINE void AddWeightedKeys(const FewWeightedSumArguments& arguments, int64_
     for (int i = 0; i < kKeys; ++i) {
       const T* row = v + i * arguments.v_stride + d;
       if (column == 0 && d % kLine<T> == 0) FetchAhead(row);
+      if (column == 0 && kFetchEnds<T> && d + 2 * kLanes > arguments.head_dim) FetchAhead(row + kLanes);
       const FloatVec value = LoadElements(df, row);
       ATTENTION_UNROLL
       for (int c = 0; c < kColumns; ++c) acc[c] = hn::MulAdd(weight[c][i], value, acc[c]);

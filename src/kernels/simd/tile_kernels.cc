@@ -133,6 +133,13 @@ TileKernels Table() {
   return kernels;
 }
 
+TileKernels TableOfInt8Rows() {
+  TileKernels kernels = Table<float>();
+  kernels.few_scores = FewScoresFunction<int8_t>;
+  kernels.few_weighted_sum = FewWeightedSumFunction<int8_t>;
+  return kernels;
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace attention
 HWY_AFTER_NAMESPACE();
@@ -145,6 +152,7 @@ namespace attention {
 TileKernels GetTileKernels(Isa isa, DataType data_type, int64_t head_dim) {
   Require(IsSupported(isa), "this CPU does not run ", Name(isa));
   if (data_type == DataType::kFloat32) return ATTENTION_FOR_ISA(isa, Table<float>());
+  if (data_type == DataType::kInt8) return ATTENTION_FOR_ISA(isa, TableOfInt8Rows());
   TileKernels kernels = ATTENTION_FOR_ISA(isa, Table<Bfloat16>());
   if (HasBfloat16Dot(isa) && head_dim % 2 == 0) {
     UseBfloat16Dot(kernels);

@@ -70,7 +70,7 @@ struct WeightedSumArguments {
 // Few query columns (see few_queries-inl.h): scores and weights are rows, scores[c * scores_stride + key]; q
 // and o are rows of head_dim floats, one per column.
 struct FewScoresArguments {
-  const void* k = nullptr;  // float or Bfloat16
+  const void* k = nullptr;  // float, Bfloat16, or int8_t without its scale
   int64_t k_stride = 0;
   int64_t keys = 0;
   const float* q = nullptr;
@@ -83,7 +83,7 @@ struct FewWeightedSumArguments {
   const float* scores = nullptr;
   int64_t scores_stride = 0;
   int64_t columns = 0;
-  const void* v = nullptr;  // float or Bfloat16
+  const void* v = nullptr;  // as k
   int64_t v_stride = 0;
   int64_t keys = 0;
   int64_t head_dim = 0;
@@ -134,7 +134,8 @@ struct TileKernels {
 };
 
 // The table of an ISA this binary holds and this CPU runs, for inputs of a type. bf16 is multiplied by the
-// CPU's bf16 instructions (AVX512_BF16, even head_dim), else widened to float32 on the way in.
+// CPU's bf16 instructions (AVX512_BF16, even head_dim), else widened to float32 on the way in. int8 is of
+// keys and values alone: what takes few query columns reads it, the rest is as for float32.
 TileKernels GetTileKernels(Isa isa, DataType data_type = DataType::kFloat32, int64_t head_dim = 2);
 
 }  // namespace attention

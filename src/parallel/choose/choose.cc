@@ -6,6 +6,8 @@
 
 #include "src/base/error.h"
 #include "src/mpi/agreement.h"
+#include "src/mpi/shared_memory.h"
+#include "src/parallel/partition/attention_plan.h"
 
 namespace attention {
 namespace {
@@ -81,6 +83,20 @@ std::vector<KernelStep> StepsToProbe(const AttentionProblem& problem, AttentionA
   return steps;
 }
 
+bool FitsSharedMemory(const AttentionProblem& problem, const Variant& variant, Contract contract,
+                      int64_t room) {
+  if (variant.exchange != Exchange::kShared) return true;
+  const int64_t keys = 2 * InputBytes(problem, problem.kv_heads, problem.kv_tokens);
+  const int64_t output = OutputBytes(problem, problem.query_heads, problem.query_tokens);
+  int64_t bytes = 3 * keys;  // own, and two rooms for what comes around
+  if (variant.strategy == ParallelStrategy::kHeadwise) {
+    bytes = output;
+    if (contract == Contract::kTokenSharded)
+      bytes += keys + InputBytes(problem, problem.query_heads, problem.query_tokens);
+  }
+  return bytes <= room - room / 8;  // windows want some more
+}
+
 Choice ChooseVariant(const Communicator& communicator, const std::vector<int>& node_of_rank,
                      const AttentionProblem& problem, AttentionAlgorithm algorithm, Contract contract,
                      const ExecutionOptions& options, const ProbeOptions& probe) {
@@ -97,6 +113,7 @@ Choice ChooseVariant(const Communicator& communicator, const std::vector<int>& n
   Choice choice;
   choice.rates = ProbeRates(communicator, node_of_rank, problem, options, steps, probe);
   std::string order;
+  const int64_t room = communicator.Min(RoomForSharedMemory());
   AgreeOnErrors(communicator, [&] {
     choice.ranking =
         RankVariants(problem, algorithm, contract, {node_of_rank, options.threads, choice.rates});
@@ -104,6 +121,9 @@ Choice ChooseVariant(const Communicator& communicator, const std::vector<int>& n
       std::erase_if(choice.ranking,
                     [&](const Prediction& prediction) { return prediction.variant != candidates.front(); });
     }
+    std::erase_if(choice.ranking, [&](const Prediction& prediction) {
+      return communicator.size() > 1 && !FitsSharedMemory(problem, prediction.variant, contract, room);
+    });
     for (const Prediction& prediction : choice.ranking) {
       const auto place = std::find(candidates.begin(), candidates.end(), prediction.variant);
       order += std::to_string(place - candidates.begin()) + " ";

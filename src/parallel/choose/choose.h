@@ -29,6 +29,11 @@ std::vector<Prediction> RankVariants(const AttentionProblem& problem, AttentionA
 std::vector<KernelStep> StepsToProbe(const AttentionProblem& problem, AttentionAlgorithm algorithm,
                                      Contract contract, const std::vector<int>& node_of_rank, int threads);
 
+// Whether what a node's ranks would share fits into `room` bytes, on whatever number of nodes; others share
+// nothing.
+bool FitsSharedMemory(const AttentionProblem& problem, const Variant& variant, Contract contract,
+                      int64_t room);
+
 struct Choice {
   std::vector<Prediction> ranking;  // as RankVariants; the first is chosen
   Rates rates;
@@ -37,7 +42,8 @@ struct Choice {
 };
 
 // Collective: probes, ranks, and agrees on rank 0's ranking. One rank alone has nothing to choose between: it
-// is given the first candidate with a probed time. Throws the same Error on every rank.
+// is given the first candidate with a probed time. What no machine has the shared memory for is left out.
+// Throws the same Error on every rank.
 Choice ChooseVariant(const Communicator& communicator, const std::vector<int>& node_of_rank,
                      const AttentionProblem& problem, AttentionAlgorithm algorithm, Contract contract,
                      const ExecutionOptions& options, const ProbeOptions& probe = {});

@@ -212,6 +212,40 @@ TEST(CostModelTest, SharedMemorySendsBetweenNodesOnly) {
   EXPECT_EQ(Predict(problem, shared, Contract::kTokenSharded, machine).bytes, 0);
 }
 
+// Head-wise on the same machine: each rank brings its head of the other node's eight tokens here, and takes
+// their outputs back; both of a node at once. On one node nothing moves.
+TEST(CostModelTest, SharedHeadsTravelBetweenNodesOnly) {
+  const AttentionProblem problem = Prefill(16, Mask::Full(), 4, 4);
+  const Variant shared = {kHeadwise, Exchange::kShared, kContiguous, kOnline, {}, {}};
+  Machine machine = Planted(4, 1e15, 1e15);
+  machine.node_of_rank = {7, 7, 3, 3};
+  machine.rates.across_nodes.bytes_per_second = 1;
+  const double row = 8 * 128 * 4;  // of eight tokens: Q, or K, or V, or the output of a head
+  const Prediction prediction = Predict(problem, shared, Contract::kTokenSharded, machine);
+  EXPECT_EQ(prediction.bytes, static_cast<int64_t>(4 * row));
+  EXPECT_NEAR(prediction.exchange_s, 2 * 4 * row, 1e-6 * row);
+  machine.node_of_rank = {0, 0, 0, 0};
+  const Prediction alone = Predict(problem, shared, Contract::kTokenSharded, machine);
+  EXPECT_EQ(alone.bytes, 0);
+  EXPECT_LT(alone.exchange_s, 1e-3);
+}
+
+TEST(CostModelTest, WhatDoesNotFitIntoSharedMemoryIsNoCandidate) {
+  const AttentionProblem problem = Prefill(64, Mask::Full(), 4, 2);
+  const int64_t output = 64 * 4 * 128 * 4, keys = output;  // two KV heads, K and V
+  const auto needed = [&](ParallelStrategy strategy, Contract contract) {
+    int64_t room = 1;
+    const Variant variant = {strategy, Exchange::kShared, kContiguous, kOnline, {}, {}};
+    while (!FitsSharedMemory(problem, variant, contract, room)) room += 1024;
+    return static_cast<double>(room) * 7 / 8;
+  };
+  EXPECT_NEAR(needed(kHeadwise, Contract::kNative), output, 2048);
+  EXPECT_NEAR(needed(kHeadwise, Contract::kTokenSharded), 2 * output + keys, 2048);
+  EXPECT_NEAR(needed(kSequence, Contract::kTokenSharded), 3 * keys, 2048);
+  EXPECT_TRUE(FitsSharedMemory(problem, {kSequence, Exchange::kRing, kContiguous, kOnline, {}, {}},
+                               Contract::kTokenSharded, 0));
+}
+
 TEST(CostModelTest, AStepTakesTheRateOfTheShapeMostLikeItsOwn) {
   Machine machine = Planted(1, 1, 1);
   machine.rates.kernels = {

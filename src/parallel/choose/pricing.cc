@@ -103,11 +103,11 @@ double Pricing::Tree(int rank, int64_t bytes, const std::vector<int>& crossing) 
 
 // exchanges/head_exchange.cc: Q, K and V of each other's heads; and back with outputs of each other's tokens.
 Transfer Pricing::HeadsIn(int rank, const std::vector<int>& crossing) const {
-  return Exchange(rank, HeadPeers(rank), 3, crossing,
+  return Exchange(rank, PlacePeers(rank), 3, crossing,
                   [&](int from, int to) { return InputsOf(from, PlanOf(to).heads()); });
 }
 Transfer Pricing::HeadsOut(int rank, const std::vector<int>& crossing) const {
-  return Exchange(rank, HeadPeers(rank), 1, crossing,
+  return Exchange(rank, PlacePeers(rank), 1, crossing,
                   [&](int from, int to) { return OutputsOf(to, PlanOf(from).heads()); });
 }
 double Pricing::OwnHeadsCopied(int rank) const {
@@ -115,22 +115,26 @@ double Pricing::OwnHeadsCopied(int rank) const {
   return Memory(InputsOf(rank, heads) + OutputsOf(rank, heads));
 }
 
-// contracts/all_to_all_attention.cc.
+// contracts/all_to_all_attention.cc, and shared_heads_attention.cc, which on one node has nothing to move.
 std::vector<RankTime> Pricing::Heads() const {
   const AttentionProblem& problem = plan_.problem;
-  const std::vector<int> crossing = Crossing([&](int rank) { return HeadPeers(rank); });
+  const bool travels = HeadRun() < plan_.ranks;
+  const double barriers = plan_.shares_tokens() ? 2 * Barrier() : 0;
+  const std::vector<int> crossing = Crossing([&](int rank) { return PlacePeers(rank); });
   const std::vector<TokenShare> group = TokensOfGroup(plan_, 0);
   const TokenSegments queries = JoinTokens(QueriesOf(group)), keys = JoinTokens(KeysOf(group));
+  const int64_t parties = plan_.ranks / HeadRun();
   const int64_t block_bytes =
-      OutputBytes(problem, problem.query_heads, TokenCount(queries)) / (int64_t{plan_.ranks} * plan_.ranks);
+      travels ? OutputBytes(problem, problem.query_heads, TokenCount(queries)) / (plan_.ranks * parties) : 0;
   std::vector<RankTime> times;
   for (int rank = 0; rank < plan_.ranks; ++rank) {
     const AttentionPlan plan = PlanOf(rank);
     const size_t pieces = plan.head_pieces_of(plan.head_index(), block_bytes).size();
     const double compute = Compute(queries, keys, plan.heads());
     const Transfer in = HeadsIn(rank, crossing), out = HeadsOut(rank, crossing);
-    times.push_back(
-        {Pipeline(pieces, compute, in, out) + OwnHeadsCopied(rank), compute, in.seconds + out.seconds});
+    const double copies = travels ? OwnHeadsCopied(rank) : 0;
+    times.push_back({Pipeline(pieces, compute, in, out) + copies + barriers, compute,
+                     in.seconds + out.seconds + barriers});
   }
   return times;
 }

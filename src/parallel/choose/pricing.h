@@ -99,6 +99,17 @@ class Pricing {
       peers.push_back(rank % plan_.head_parts + i * plan_.head_parts);
     return peers;
   }
+  // So many neighbours have their tokens in common, and exchange heads with those in their place on other
+  // nodes.
+  int HeadRun() const { return plan_.shares_tokens() ? plan_.parts_of_node : 1; }
+  Peers PlacePeers(int rank) const {
+    const Peers all = HeadPeers(rank);
+    Peers peers;
+    for (int i = rank % plan_.head_parts % HeadRun(); i < plan_.head_parts; i += HeadRun()) {
+      peers.push_back(all[static_cast<size_t>(i)]);
+    }
+    return peers;
+  }
   // Of the ranks of a node: a message to and fro for each doubling of them.
   double Barrier() const {
     return 2 * std::ceil(std::log2(plan_.parts_of_node)) * rates_.within_node.latency_s;
@@ -166,15 +177,25 @@ class Pricing {
     return layout.keys[static_cast<size_t>((index % size + size) % size)];
   }
 
-  // Bytes of what a rank has of so many heads.
+  // Bytes of what a rank has, with those that it has its tokens in common with, of so many heads.
   int64_t InputsOf(int rank, const HeadShare& heads) const {
-    const TokenShare& own = tokens_[static_cast<size_t>(rank)];
-    return InputBytes(plan_.problem, heads.query.size(), TokenCount(own.queries)) +
-           2 * InputBytes(plan_.problem, heads.kv.size(), TokenCount(own.keys));
+    return SumOverRun(rank, [&](const TokenShare& own) {
+      return InputBytes(plan_.problem, heads.query.size(), TokenCount(own.queries)) +
+             2 * InputBytes(plan_.problem, heads.kv.size(), TokenCount(own.keys));
+    });
   }
   int64_t OutputsOf(int rank, const HeadShare& heads) const {
-    return OutputBytes(plan_.problem, heads.query.size(),
-                       TokenCount(tokens_[static_cast<size_t>(rank)].queries));
+    return SumOverRun(rank, [&](const TokenShare& own) {
+      return OutputBytes(plan_.problem, heads.query.size(), TokenCount(own.queries));
+    });
+  }
+  template <typename BytesOfShare>
+  int64_t SumOverRun(int rank, const BytesOfShare& bytes_of) const {
+    int64_t bytes = 0;
+    for (int i = 0; i < HeadRun(); ++i) {
+      bytes += bytes_of(tokens_[static_cast<size_t>(rank - rank % HeadRun() + i)]);
+    }
+    return bytes;
   }
 
   const AttentionPlan& plan_;

@@ -48,8 +48,8 @@ void DistributedAttention::RunComputeOnly(const ConstTensorView& q, const ConstT
 void DistributedAttention::CheckViews(const ConstTensorView& q, const ConstTensorView& k,
                                       const ConstTensorView& v, const TensorView& output) const {
   CheckView("q", q, query_shard_, plan_.problem, plan_.problem.data_type);
-  CheckView("k", k, key_value_shard_, plan_.problem, plan_.problem.data_type);
-  CheckView("v", v, key_value_shard_, plan_.problem, plan_.problem.data_type);
+  CheckView("k", k, key_value_shard_, plan_.problem, plan_.problem.key_value_type());
+  CheckView("v", v, key_value_shard_, plan_.problem, plan_.problem.key_value_type());
   CheckView("output", output, output_shard_, plan_.problem, DataType::kFloat32);
 }
 

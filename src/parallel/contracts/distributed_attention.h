@@ -45,8 +45,12 @@ class DistributedAttention {
   // Where K and V of this rank may be kept to spare their copy (exchanges/sequence_stage.h), with the shape
   // of key_value_shard(); none if it makes no difference.
   virtual std::optional<KeyValueStorage> key_value_storage() const { return std::nullopt; }
+  // The same of Q, of query_shard().
+  virtual std::optional<TensorView> query_storage() const { return std::nullopt; }
   // The same of the output, of output_shard(). Other ranks write it, too: after Run() it stays as it is until
-  // this rank calls Run() again, or any rank of the node one of the others below.
+  // this rank calls Run() again, or any rank of the node one of the others below. Those two do not wait for
+  // the other ranks where nothing moves: whoever calls them, or writes to a storage after them, sees to it
+  // that no rank of the node is in a call before.
   virtual std::optional<TensorView> output_storage() const { return std::nullopt; }
 
   // Collective. q, output: [batch, heads, local tokens, head_dim] of their shards; k, v of theirs; any

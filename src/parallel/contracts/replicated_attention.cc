@@ -25,7 +25,8 @@ int64_t WholeOutputBytes(const AttentionProblem& problem) {
 std::unique_ptr<SharedMemory> OutputOf(const AttentionPlan& plan, const std::optional<Communicator>& node) {
   if (!node) return nullptr;
   return std::make_unique<SharedMemory>(
-      *node, node->rank() == 0 ? static_cast<size_t>(WholeOutputBytes(plan.problem)) : 0);
+      *node, node->rank() == 0 ? static_cast<size_t>(WholeOutputBytes(plan.problem)) : 0,
+      plan.runs_of_machine);
 }
 
 }  // namespace

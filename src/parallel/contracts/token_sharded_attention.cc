@@ -20,8 +20,8 @@ TokenShardedAttention::TokenShardedAttention(const AttentionPlan& plan, GridComm
   // First, as a stage may be made by all ranks together, and what follows may fail on one alone.
   stage_ = MakeSequenceStage(plan_, LayoutOf(plan_), communicators_.tokens());
   if (plan_.head_parts > 1) {
-    head_exchange_.emplace(plan_, TokensOfGroup(plan_, plan_.token_index()), communicators_.heads(),
-                           HeadExchange::Pieces::kOne);
+    head_exchange_.emplace(plan_, TokensOfGroup(plan_, plan_.token_index()), HeadIndices(plan_),
+                           communicators_.heads(), HeadExchange::Pieces::kOne);
   }
 }
 

@@ -15,7 +15,8 @@ View Block(const View& tensor, const IndexRange& heads, const TokenSegment& segm
 }  // namespace
 
 HeadExchange::HeadExchange(const AttentionPlan& plan, const std::vector<TokenShare>& tokens,
-                           const Communicator& communicator, Pieces pieces)
+                           const std::vector<int>& head_indices, const Communicator& communicator,
+                           Pieces pieces)
     : problem_(plan.problem),
       rank_(static_cast<size_t>(communicator.rank())),
       size_(static_cast<size_t>(communicator.size())),
@@ -23,12 +24,14 @@ HeadExchange::HeadExchange(const AttentionPlan& plan, const std::vector<TokenSha
       group_queries_(JoinTokens(QueriesOf(tokens))),
       group_keys_(JoinTokens(KeysOf(tokens))) {
   const int64_t rows = TokenCount(group_queries_);
-  const int64_t ranks = communicator.size();
-  const int64_t block_bytes =
-      pieces == Pieces::kSeveral ? OutputBytes(problem_, problem_.query_heads, rows) / (ranks * ranks) : 0;
-  for (int r = 0; r < communicator.size(); ++r) {
-    heads_.push_back(plan.heads_of(r));
-    pieces_.push_back(plan.head_pieces_of(r, block_bytes));
+  // Its heads, of one rank's tokens.
+  const int64_t block_bytes = pieces == Pieces::kSeveral
+                                  ? OutputBytes(problem_, problem_.query_heads, rows) /
+                                        (plan.head_parts * int64_t{communicator.size()})
+                                  : 0;
+  for (int head_index : head_indices) {
+    heads_.push_back(plan.heads_of(head_index));
+    pieces_.push_back(plan.head_pieces_of(head_index, block_bytes));
     most_pieces_ = std::max(most_pieces_, pieces_.back().size());
   }
   const HeadShare& own = heads_[rank_];

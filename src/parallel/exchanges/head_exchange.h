@@ -25,9 +25,9 @@ class HeadExchange {
   // others travel.
   enum class Pieces { kOne, kSeveral };
 
-  // `tokens`: by rank of `communicator`, whose ranks divide the heads by plan.heads_of(rank).
+  // By rank of `communicator`: its tokens, and its heads, plan.heads_of(head_indices[rank]).
   HeadExchange(const AttentionPlan& plan, const std::vector<TokenShare>& tokens,
-               const Communicator& communicator, Pieces pieces);
+               const std::vector<int>& head_indices, const Communicator& communicator, Pieces pieces);
 
   // The pieces of this rank's heads, and the most that any rank has: every rank starts so many exchanges in
   // either direction, in the same order.

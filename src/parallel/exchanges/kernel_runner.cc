@@ -49,6 +49,7 @@ KernelRunner::KernelRunner(const AttentionPlan& plan, const HeadShare& heads, in
   config.algorithm = plan.variant.algorithm;
   config.isa = plan.options.isa;
   config.data_type = problem.data_type;
+  config.kept_key_values = problem.kept_key_values;
   config.threads = plan.options.threads;
   config.tiles = plan.variant.tiles;
   config.mask = problem.mask;

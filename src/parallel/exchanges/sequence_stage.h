@@ -13,7 +13,7 @@
 
 namespace attention {
 
-// Where an exchange reads a rank's keys and values in place: [batch, KV heads, own tokens, head_dim], dense.
+// Where an exchange reads a rank's keys and values in place: [batch, KV heads, own tokens, head_dim].
 struct KeyValueStorage {
   TensorView k;
   TensorView v;

@@ -143,7 +143,7 @@ SharedStage::SharedStage(const AttentionPlan& plan, const SequenceLayout& layout
       node_(plan, layout),
       communicator_(&communicator),
       ranks_of_node_(communicator.Split(node_.number, node_.own_place)),
-      memory_(*ranks_of_node_, node_.own().bytes, plan.head_parts),
+      memory_(*ranks_of_node_, node_.own().bytes, plan.runs_of_machine),
       keeps_own_(plan.head_parts > 1),
       kernel_(plan, layout.heads, layout.QueriesOf(layout.rank), node_.most_keys),
       state_(problem_.batch, layout.heads.query.size(), layout.QueriesOf(layout.rank), problem_.head_dim) {}
@@ -152,7 +152,7 @@ KeyValueStorage SharedStage::Read(int place, size_t step) const {
   const Place& at = node_.places[static_cast<size_t>(place)];
   const TensorShape shape = QueryShape(problem_, layout_.heads.kv.size(), TokenCount(at.KeysOf(step)));
   std::byte* const k = memory_.part_of(place) + at.RoomOf(step).offset;
-  std::byte* const v = k + static_cast<size_t>(shape.elements()) * SizeOf(problem_.data_type);
+  std::byte* const v = k + StorageBytes(problem_.data_type, shape);
   return {HeadMajorView(k, problem_.data_type, shape), HeadMajorView(v, problem_.data_type, shape)};
 }
 

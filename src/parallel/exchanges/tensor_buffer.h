@@ -12,7 +12,7 @@ class TensorBuffer {
  public:
   TensorBuffer() = default;
   TensorBuffer(DataType type, TensorShape shape)
-      : buffer_(static_cast<size_t>(shape.elements()) * SizeOf(type)),
+      : buffer_(static_cast<size_t>(StorageBytes(type, shape))),
         view_(HeadMajorView(buffer_.data(), type, shape)) {}
 
   TensorView view() const { return view_; }

@@ -1,6 +1,7 @@
 #include "src/parallel/partition/attention_plan.h"
 
 #include <algorithm>
+#include <map>
 
 #include "src/base/aligned_buffer.h"
 #include "src/base/error.h"
@@ -37,6 +38,8 @@ AttentionPlan AttentionPlan::Make(const AttentionProblem& problem, const Variant
   const Phase phase = problem.is_decode() ? Phase::kDecode : Phase::kPrefill;
   const std::string why = WhyInvalid(variant, contract, phase);
   Require(why.empty(), why);
+  Require(problem.is_decode() || problem.key_value_type() == problem.data_type, "a prefill over keys of ",
+          Name(problem.key_value_type()), ", which nothing moves; valid: ", Name(problem.data_type));
   Require(options.threads >= 1, "threads ", options.threads, " is not at least 1");
   Require(problem.cached_tokens() == 0 || variant.sharding != Sharding::kBalanced,
           "sharding balanced deals a sequence that begins here; behind ", problem.cached_tokens(),
@@ -70,6 +73,9 @@ void AttentionPlan::SetNodes(const std::vector<int>& node_of_rank) {
   int run = parts;
   while (run > 1 && (parts % run != 0 || !are_together(run))) --run;
   parts_of_node = run;
+  std::map<int, int> ranks_of_node;
+  for (int node : node_of_rank) ++ranks_of_node[node];
+  for (const auto& [node, count] : ranks_of_node) runs_of_machine = std::max(runs_of_machine, count / run);
 }
 
 PlanEnds AttentionPlan::ends() const {
@@ -80,6 +86,11 @@ PlanEnds AttentionPlan::ends() const {
       (contract == Contract::kNative && variant.strategy == ParallelStrategy::kHeadwise);
   if (starts_complete) return PlanEnds::kReplicated;
   return head_parts > 1 && token_parts == 1 ? PlanEnds::kHeads : PlanEnds::kTokens;
+}
+
+bool AttentionPlan::shares_tokens() const {
+  return ends() == PlanEnds::kHeads && variant.strategy == ParallelStrategy::kHeadwise &&
+         variant.exchange == Exchange::kShared;
 }
 
 HeadShare AttentionPlan::heads_of(int head_index) const {
@@ -109,8 +120,9 @@ std::string AttentionPlan::Description() const {
       Name(variant), " contract=", Name(contract), " batch=", problem.batch, " heads=", problem.query_heads,
       "/", problem.kv_heads, " head_dim=", problem.head_dim, " query_tokens=", problem.query_tokens,
       " kv_tokens=", problem.kv_tokens, " mask=", Name(problem.mask), " dtype=", Name(problem.data_type),
-      " decode=", problem.is_decode(), " isa=", Name(options.isa), " threads=", options.threads,
-      " poll=", options.poll_progress, " least_block_bytes=", options.least_block_bytes);
+      " keys=", Name(problem.key_value_type()), " decode=", problem.is_decode(), " isa=", Name(options.isa),
+      " threads=", options.threads, " poll=", options.poll_progress,
+      " least_block_bytes=", options.least_block_bytes);
 }
 
 TensorShape QueryShape(const AttentionProblem& problem, int64_t heads, int64_t tokens) {

@@ -46,6 +46,8 @@ struct AttentionPlan {
   // Exchange shared: each node has so many neighbours of those that divide the tokens (headwise: the heads),
   // a divisor of their number. Make() says all of them: one node. MakeDistributedAttention asks MPI.
   int parts_of_node = 1;
+  // How many such runs of ranks, each with memory of its own to share, one machine has at most.
+  int runs_of_machine = 1;
 
   // Throws Error (bad usage) if the combination, the sizes or the grid are not valid.
   static AttentionPlan Make(const AttentionProblem& problem, const Variant& variant, Contract contract,
@@ -55,6 +57,8 @@ struct AttentionPlan {
   void SetNodes(const std::vector<int>& node_of_rank);
 
   PlanEnds ends() const;
+  // headwise(shared) between sharded tokens: those of a node's ranks are in memory that they share.
+  bool shares_tokens() const;
   int head_index() const { return rank % head_parts; }
   int token_index() const { return rank / head_parts; }
   // Heads by place in the group.

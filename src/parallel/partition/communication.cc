@@ -89,20 +89,23 @@ int64_t Outputs(const AttentionPlan& plan, Formula formula, Whose whose) {
   return Apply(plan, ParallelStrategy::kHeadwise, exchange, sizes, formula);
 }
 
-// Among the ranks that divide the heads of this rank's token group.
+// Among the ranks that divide the heads of this rank's token group; or, where nodes share their tokens, among
+// those in this rank's place on every node.
 int64_t Heads(const AttentionPlan& plan, Formula formula, Whose whose) {
+  const int stride = plan.shares_tokens() ? plan.parts_of_node : 1, own = plan.head_index() / stride;
   ExchangeSizes sizes;
   SetHeads(plan.problem, plan.heads(), sizes);
-  sizes.ranks = plan.head_parts;
-  const std::vector<TokenShare> group = TokensOfGroup(plan, plan.token_index());
-  const std::vector<TokenSegments> queries = QueriesOf(group), keys = KeysOf(group);
-  sizes.own_tokens = TokenCount(queries[static_cast<size_t>(plan.head_index())]);
-  sizes.own_keys = TokenCount(keys[static_cast<size_t>(plan.head_index())]);
+  sizes.ranks = plan.head_parts / stride;
+  const std::vector<TokenShare> parties =
+      plan.shares_tokens() ? TokensByNode(plan) : TokensOfGroup(plan, plan.token_index());
+  const std::vector<TokenSegments> queries = QueriesOf(parties), keys = KeysOf(parties);
+  sizes.own_tokens = TokenCount(queries[static_cast<size_t>(own)]);
+  sizes.own_keys = TokenCount(keys[static_cast<size_t>(own)]);
   sizes.total_tokens = TotalOf(queries);
   sizes.total_keys = TotalOf(keys);
-  for (int i = 0; i < plan.head_parts; ++i) {
-    const HeadShare heads = plan.heads_of(i);
-    if (i == plan.head_index()) continue;
+  for (int party = 0; party < sizes.ranks; ++party) {
+    if (party == own) continue;
+    const HeadShare heads = plan.heads_of(party * stride + plan.head_index() % stride);
     sizes.query_bytes_of_others += InputBytes(plan.problem, heads.query.size(), 1);
     sizes.key_value_bytes_of_others += 2 * InputBytes(plan.problem, heads.kv.size(), 1);
   }

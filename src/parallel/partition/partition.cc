@@ -87,6 +87,22 @@ TokenSegments JoinTokens(const std::vector<TokenSegments>& shares) {
   return Normalised(runs);
 }
 
+TokenSegments StackTokens(const std::vector<TokenSegments>& shares) {
+  TokenSegments stacked;
+  int64_t rows = 0;
+  for (const TokenSegments& share : shares) {
+    for (const TokenSegment& segment : share) {
+      if (!stacked.empty() && stacked.back().global_begin + stacked.back().length == segment.global_begin) {
+        stacked.back().length += segment.length;
+      } else {
+        stacked.push_back({rows, segment.global_begin, segment.length});
+      }
+      rows += segment.length;
+    }
+  }
+  return stacked;
+}
+
 int64_t LocalRow(const TokenSegments& holder, int64_t global) {
   for (const TokenSegment& segment : holder) {
     const int64_t offset = global - segment.global_begin;

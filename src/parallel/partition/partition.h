@@ -53,6 +53,9 @@ TokenSegments InWholeSequence(TokenSegments segments);
 // other.
 TokenSegments JoinTokens(const std::vector<TokenSegments>& shares);
 
+// Several shares as rows of one tensor, each behind the one before it; touching segments joined.
+TokenSegments StackTokens(const std::vector<TokenSegments>& shares);
+
 // Row of `holder`'s tensor at which global token `global` lies; Error if it has none.
 int64_t LocalRow(const TokenSegments& holder, int64_t global);
 

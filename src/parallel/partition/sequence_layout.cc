@@ -1,6 +1,7 @@
 #include "src/parallel/partition/sequence_layout.h"
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "src/parallel/partition/token_dealing.h"
@@ -51,6 +52,22 @@ TokenShare TokensOfRank(const AttentionPlan& plan, int rank) {
 
 std::vector<TokenShare> TokensOfGroup(const AttentionPlan& plan, int group) {
   return Members(plan, TokensByRank(plan), group);
+}
+
+std::vector<int> HeadIndices(const AttentionPlan& plan) {
+  std::vector<int> indices(static_cast<size_t>(plan.head_parts));
+  std::iota(indices.begin(), indices.end(), 0);
+  return indices;
+}
+
+std::vector<TokenShare> TokensByNode(const AttentionPlan& plan) {
+  const std::vector<TokenShare> by_rank = TokensByRank(plan);
+  std::vector<TokenShare> by_node;
+  for (auto first = by_rank.begin(); first != by_rank.end(); first += plan.parts_of_node) {
+    const std::vector<TokenShare> of_node(first, first + plan.parts_of_node);
+    by_node.push_back({StackTokens(QueriesOf(of_node)), StackTokens(KeysOf(of_node))});
+  }
+  return by_node;
 }
 
 std::vector<TokenSegments> QueriesOf(const std::vector<TokenShare>& shares) {

@@ -37,6 +37,11 @@ std::vector<TokenShare> TokensByRank(const AttentionPlan& plan);
 TokenShare TokensOfRank(const AttentionPlan& plan, int rank);
 // Of the ranks that divide the heads of token group `group`, in the order of their heads.
 std::vector<TokenShare> TokensOfGroup(const AttentionPlan& plan, int group);
+// 0 to head_parts - 1: those ranks' places.
+std::vector<int> HeadIndices(const AttentionPlan& plan);
+// Of each node's ranks together (headwise, exchange shared), as rows of one tensor, a rank's behind those of
+// the ranks before it.
+std::vector<TokenShare> TokensByNode(const AttentionPlan& plan);
 // Of several shares, each by itself.
 std::vector<TokenSegments> QueriesOf(const std::vector<TokenShare>& shares);
 std::vector<TokenSegments> KeysOf(const std::vector<TokenShare>& shares);

@@ -24,8 +24,9 @@ enum class Exchange {
   kMesh,       // sequence: queries travel along rows of ranks, K/V along columns (Mesh-Attention, Chen et al.
                // 2025)
   kTree,       // sequence, decode: partial states merge in a tree (tree attention, Shyam et al. 2024)
-  kShared,     // headwise: outputs are written where all ranks of a node read them. sequence: K/V are read
-               // where they are; a ring of nodes (both: MPI + MPI, Hoefler et al. 2013)
+  kShared,     // headwise: outputs are written where all ranks of a node read them, and where tokens are
+               // sharded Q, K and V are read where they are. sequence: K/V are read where they are; a ring of
+               // nodes (all: MPI + MPI, Hoefler et al. 2013)
 };
 
 inline constexpr Word<Exchange> kExchanges[] = {
@@ -39,8 +40,8 @@ inline constexpr Word<Exchange> kExchanges[] = {
     {Exchange::kMesh, "mesh", "queries travel along rows of ranks, keys and values along columns"},
     {Exchange::kTree, "tree", "partial results merge in a tree, log2 P messages (sequence, decode)"},
     {Exchange::kShared, "shared",
-     "in memory that a node's ranks share: outputs (headwise), keys and values (sequence); between nodes "
-     "they travel"},
+     "in memory that a node's ranks share: outputs, and inputs sharded by tokens (headwise), keys and values "
+     "(sequence); between nodes they travel"},
 };
 constexpr std::string_view Name(Exchange exchange) { return NameIn(kExchanges, exchange); }
 constexpr std::optional<Exchange> ParseExchange(std::string_view name) { return ParseIn(kExchanges, name); }
@@ -49,7 +50,7 @@ constexpr std::optional<Exchange> ParseExchange(std::string_view name) { return 
 // those whose queries each owns; decode, the query tokens, which every rank has. Bytes are those of one
 // token, of this rank's heads.
 struct ExchangeSizes {
-  int64_t ranks = 1;  // headwise(shared): nodes
+  int64_t ranks = 1;  // headwise(shared): nodes; under token_sharded the tokens below are those of a node
   int64_t own_tokens = 0;
   int64_t total_tokens = 0;
   // Prefill, the all-to-all of heads: the same of the tokens whose K and V they have, cached ones too.
@@ -106,6 +107,7 @@ inline int64_t AllToAll(const ExchangeSizes& t) {
          t.output_bytes * (t.total_tokens - t.own_tokens);
 }
 inline int64_t AllToAllBuffers(const ExchangeSizes& t) {
+  if (t.ranks == 1) return 0;  // of nodes: everything is read where it is
   return (t.query_bytes + t.output_bytes) * t.total_tokens + t.key_value_bytes * t.total_keys;
 }
 
@@ -165,7 +167,7 @@ inline constexpr ExchangeRow kExchangeTable[] = {
      &exchange_formulas::Nothing, &exchange_formulas::Nothing},
     {Phase::kPrefill, ParallelStrategy::kHeadwise, Exchange::kAllgather, true, false, true, false, false,
      &exchange_formulas::GatherOutputs, &exchange_formulas::Nothing},
-    {Phase::kPrefill, ParallelStrategy::kHeadwise, Exchange::kShared, true, false, true, false, false,
+    {Phase::kPrefill, ParallelStrategy::kHeadwise, Exchange::kShared, true, true, true, false, false,
      &exchange_formulas::GatherOutputs, &exchange_formulas::Nothing},
     {Phase::kPrefill, ParallelStrategy::kHeadwise, Exchange::kAllToAll, false, true, false, true, false,
      &exchange_formulas::AllToAll, &exchange_formulas::AllToAllBuffers},

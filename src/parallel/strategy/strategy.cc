@@ -82,6 +82,9 @@ std::string WhyInvalid(const Variant& variant, Contract contract, Phase phase) {
                        ": ", valid);
   }
   if (variant.sharding != Sharding::kContiguous && !row->deals_tokens) {
+    if (contract == Contract::kTokenSharded)
+      return Concatenate(pair, " takes tokens as they follow each other, not ", Name(variant.sharding),
+                         "; valid sharding: contiguous");
     return Concatenate(pair, " deals no tokens of a prefill to ranks, so ", Name(variant.sharding),
                        " means nothing in ", Name(phase), "; valid sharding: contiguous");
   }

@@ -3,6 +3,7 @@
 #define SRC_PARALLEL_STRATEGY_STRATEGY_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -48,10 +49,13 @@ struct AttentionProblem {
   int64_t kv_tokens = 0;     // all: a prefill with fewer queries goes on behind cached keys and values
   Mask mask;
   DataType data_type = DataType::kFloat32;
+  std::optional<DataType> kept_key_values =
+      std::nullopt;  // decode: of cached keys and values, if not data_type
   Phase phase = Phase::kPrefill;
 
   int64_t group_size() const { return query_heads / kv_heads; }
   bool is_decode() const { return phase == Phase::kDecode; }
+  DataType key_value_type() const { return kept_key_values.value_or(data_type); }
   // Before a prefill's first query.
   int64_t cached_tokens() const { return is_decode() ? 0 : kv_tokens - query_tokens; }
 };
@@ -73,7 +77,7 @@ Sharding DefaultSharding(ParallelStrategy strategy, Phase phase, const Mask& mas
 //   prefill                  native              token_sharded   replicated   sharding
 //   headwise(allgather)      yes                 -               yes          contiguous
 //   headwise(none)           head-sharded        -               -            contiguous
-//   headwise(shared)         yes                 -               yes          contiguous
+//   headwise(shared)         yes                 yes             yes          contiguous
 //   headwise(all_to_all)     -                   yes             -            any
 //   sequence(ring)           = token_sharded     yes             -            any
 //   sequence(allgather)      = token_sharded     yes             yes          any

@@ -115,6 +115,10 @@ TEST(StrategyTest, RefusalsSayWhatIsValid) {
       WhyInvalid(zigzag, Contract::kNative, Phase::kPrefill),
       "headwise(allgather) deals no tokens of a prefill to ranks, so balanced means nothing in prefill; "
       "valid sharding: contiguous");
+  zigzag.exchange = Exchange::kShared;
+  EXPECT_EQ(
+      WhyInvalid(zigzag, Contract::kTokenSharded, Phase::kPrefill),
+      "headwise(shared) takes tokens as they follow each other, not balanced; valid sharding: contiguous");
   Variant grid = {ParallelStrategy::kHeadwise,
                   Exchange::kAllgather,
                   Sharding::kContiguous,

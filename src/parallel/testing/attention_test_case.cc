@@ -71,14 +71,22 @@ Shard CutOut(const AttentionProblem& problem, const TensorShard& shard, bool tok
   return result;
 }
 
-void Negate(const TensorView& view) {
+// A storage may be a part of a tensor that other ranks have parts of.
+template <typename Function>
+void ForEachRow(const TensorView& view, const Function& function) {
   for (int64_t b = 0; b < view.shape.batch; ++b) {
     for (int64_t h = 0; h < view.shape.heads; ++h) {
       for (int64_t t = 0; t < view.shape.tokens; ++t) {
-        for (int64_t d = 0; d < view.shape.head_dim; ++d) view.Row<float>(b, h, t)[d] *= -1;
+        function(std::span(view.Row<float>(b, h, t), static_cast<size_t>(view.shape.head_dim)));
       }
     }
   }
+}
+
+void Negate(const TensorView& view) {
+  ForEachRow(view, [](std::span<float> row) {
+    for (float& value : row) value *= -1;
+  });
 }
 
 // float32 rounding as a random walk: a logit is a sum of D products of order 1, scaled by 1/sqrt(D) (error
@@ -151,7 +159,11 @@ TestResult RunTestCase(Communicator& ranks, const TestCase& test_case, const Tes
       CutOut(problem, kv_shard, test_case.token_major, data.k, problem.kv_heads, problem.kv_tokens, 0);
   const Shard v =
       CutOut(problem, kv_shard, test_case.token_major, data.v, problem.kv_heads, problem.kv_tokens, 0);
-  TensorView given_k = k.view, given_v = v.view;
+  TensorView given_q = q.view, given_k = k.view, given_v = v.view;
+  if (const auto storage = attention->query_storage(); storage && test_case.in_place) {
+    given_q = *storage;
+    CopyBlock(q.view, given_q);
+  }
   if (const auto storage = attention->key_value_storage(); storage && test_case.in_place) {
     given_k = storage->k;
     given_v = storage->v;
@@ -163,10 +175,6 @@ TestResult RunTestCase(Communicator& ranks, const TestCase& test_case, const Tes
   TensorView given_output = output.view;
   if (const auto storage = attention->output_storage(); storage && test_case.in_place)
     given_output = *storage;
-  const auto span = [&] {
-    const auto count = static_cast<size_t>(given_output.shape.elements());
-    return std::span<float>(reinterpret_cast<float*>(given_output.data), count);
-  };
 
   TestResult result;
   result.tolerance = Tolerance(problem);
@@ -184,20 +192,21 @@ TestResult RunTestCase(Communicator& ranks, const TestCase& test_case, const Tes
     return ranks.traffic().bytes_sent - std::exchange(before, ranks.traffic().bytes_sent);
   };
   if (test_case.run_parts) {
-    attention->RunExchangeOnly(q.view, given_k, given_v, given_output);
+    attention->RunExchangeOnly(given_q, given_k, given_v, given_output);
     result.bytes_exchange_only = counted();
-    attention->RunComputeOnly(q.view, given_k, given_v, given_output);
+    attention->RunComputeOnly(given_q, given_k, given_v, given_output);
     result.bytes_compute_only = counted();
   }
   if (test_case.begin_apart) {
     Negate(given_v);
-    attention->Run(q.view, given_k, given_v, given_output);
+    attention->Run(given_q, given_k, given_v, given_output);
     before = ranks.traffic().bytes_sent;
     std::this_thread::sleep_for(std::chrono::milliseconds(10 * (ranks.rank() % 3)));
     Negate(given_v);
   }
-  std::ranges::fill(span(), std::numeric_limits<float>::quiet_NaN());
-  attention->Run(q.view, given_k, given_v, given_output);
+  ForEachRow(given_output,
+             [](std::span<float> row) { std::ranges::fill(row, std::numeric_limits<float>::quiet_NaN()); });
+  attention->Run(given_q, given_k, given_v, given_output);
   result.bytes_sent = counted();
 
   double error = 0, norm = 0;
@@ -213,7 +222,9 @@ TestResult RunTestCase(Communicator& ranks, const TestCase& test_case, const Tes
     }
   });
   result.relative_l2_error = norm == 0 ? std::sqrt(error) : std::sqrt(error / norm);
-  result.output.assign(span().begin(), span().end());
+  ForEachRow(given_output, [&](std::span<float> row) {
+    result.output.insert(result.output.end(), row.begin(), row.end());
+  });
   return result;
 }
 

@@ -30,7 +30,7 @@ struct TestCase {
   Contract contract = Contract::kNative;
   ExecutionOptions options;
   bool token_major = false;  // storage of the shards
-  bool in_place = false;     // K, V and output where the exchange would have them
+  bool in_place = false;     // Q, K, V and output where the exchange would have them
   // Before the run another one with values of the other sign, after which ranks begin ten milliseconds apart:
   // who takes what is left from then for what has to come is far off.
   bool begin_apart = false;

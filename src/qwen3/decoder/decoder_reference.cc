@@ -135,6 +135,22 @@ void Round(std::vector<double>& values, DataType type) {
   for (double& value : values) value = Rounded(value, type);
 }
 
+// Each row to whole multiples of a float32 scale, a 127th of its largest element. As the definition in
+// src/base/int8_row.h has it, in float64: where the decoder's float32 comes out on the other side of a half,
+// one element is a step away.
+void RoundRowsToInt8(std::vector<double>& values, int64_t row) {
+  for (auto begin = values.begin(); begin != values.end(); begin += row) {
+    double largest = 0;
+    for (auto value = begin; value != begin + row; ++value) largest = std::max(largest, std::abs(*value));
+    const double scale = static_cast<float>(largest / 127);
+    if (scale == 0) {
+      std::fill(begin, begin + row, 0.0);
+      continue;
+    }
+    for (auto value = begin; value != begin + row; ++value) *value = std::nearbyint(*value / scale) * scale;
+  }
+}
+
 int64_t Padded(int64_t n) { return (n + kLanes - 1) / kLanes * kLanes; }
 
 void ReadWeights(const TensorSource::Reader& read, int64_t begin, DataType type, std::span<float> scratch,
@@ -289,7 +305,11 @@ std::vector<double> DecoderReference::GatherAll(SyntheticCache::Part part, int64
                 communicator_->handle());
     }
   }
-  Round(all, setup_.precision.kv_cache);
+  if (setup_.precision.kv_cache == DataType::kInt8) {
+    RoundRowsToInt8(all, setup_.config.head_dim);
+  } else {
+    Round(all, setup_.precision.kv_cache);
+  }
   return all;
 }
 
@@ -341,7 +361,7 @@ std::vector<double> DecoderReference::Block(int64_t layer, const std::vector<dou
   std::vector<double> queries =
       Project(attention + "q_proj", SelectRows(hidden, own), width, config.query_width());
   NormAndRotate(attention + "q_norm.weight", queries, config.query_heads, own);
-  Round(queries, setup_.precision.kv_cache);
+  Round(queries, setup_.precision.queries());
 
   const Mask mask = MaskOf(layer);
   const int64_t own_count = static_cast<int64_t>(own.size());

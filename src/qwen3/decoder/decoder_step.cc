@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "src/base/error.h"
+#include "src/base/int8_row.h"
 #include "src/parallel/make_distributed_attention.h"
 #include "src/qwen3/decoder/window_cache.h"
 
@@ -11,9 +12,11 @@ namespace {
 
 std::unique_ptr<DistributedAttention> MakeAttention(Communicator& communicator, const Qwen3Config& config,
                                                     const Variant& asked, const ExecutionOptions& options,
-                                                    const StepShape& shape, DataType data_type) {
+                                                    const StepShape& shape,
+                                                    const DecoderPrecision& precision) {
   AttentionProblem problem;
-  problem.data_type = data_type;
+  problem.data_type = precision.queries();
+  if (shape.phase == Phase::kDecode) problem.kept_key_values = precision.kv_cache;
   problem.batch = shape.batch;
   problem.query_heads = config.query_heads;
   problem.kv_heads = config.kv_heads;
@@ -93,11 +96,10 @@ DecoderStep::DecoderStep(Communicator& communicator, const Qwen3Config& config, 
       precision_(precision),
       rotary_(&rotary),
       row_kernels_(&GetRowKernels(options.isa)),
-      full_{MakeAttention(communicator, config, asked, options, shape, precision.kv_cache)},
-      sliding_{!config.slides()
-                   ? nullptr
-                   : MakeAttention(communicator, config, asked, options,
-                                   SlidingShape(config, asked.sharding, shape), precision.kv_cache)},
+      full_{MakeAttention(communicator, config, asked, options, shape, precision)},
+      sliding_{!config.slides() ? nullptr
+                                : MakeAttention(communicator, config, asked, options,
+                                                SlidingShape(config, asked.sharding, shape), precision)},
       slices_weights_(asked.strategy == ParallelStrategy::kSequence && shape.phase == Phase::kDecode),
       sums_over_ranks_(communicator.size() > 1 &&
                        (asked.strategy == ParallelStrategy::kHeadwise || shape.phase == Phase::kDecode)),
@@ -129,6 +131,9 @@ DecoderStep::DecoderStep(Communicator& communicator, const Qwen3Config& config, 
     rounded_queries_ = AlignedBuffer(static_cast<size_t>(
         CheckedProduct(CheckedProduct(rows_, qkv_row_.query_heads * config.head_dim, "queries"),
                        sizeof(Bfloat16), "queries")));
+  }
+  if (precision.kv_cache == DataType::kInt8 && shape.phase == Phase::kPrefill) {
+    widened_.emplace(shape.batch, qkv_row_.kv_heads, local_tokens_, config.head_dim);
   }
   mixed_ = Floats(rows_, full_.attention->output_shard().head_count * config.head_dim);
   normed_ = Floats(rows_, config.hidden_size);
@@ -187,6 +192,7 @@ size_t DecoderStep::workspace_bytes() const {
   for (const AlignedBuffer* buffer : {&qkv_, &mixed_, &normed_, &gate_up_, &activated_, &rounded_queries_}) {
     bytes += buffer->size_bytes();
   }
+  if (widened_) bytes += widened_->size_bytes();
   return bytes;
 }
 
@@ -201,7 +207,7 @@ TensorView DecoderStep::HeadsOfRows(T* data, int64_t heads, int64_t width) const
 }
 
 TensorView DecoderStep::Queries() {
-  if (precision_.kv_cache == DataType::kFloat32) {
+  if (precision_.queries() == DataType::kFloat32) {
     return HeadsOfRows(qkv_.As<float>().data(), qkv_row_.query_heads, qkv_row_.width);
   }
   return HeadsOfRows(rounded_queries_.As<Bfloat16>().data(), qkv_row_.query_heads,
@@ -250,18 +256,32 @@ void DecoderStep::StoreKeysAndValues(const AttentionWeights& weights, int64_t ap
   const int64_t position = GlobalPosition(tokens_, token);
   float* key = qkv_.As<float>().data() + row * qkv_row_.width + qkv_row_.query_heads * head_dim;
   const float* value = key + qkv_row_.kv_heads * head_dim;
-  const auto store = [&](const float* from, const TensorView& to, int64_t head) {
-    if (to.data_type == DataType::kFloat32) {
-      std::copy_n(from, head_dim, to.Row<float>(batch, head, append_begin + token));
-    } else {
-      row_kernels_->round_to_bfloat16(from, head_dim, to.Row<Bfloat16>(batch, head, append_begin + token));
-    }
-  };
+  const TensorView widened_keys = widened_ ? widened_->keys() : TensorView{},
+                   widened_values = widened_ ? widened_->values() : TensorView{};
+  const auto row_of = [&](const float* from) { return std::span(from, static_cast<size_t>(head_dim)); };
   for (int64_t head = 0; head < qkv_row_.kv_heads; ++head, key += head_dim, value += head_dim) {
     row_kernels_->rms_norm(key, weights.k_norm.data(), head_dim, epsilon, key);
     row_kernels_->rotate_half(key, rotary_->cos(position), rotary_->sin(position), rotary_->half());
-    store(key, cache.keys(), head);
-    store(value, cache.values(), head);
+    StoreRow(row_of(key), cache.keys(), widened_keys, batch, head, append_begin + token);
+    StoreRow(row_of(value), cache.values(), widened_values, batch, head, append_begin + token);
+  }
+}
+
+void DecoderStep::StoreRow(std::span<const float> from, const TensorView& cache, const TensorView& widened,
+                           int64_t batch, int64_t head, int64_t token) const {
+  switch (cache.data_type) {
+    case DataType::kFloat32:
+      std::ranges::copy(from, cache.Row<float>(batch, head, token));
+      break;
+    case DataType::kBfloat16:
+      row_kernels_->round_to_bfloat16(from.data(), std::ssize(from), cache.Row<Bfloat16>(batch, head, token));
+      break;
+    case DataType::kInt8: {
+      int8_t* row = cache.Row<int8_t>(batch, head, token);
+      RoundToInt8Row(from, row);
+      if (widened.data != nullptr) WidenInt8Row(row, {widened.Row<float>(batch, head, token), from.size()});
+      break;
+    }
   }
 }
 
@@ -305,7 +325,8 @@ void DecoderStep::Attention(const AttentionWeights& weights, const float* x, Key
   NormAndRotate(weights, seen, cache);
   const int64_t heads = seen.attention->output_shard().head_count;
   float* mixed = mixed_.As<float>().data();
-  seen.attention->Run(Queries(), cache.keys().SliceTokens(0, cached), cache.values().SliceTokens(0, cached),
+  KeyValueCache& read = widened_ ? *widened_ : cache;
+  seen.attention->Run(Queries(), read.keys().SliceTokens(0, cached), read.values().SliceTokens(0, cached),
                       HeadsOfRows(mixed, heads, heads * config_.head_dim));
   ProjectHeads(weights, mixed, store, output);
 }

@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 
 #include "src/base/aligned_buffer.h"
@@ -32,7 +33,7 @@
 namespace attention {
 
 // The query rows are the last `query_tokens` of `kv_tokens`. Prefill: all of them. Decode: one (headwise: any
-// number), with the others in the cache.
+// number, from int8 up to kMostInt8Columns of a KV head), with the others in the cache.
 struct StepShape {
   int64_t batch = 1;
   int64_t query_tokens = 0;
@@ -116,6 +117,10 @@ class DecoderStep {
   void NormAndRotate(const AttentionWeights& weights, const CachedAttention& cached, KeyValueCache& cache);
   void StoreKeysAndValues(const AttentionWeights& weights, int64_t append_begin, KeyValueCache& cache,
                           int64_t row);
+  // One head's key or value of a token, rounded, into its row of the cache, and what that stands for into the
+  // same row of `widened`, which is empty if the cache is read as it is.
+  void StoreRow(std::span<const float> from, const TensorView& cache, const TensorView& widened,
+                int64_t batch, int64_t head, int64_t token) const;
   // output (=, +=) mixed heads times the output projection, and its bias.
   void ProjectHeads(const AttentionWeights& weights, const float* mixed, Store store, float* output);
   // output (=, +=) x W^T; with tensor-parallel weights x and W are parts and the sum goes over ranks.
@@ -147,6 +152,8 @@ class DecoderStep {
   RankSum sum_;
   AlignedBuffer qkv_, mixed_, normed_, gate_up_, activated_;
   AlignedBuffer rounded_queries_;  // [rows, query heads, head_dim] of bf16, if the K/V cache is
+  // Of a prefill into int8: the layer's keys and values as attention reads them.
+  std::optional<KeyValueCache> widened_;
 };
 
 }  // namespace attention

@@ -34,8 +34,7 @@ class KeyValueCache {
   static int64_t Bytes(const TensorShape& shape, DataType data_type) {
     const int64_t rows =
         CheckedProduct(CheckedProduct(shape.batch, shape.heads, "KV cache"), shape.tokens, "KV cache");
-    return CheckedProduct(CheckedProduct(rows, shape.head_dim, "KV cache"),
-                          static_cast<int64_t>(SizeOf(data_type)), "KV cache");
+    return CheckedProduct(rows, RowBytes(data_type, shape.head_dim), "KV cache");
   }
 
   TensorShape shape_;

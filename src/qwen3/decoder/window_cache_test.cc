@@ -5,9 +5,11 @@
 #include <mpi.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <vector>
 
 #include "src/base/data_type.h"
+#include "src/base/int8_row.h"
 #include "src/parallel/partition/token_dealing.h"
 
 namespace attention {
@@ -15,9 +17,33 @@ namespace {
 
 constexpr int64_t kBatch = 2, kHeads = 3, kHeadDim = 4;
 
-// Of a row: its token, and whose it is; exact in bf16 up to 256.
+// Of a row: its token, and whose it is; exact in bf16 up to 256, and in int8 rounded the same way by whoever
+// does it.
 float Element(int64_t token, int64_t batch, int64_t head, int64_t d) {
   return static_cast<float>(d == 0 ? token + 1 : 10 * batch + head + d);
+}
+
+using Row = std::vector<float>;
+
+// As a row of the view's type keeps it.
+void Keep(const Row& row, const TensorView& view, int64_t batch, int64_t head, int64_t token) {
+  switch (view.data_type) {
+    case DataType::kFloat32:
+      std::ranges::copy(row, view.Row<float>(batch, head, token));
+      break;
+    case DataType::kBfloat16:
+      std::ranges::transform(row, view.Row<Bfloat16>(batch, head, token), Bfloat16::FromFloat);
+      break;
+    case DataType::kInt8:
+      RoundToInt8Row(row, view.Row<int8_t>(batch, head, token));
+      break;
+  }
+}
+
+Row Made(int64_t token, int64_t batch, int64_t head, float sign) {
+  Row row;
+  for (int64_t d = 0; d < kHeadDim; ++d) row.push_back(sign * Element(token, batch, head, d));
+  return row;
 }
 
 void Fill(const TensorView& view, const TokenSegments& share, float sign) {
@@ -25,14 +51,7 @@ void Fill(const TensorView& view, const TokenSegments& share, float sign) {
     for (int64_t h = 0; h < kHeads; ++h) {
       for (const TokenSegment& segment : share) {
         for (int64_t i = 0; i < segment.length; ++i) {
-          for (int64_t d = 0; d < kHeadDim; ++d) {
-            const float value = sign * Element(segment.global_begin + i, b, h, d);
-            if (view.data_type == DataType::kFloat32) {
-              view.Row<float>(b, h, segment.local_begin + i)[d] = value;
-            } else {
-              view.Row<Bfloat16>(b, h, segment.local_begin + i)[d] = Bfloat16::FromFloat(value);
-            }
-          }
+          Keep(Made(segment.global_begin + i, b, h, sign), view, b, h, segment.local_begin + i);
         }
       }
     }
@@ -40,13 +59,12 @@ void Fill(const TensorView& view, const TokenSegments& share, float sign) {
 }
 
 void ExpectRow(const TensorView& view, int64_t row, int64_t token, float sign) {
+  std::vector<std::byte> made(static_cast<size_t>(RowBytes(view.data_type, kHeadDim)));
   for (int64_t b = 0; b < kBatch; ++b) {
     for (int64_t h = 0; h < kHeads; ++h) {
-      for (int64_t d = 0; d < kHeadDim; ++d) {
-        const float found = view.data_type == DataType::kFloat32 ? view.Row<float>(b, h, row)[d]
-                                                                 : view.Row<Bfloat16>(b, h, row)[d].ToFloat();
-        ASSERT_EQ(found, sign * Element(token, b, h, d)) << "token " << token << " in row " << row;
-      }
+      Keep(Made(token, b, h, sign), HeadMajorView(made.data(), view.data_type, {1, 1, 1, kHeadDim}), 0, 0, 0);
+      const TensorView found = view.SliceBatch(b, 1).SliceHeads(h, 1).SliceTokens(row, 1);
+      ASSERT_TRUE(std::equal(made.begin(), made.end(), found.data)) << "token " << token << " in row " << row;
     }
   }
 }
@@ -72,7 +90,7 @@ TEST(WindowCacheTest, KeptTokensAreWhereDecodingLooks) {
   const Communicator world(MPI_COMM_WORLD);
   for (const int64_t window : {1, 2, 3, 11, 64}) {
     for (const int64_t tokens : {int64_t{1}, int64_t{2}, window, window + 1, 3 * window, 3 * window + 2}) {
-      for (const DataType type : {DataType::kFloat32, DataType::kBfloat16}) {
+      for (const DataType type : {DataType::kFloat32, DataType::kBfloat16, DataType::kInt8}) {
         SCOPED_TRACE(testing::Message()
                      << "window " << window << ", tokens " << tokens << ", " << Name(type));
         // headwise: everything is here.
