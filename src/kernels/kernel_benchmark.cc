@@ -15,13 +15,12 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstddef>
 #include <string>
 #include <vector>
 
 #include "src/base/aligned_buffer.h"
 #include "src/base/counter_random.h"
-#include "src/base/int8_row.h"
+#include "src/base/tensor_rows.h"
 #include "src/kernels/attention_kernel.h"
 #include "src/machine/machine_peak.h"
 
@@ -70,6 +69,7 @@ double Median(std::vector<double> values) {
 
 void Fill(AlignedBuffer& buffer, DataType type, int64_t head_dim, uint64_t stream) {
   const int64_t rows = static_cast<int64_t>(buffer.size_bytes()) / RowBytes(type, head_dim);
+  const TensorView view = HeadMajorView(buffer.data(), type, {1, 1, rows, head_dim});
   std::vector<float> row(static_cast<size_t>(head_dim));
   for (int64_t r = 0; r < rows; ++r) {
     for (int64_t d = 0; d < head_dim; ++d) {
@@ -77,18 +77,7 @@ void Fill(AlignedBuffer& buffer, DataType type, int64_t head_dim, uint64_t strea
       row[d] =
           static_cast<float>(RandomGaussian(1, stream, static_cast<uint64_t>((r * head_dim + d) % 99991)));
     }
-    std::byte* const to = buffer.data() + r * RowBytes(type, head_dim);
-    switch (type) {
-      case DataType::kFloat32:
-        std::ranges::copy(row, reinterpret_cast<float*>(to));
-        break;
-      case DataType::kBfloat16:
-        std::ranges::transform(row, reinterpret_cast<Bfloat16*>(to), Bfloat16::FromFloat);
-        break;
-      case DataType::kInt8:
-        RoundToInt8Row(row, reinterpret_cast<int8_t*>(to));
-        break;
-    }
+    StoreRow(row, view, 0, 0, r);
   }
 }
 

@@ -41,6 +41,7 @@ ROOMS: list[str] = [
     "experiment/record",
     "experiment/record/testing",
     "experiment/measure",
+    "experiment/measure/testing",
     "experiment/commands",
     "experiment/testing",
     "simulate",

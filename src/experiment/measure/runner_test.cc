@@ -16,6 +16,7 @@
 #include "src/base/error.h"
 #include "src/experiment/ask/experiment_file.h"
 #include "src/experiment/measure/experiment_runner.h"
+#include "src/experiment/measure/testing/runner_fixture.h"
 #include "src/experiment/workload/accuracy.h"
 #include "src/kernels/attention_kernel.h"
 #include "src/machine/machine_info.h"
@@ -24,52 +25,6 @@ namespace attention {
 namespace {
 
 using testing::HasSubstr;
-
-// Passes everything on to the float64 backend and then spoils one element of one row.
-template <typename Spoil>
-class SpoiltBackend : public AttentionBackend {
- public:
-  explicit SpoiltBackend(const BackendConfig& config) : inner_(MakeReferenceBackend(config)) {}
-  std::string name() const override { return "spoilt"; }
-  size_t workspace_bytes() const override { return 0; }
-  TileSizes tiles() const override { return inner_->tiles(); }
-  void Accumulate(const AttentionStep& step) override {
-    const bool has_output = step.last && step.output.shape.tokens > 0 && step.output.shape.heads > 0;
-    if (!has_output) return inner_->Accumulate(step);
-    float& value = *step.output.Row<float>(0, step.output.shape.heads - 1, 0);
-    const float before = value;
-    inner_->Accumulate(step);
-    Spoil()(value);
-    if (Spoil::kForgets && has_run_) value = before;
-    has_run_ = true;
-  }
-
- private:
-  std::unique_ptr<AttentionBackend> inner_;
-  bool has_run_ = false;
-};
-
-struct Spoiler {
-  static constexpr bool kForgets = false;
-};
-struct SlightlyOff : Spoiler {
-  void operator()(float& value) const { value += 1e-3f; }
-};
-struct NotANumber : Spoiler {
-  void operator()(float& value) const { value = std::numeric_limits<float>::quiet_NaN(); }
-};
-// Right once, and then not written any more.
-struct Forgets {
-  static constexpr bool kForgets = true;
-  void operator()(float&) const {}
-};
-struct Throws : Spoiler {
-  void operator()(float&) const { Fail("the backend broke"); }
-};
-template <typename Spoil>
-std::unique_ptr<AttentionBackend> MakeSpoilt(const BackendConfig& config) {
-  return std::make_unique<SpoiltBackend<Spoil>>(config);
-}
 
 constexpr int64_t kFreshPages = 40;
 
@@ -83,38 +38,6 @@ struct TouchesFreshPages : Spoiler {
     for (int64_t page = 0; page < kFreshPages; ++page) static_cast<volatile char*>(memory)[page * kPage] = 1;
     munmap(memory, kFreshPages * kPage);
   }
-};
-
-class RunnerTest : public testing::Test {
- protected:
-  RunnerTest() : world_(MPI_COMM_WORLD) {}
-
-  ExperimentSpec Spec(const std::string& grid, const std::string& measure = "rounds: 3") const {
-    return ParseExperiment("name: x\ngrid:\n  model: [{heads: 4, kv_heads: 2, head_dim: 16}]\n" + grid +
-                               "measure: {" + measure + "}\naccuracy: {reference_rows: 8}\n",
-                           "x.yaml");
-  }
-  RunOptions Options(BackendFactory backend = MakeReferenceBackend) const {
-    RunOptions options;
-    options.cell.backend = backend;
-    options.cell.peak_seconds = 1e-4;
-    options.cell.stop = [] { return StopRequest::kNone; };
-    return options;
-  }
-  // The summary's rows point into the plan: until the next Run.
-  RunSummary Run(const ExperimentSpec& spec, const RunOptions& options) {
-    plan_ = MakePlan(spec, {Isa::kScalar});
-    return RunExperiment(world_, spec, plan_, options);
-  }
-  std::string EveryRankCount() const {
-    std::string text = "  ranks: [";
-    for (int ranks = 1; ranks <= world_.size(); ++ranks)
-      text += (ranks > 1 ? ", " : "") + std::to_string(ranks);
-    return text + "]\n";
-  }
-
-  Communicator world_;
-  Plan plan_;
 };
 
 constexpr const char* kAllFour =
@@ -324,89 +247,6 @@ TEST_F(RunnerTest, TheFirstAndTheLastLaunchAreChecked) {
     const bool is_checked = launch == 0 || launch == 2 || launch == 4;
     EXPECT_EQ(Run(spec, options).exit_status(), is_checked ? ExitStatus::kCaseFailed : ExitStatus::kOk)
         << launch;
-  }
-}
-
-// What a claim compares across cells is measured in the same minutes: round by round, on any ranks.
-class TurnsTest : public RunnerTest {
- protected:
-  ExperimentSpec TurnsSpec() const {
-    return ParseExperiment(
-        "name: x\ngrid:\n  model: [{heads: 4, kv_heads: 2, head_dim: 16}]\n"
-        "  variant: [headwise+online_softmax]\n  seq_len: [8, 9]\n  causal: [true, false]\n" +
-            EveryRankCount() +
-            "measure: {rounds: 4, order_seed: 1}\naccuracy: {reference_rows: 8}\n"
-            "expect: [{claim: c, over: ranks, order: [1" +
-            (world_.size() > 1 ? ", 2" : "") + "]}]\n",
-        "x.yaml");
-  }
-};
-
-TEST_F(TurnsTest, RoundByRound) {
-  if (world_.size() == 1) return;  // no claim orders one value
-  RunOptions options = Options();
-  std::map<std::pair<int64_t, std::string>, std::vector<std::pair<int, std::string>>> rounds;  // by bundle
-  std::map<std::string, const Cell*> cells;
-  const ExperimentSpec spec = TurnsSpec();
-  const Plan plan = MakePlan(spec, {Isa::kScalar});
-  for (const Cell& cell : plan.cells) cells[cell.id] = &cell;
-  options.cell.on_sample = [&](const SampleRow& row) {
-    const Cell& cell = *cells.at(row.cell);
-    rounds[{cell.seq_len, cell.bundle}].push_back({row.round, row.cell});
-  };
-  const RunSummary summary = RunExperiment(world_, spec, plan, options);
-  EXPECT_EQ(summary.exit_status(), ExitStatus::kOk);
-  EXPECT_EQ(summary.cells_run, 4 * world_.size());
-  if (world_.rank() != 0) return;
-  ASSERT_EQ(rounds.size(), 4u) << "two lengths, two masks; ranks share a bundle";
-  std::set<std::string> first_ones;
-  for (const auto& [key, taken] : rounds) {
-    const size_t members = static_cast<size_t>(world_.size());
-    ASSERT_EQ(taken.size(), 4 * members);
-    for (size_t round = 0; round < 4; ++round) {
-      std::set<std::string> in_round;
-      for (size_t i = round * members; i < (round + 1) * members; ++i) {
-        EXPECT_EQ(taken[i].first, static_cast<int>(round));
-        in_round.insert(taken[i].second);
-      }
-      EXPECT_EQ(in_round.size(), members) << "every cell once in a round";
-      first_ones.insert(taken[round * members].second);
-    }
-  }
-  EXPECT_GT(first_ones.size(), 4u) << "not always the same one first";
-  for (const CaseRow& row : summary.rows) EXPECT_EQ(row.bundle, row.cell->bundle) << row.made->id;
-}
-
-TEST_F(TurnsTest, AMemberThatIsMeasuredAloneSaysSo) {
-  if (world_.size() == 1) return;
-  const ExperimentSpec spec = TurnsSpec();
-  RunOptions options = Options();
-  options.only_cells = {MakePlan(spec, {Isa::kScalar}).cells.front().id};
-  const RunSummary summary = Run(spec, options);
-  for (const CaseRow& row : summary.rows) {
-    EXPECT_EQ(row.bundle, "");
-    EXPECT_EQ(row.rounds, 4);
-  }
-}
-
-TEST_F(TurnsTest, AFailedMemberLeavesTheOthers) {
-  if (world_.size() == 1) return;
-  const RunSummary summary = Run(TurnsSpec(), Options(MakeSpoilt<Throws>));
-  EXPECT_EQ(summary.exit_status(), ExitStatus::kCaseFailed);
-  EXPECT_EQ(summary.cells_run, 4 * world_.size());
-}
-
-// Between rounds, also on a rank that has no part in the cell at work: no cell of the turn is complete then.
-TEST_F(TurnsTest, AStopRequestEndsTheWholeTurn) {
-  if (world_.size() == 1) return;
-  for (const StopRequest request : {StopRequest::kAfterRound, StopRequest::kNow}) {
-    RunOptions options = Options();
-    const bool last_rank = world_.rank() + 1 == world_.size();
-    int asked = 0;
-    options.cell.stop = [&] { return last_rank && ++asked > 3 ? request : StopRequest::kNone; };
-    const RunSummary summary = Run(TurnsSpec(), options);
-    EXPECT_EQ(summary.exit_status(), ExitStatus::kInterrupted);
-    EXPECT_TRUE(summary.rows.empty());
   }
 }
 

@@ -283,5 +283,21 @@ TEST(PlanTest, ComparedCellsAreABundle) {
   EXPECT_EQ(names.size(), 2u) << "by length: all that any claim compares goes together";
 }
 
+// A prefill attends to float32 beside an int8 cache: a layer's, as large as a float32 cache would be.
+TEST(PlanTest, AnInt8CacheTakesItsRowsAndTheirScales) {
+  const auto memory = [](const std::string& type, const std::string& phase) {
+    return PlanOf(
+               "  model: [qwen3-0.6b]\n  scope: [block]\n  variant: [headwise+online_softmax]\n  seq_len: "
+               "[4096]\n"
+               "  kv_cache: [" +
+               type + "]\n  phase: [" + phase + "]\n")
+        .cells.front()
+        .memory_bytes_per_rank;
+  };
+  constexpr int64_t kRows = 2 * 8 * 4096, kFloatRow = 128 * 4, kInt8Row = 128 + 4;  // K and V of 8 heads
+  EXPECT_NEAR(memory("int8", "decode") - memory("fp32", "decode"), kRows * (kInt8Row - kFloatRow), 1 << 12);
+  EXPECT_NEAR(memory("int8", "prefill") - memory("fp32", "prefill"), kRows * kInt8Row, 1 << 12);
+}
+
 }  // namespace
 }  // namespace attention

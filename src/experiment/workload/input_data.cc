@@ -6,6 +6,7 @@
 
 #include "src/base/counter_random.h"
 #include "src/base/error.h"
+#include "src/base/tensor_rows.h"
 
 namespace attention {
 namespace {
@@ -58,12 +59,7 @@ void InputData::Fill(const TensorView& view, int64_t batch_begin, int64_t head_b
           } else {
             KeyOrValueRow(tensor, batch_begin + b, head_begin + h, token, row);
           }
-          if (view.data_type == DataType::kFloat32) {
-            std::copy(row.begin(), row.end(), view.Row<float>(b, h, segment.local_begin + t));
-          } else {
-            Bfloat16* out = view.Row<Bfloat16>(b, h, segment.local_begin + t);
-            for (int64_t d = 0; d < head_dim; ++d) out[d] = Bfloat16::FromFloat(row[d]);
-          }
+          StoreRow(row, view, b, h, segment.local_begin + t);
         }
       }
     }

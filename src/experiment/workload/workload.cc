@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "src/base/tensor_rows.h"
 #include "src/experiment/workload/input_data.h"
 #include "src/mpi/agreement.h"
 #include "src/parallel/attention_run.h"
@@ -28,16 +29,9 @@ class AttentionWorkload : public Workload {
   void RunComputeOnly() override { run_.RunComputeOnly(); }
 
   void PoisonOutput() override {
-    const TensorView& output = run_.output();
     // It may be a part of a tensor that other ranks have parts of.
-    for (int64_t b = 0; b < output.shape.batch; ++b) {
-      for (int64_t h = 0; h < output.shape.heads; ++h) {
-        for (int64_t t = 0; t < output.shape.tokens; ++t) {
-          std::fill_n(output.Row<float>(b, h, t), output.shape.head_dim,
-                      std::numeric_limits<float>::quiet_NaN());
-        }
-      }
-    }
+    ForEachRow(run_.output(),
+               [](std::span<float> row) { std::ranges::fill(row, std::numeric_limits<float>::quiet_NaN()); });
   }
   ConstTensorView output() override { return run_.output(); }
   const TensorShard& output_shard() const override { return run_.attention().output_shard(); }

@@ -46,15 +46,8 @@ inline int64_t RoundUp(int64_t a, int64_t multiple) { return CeilDivide(a, multi
 
 // First byte of a row, whatever its element type.
 inline const void* RowAddress(const ConstTensorView& view, int64_t batch, int64_t head, int64_t token) {
-  switch (view.data_type) {
-    case DataType::kFloat32:
-      return view.Row<float>(batch, head, token);
-    case DataType::kBfloat16:
-      return view.Row<Bfloat16>(batch, head, token);
-    case DataType::kInt8:
-      return view.Row<int8_t>(batch, head, token);
-  }
-  return nullptr;
+  const int64_t elements = batch * view.batch_stride + head * view.head_stride + token * view.token_stride;
+  return view.data + elements * static_cast<int64_t>(SizeOf(view.data_type));
 }
 // One element, for paths that need not be fast.
 inline float ElementAsFloat(const ConstTensorView& view, int64_t batch, int64_t head, int64_t token,

@@ -42,7 +42,7 @@ struct Choice {
 };
 
 // Collective: probes, ranks, and agrees on rank 0's ranking. One rank alone has nothing to choose between: it
-// is given the first candidate with a probed time. What no machine has the shared memory for is left out.
+// is given the first candidate with a probed time. What some machine lacks the shared memory for is left out.
 // Throws the same Error on every rank.
 Choice ChooseVariant(const Communicator& communicator, const std::vector<int>& node_of_rank,
                      const AttentionProblem& problem, AttentionAlgorithm algorithm, Contract contract,

@@ -176,12 +176,18 @@ TEST(CostModelTest, WhereHeadsRunOutSequenceWins) {
   }
 }
 
-// Four ranks on two nodes. One rank of a node sends to the other node around a ring, both in an all-to-all.
-TEST(CostModelTest, RanksOfANodeShareItsLink) {
-  const AttentionProblem problem = Prefill(16, Mask::Full(), 4, 4);
-  Machine machine = Planted(4, 1e15, 1e15);
+// Four ranks on two nodes, with nothing to wait for but what crosses between them, a byte a second.
+Machine TwoNodesOfTwo(double pairs_per_second) {
+  Machine machine = Planted(4, pairs_per_second, 1e15);
   machine.node_of_rank = {7, 7, 3, 3};
   machine.rates.across_nodes.bytes_per_second = 1;
+  return machine;
+}
+
+// One rank of a node sends to the other node around a ring, both in an all-to-all.
+TEST(CostModelTest, RanksOfANodeShareItsLink) {
+  const AttentionProblem problem = Prefill(16, Mask::Full(), 4, 4);
+  Machine machine = TwoNodesOfTwo(1e15);
   const double shard = 2 * 4 * 4 * 128 * 4;  // K and V of four tokens
   const auto exchange_s = [&](Exchange exchange) {
     return Predict(problem, {kSequence, exchange, kContiguous, kOnline, {}, {}}, Contract::kTokenSharded,
@@ -196,8 +202,7 @@ TEST(CostModelTest, RanksOfANodeShareItsLink) {
 TEST(CostModelTest, SharedMemorySendsBetweenNodesOnly) {
   const AttentionProblem problem = Prefill(16, Mask::Full(), 4, 4);
   const Variant shared = {kSequence, Exchange::kShared, kContiguous, kOnline, {}, {}};
-  Machine machine = Planted(4, 1e3, 1e15);
-  machine.node_of_rank = {7, 7, 3, 3};
+  Machine machine = TwoNodesOfTwo(1e3);
   machine.rates.across_nodes.bytes_per_second = 1e30;
   const double pairs = 4 * 4 * 16;  // of four query rows, four heads
   EXPECT_NEAR(Seconds(problem, shared, Contract::kTokenSharded, machine), pairs / 1e3, 1e-9);
@@ -217,9 +222,7 @@ TEST(CostModelTest, SharedMemorySendsBetweenNodesOnly) {
 TEST(CostModelTest, SharedHeadsTravelBetweenNodesOnly) {
   const AttentionProblem problem = Prefill(16, Mask::Full(), 4, 4);
   const Variant shared = {kHeadwise, Exchange::kShared, kContiguous, kOnline, {}, {}};
-  Machine machine = Planted(4, 1e15, 1e15);
-  machine.node_of_rank = {7, 7, 3, 3};
-  machine.rates.across_nodes.bytes_per_second = 1;
+  Machine machine = TwoNodesOfTwo(1e15);
   const double row = 8 * 128 * 4;  // of eight tokens: Q, or K, or V, or the output of a head
   const Prediction prediction = Predict(problem, shared, Contract::kTokenSharded, machine);
   EXPECT_EQ(prediction.bytes, static_cast<int64_t>(4 * row));

@@ -49,8 +49,8 @@ struct AttentionProblem {
   int64_t kv_tokens = 0;     // all: a prefill with fewer queries goes on behind cached keys and values
   Mask mask;
   DataType data_type = DataType::kFloat32;
-  std::optional<DataType> kept_key_values =
-      std::nullopt;  // decode: of cached keys and values, if not data_type
+  // Decode: of cached keys and values, if not data_type.
+  std::optional<DataType> kept_key_values = std::nullopt;
   Phase phase = Phase::kPrefill;
 
   int64_t group_size() const { return query_heads / kv_heads; }

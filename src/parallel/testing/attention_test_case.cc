@@ -12,6 +12,7 @@
 #include "src/attention/reference_attention.h"
 #include "src/base/counter_random.h"
 #include "src/base/error.h"
+#include "src/base/tensor_rows.h"
 #include "src/mpi/copy_block.h"
 #include "src/parallel/exchanges/tensor_buffer.h"
 #include "src/parallel/make_distributed_attention.h"
@@ -69,18 +70,6 @@ Shard CutOut(const AttentionProblem& problem, const TensorShard& shard, bool tok
                 result.view.Row<float>(b, h, local));
   });
   return result;
-}
-
-// A storage may be a part of a tensor that other ranks have parts of.
-template <typename Function>
-void ForEachRow(const TensorView& view, const Function& function) {
-  for (int64_t b = 0; b < view.shape.batch; ++b) {
-    for (int64_t h = 0; h < view.shape.heads; ++h) {
-      for (int64_t t = 0; t < view.shape.tokens; ++t) {
-        function(std::span(view.Row<float>(b, h, t), static_cast<size_t>(view.shape.head_dim)));
-      }
-    }
-  }
 }
 
 void Negate(const TensorView& view) {

@@ -4,6 +4,7 @@
 
 #include "src/base/error.h"
 #include "src/base/int8_row.h"
+#include "src/base/tensor_rows.h"
 #include "src/parallel/make_distributed_attention.h"
 #include "src/qwen3/decoder/window_cache.h"
 
@@ -262,27 +263,20 @@ void DecoderStep::StoreKeysAndValues(const AttentionWeights& weights, int64_t ap
   for (int64_t head = 0; head < qkv_row_.kv_heads; ++head, key += head_dim, value += head_dim) {
     row_kernels_->rms_norm(key, weights.k_norm.data(), head_dim, epsilon, key);
     row_kernels_->rotate_half(key, rotary_->cos(position), rotary_->sin(position), rotary_->half());
-    StoreRow(row_of(key), cache.keys(), widened_keys, batch, head, append_begin + token);
-    StoreRow(row_of(value), cache.values(), widened_values, batch, head, append_begin + token);
+    KeepRow(row_of(key), cache.keys(), widened_keys, batch, head, append_begin + token);
+    KeepRow(row_of(value), cache.values(), widened_values, batch, head, append_begin + token);
   }
 }
 
-void DecoderStep::StoreRow(std::span<const float> from, const TensorView& cache, const TensorView& widened,
-                           int64_t batch, int64_t head, int64_t token) const {
-  switch (cache.data_type) {
-    case DataType::kFloat32:
-      std::ranges::copy(from, cache.Row<float>(batch, head, token));
-      break;
-    case DataType::kBfloat16:
-      row_kernels_->round_to_bfloat16(from.data(), std::ssize(from), cache.Row<Bfloat16>(batch, head, token));
-      break;
-    case DataType::kInt8: {
-      int8_t* row = cache.Row<int8_t>(batch, head, token);
-      RoundToInt8Row(from, row);
-      if (widened.data != nullptr) WidenInt8Row(row, {widened.Row<float>(batch, head, token), from.size()});
-      break;
-    }
+void DecoderStep::KeepRow(std::span<const float> from, const TensorView& cache, const TensorView& widened,
+                          int64_t batch, int64_t head, int64_t token) const {
+  if (cache.data_type == DataType::kBfloat16) {
+    row_kernels_->round_to_bfloat16(from.data(), std::ssize(from), cache.Row<Bfloat16>(batch, head, token));
+    return;
   }
+  StoreRow(from, cache, batch, head, token);
+  if (widened.data == nullptr) return;
+  WidenInt8Row(cache.Row<int8_t>(batch, head, token), {widened.Row<float>(batch, head, token), from.size()});
 }
 
 void DecoderStep::NormAndRotate(const AttentionWeights& weights, const CachedAttention& cached,

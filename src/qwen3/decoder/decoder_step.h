@@ -119,8 +119,8 @@ class DecoderStep {
                           int64_t row);
   // One head's key or value of a token, rounded, into its row of the cache, and what that stands for into the
   // same row of `widened`, which is empty if the cache is read as it is.
-  void StoreRow(std::span<const float> from, const TensorView& cache, const TensorView& widened,
-                int64_t batch, int64_t head, int64_t token) const;
+  void KeepRow(std::span<const float> from, const TensorView& cache, const TensorView& widened, int64_t batch,
+               int64_t head, int64_t token) const;
   // output (=, +=) mixed heads times the output projection, and its bias.
   void ProjectHeads(const AttentionWeights& weights, const float* mixed, Store store, float* output);
   // output (=, +=) x W^T; with tensor-parallel weights x and W are parts and the sum goes over ranks.

@@ -1,13 +1,11 @@
 #include "src/qwen3/decoder/synthetic_cache.h"
 
-#include <algorithm>
 #include <utility>
 #include <vector>
 
 #include "src/base/counter_random.h"
-#include "src/base/data_type.h"
 #include "src/base/error.h"
-#include "src/base/int8_row.h"
+#include "src/base/tensor_rows.h"
 #include "src/base/tensor_view.h"
 
 namespace attention {
@@ -15,21 +13,6 @@ namespace {
 
 constexpr uint64_t kKeyStream = 103;
 constexpr uint64_t kValueStream = 104;
-
-void StoreRow(std::span<const float> row, const TensorView& view, int64_t batch, int64_t head,
-              int64_t token) {
-  switch (view.data_type) {
-    case DataType::kFloat32:
-      std::ranges::copy(row, view.Row<float>(batch, head, token));
-      break;
-    case DataType::kBfloat16:
-      std::ranges::transform(row, view.Row<Bfloat16>(batch, head, token), Bfloat16::FromFloat);
-      break;
-    case DataType::kInt8:
-      RoundToInt8Row(row, view.Row<int8_t>(batch, head, token));
-      break;
-  }
-}
 
 }  // namespace
 

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "src/base/data_type.h"
-#include "src/base/int8_row.h"
+#include "src/base/tensor_rows.h"
 #include "src/parallel/partition/token_dealing.h"
 
 namespace attention {
@@ -25,21 +25,6 @@ float Element(int64_t token, int64_t batch, int64_t head, int64_t d) {
 
 using Row = std::vector<float>;
 
-// As a row of the view's type keeps it.
-void Keep(const Row& row, const TensorView& view, int64_t batch, int64_t head, int64_t token) {
-  switch (view.data_type) {
-    case DataType::kFloat32:
-      std::ranges::copy(row, view.Row<float>(batch, head, token));
-      break;
-    case DataType::kBfloat16:
-      std::ranges::transform(row, view.Row<Bfloat16>(batch, head, token), Bfloat16::FromFloat);
-      break;
-    case DataType::kInt8:
-      RoundToInt8Row(row, view.Row<int8_t>(batch, head, token));
-      break;
-  }
-}
-
 Row Made(int64_t token, int64_t batch, int64_t head, float sign) {
   Row row;
   for (int64_t d = 0; d < kHeadDim; ++d) row.push_back(sign * Element(token, batch, head, d));
@@ -51,7 +36,7 @@ void Fill(const TensorView& view, const TokenSegments& share, float sign) {
     for (int64_t h = 0; h < kHeads; ++h) {
       for (const TokenSegment& segment : share) {
         for (int64_t i = 0; i < segment.length; ++i) {
-          Keep(Made(segment.global_begin + i, b, h, sign), view, b, h, segment.local_begin + i);
+          StoreRow(Made(segment.global_begin + i, b, h, sign), view, b, h, segment.local_begin + i);
         }
       }
     }
@@ -62,7 +47,8 @@ void ExpectRow(const TensorView& view, int64_t row, int64_t token, float sign) {
   std::vector<std::byte> made(static_cast<size_t>(RowBytes(view.data_type, kHeadDim)));
   for (int64_t b = 0; b < kBatch; ++b) {
     for (int64_t h = 0; h < kHeads; ++h) {
-      Keep(Made(token, b, h, sign), HeadMajorView(made.data(), view.data_type, {1, 1, 1, kHeadDim}), 0, 0, 0);
+      StoreRow(Made(token, b, h, sign), HeadMajorView(made.data(), view.data_type, {1, 1, 1, kHeadDim}), 0, 0,
+               0);
       const TensorView found = view.SliceBatch(b, 1).SliceHeads(h, 1).SliceTokens(row, 1);
       ASSERT_TRUE(std::equal(made.begin(), made.end(), found.data)) << "token " << token << " in row " << row;
     }
