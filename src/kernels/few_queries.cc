@@ -8,7 +8,6 @@
 #include <cmath>
 
 #include "src/attention/row_state.h"
-#include "src/base/int8_row.h"
 #include "src/kernels/row_repair.h"
 
 namespace attention {
@@ -17,8 +16,6 @@ namespace {
 // One run of K, then one of V: 1 MB each at head_dim 128. Short runs break up the hardware's streams (64 keys
 // reach half the bandwidth).
 constexpr int64_t kKeysPerRun = 2048;
-// int8 rows whose scales are taken at a time: their lines are in L1 still, or soon.
-constexpr int64_t kScaledRun = 64;
 // A split shorter than this is not worth its merge.
 constexpr int64_t kLeastKeysPerSplit = 512;
 // Items per thread: evens out threads that start late.
@@ -51,6 +48,7 @@ void FewQueries::LayOut(Workspace& workspace) {
   if (max_columns_ == 0) return;
   for (Worker& worker : workers_) {
     worker.q = workspace.Take<float>(kMaxColumns * config_.head_dim);
+    worker.packed_q = workspace.Take<std::byte>(kMaxColumns * kernels_.few_query_bytes);
     worker.scores = workspace.Take<float>(kMaxColumns * kKeysPerRun);
   }
   for (Partial& partial : partials_) {
@@ -128,6 +126,9 @@ void FewQueries::RunSplit(const AttentionStep& step, const PositionRange& querie
       q[d] = scale * ElementAsFloat(step.query.q, batch, columns[c].head, columns[c].row, d);
     }
   }
+  if (kernels_.pack_few_queries != nullptr) {
+    kernels_.pack_few_queries(worker.q, count, config_.head_dim, worker.packed_q);
+  }
   std::fill_n(partial.o, count * config_.head_dim, 0.0f);
   std::fill_n(partial.m, count, Base2Row::kEmpty);
   std::fill_n(partial.l, count, 0.0f);
@@ -161,19 +162,15 @@ void FewQueries::RunKeys(const AttentionStep& step, int64_t batch, int64_t kv_he
   for (int64_t begin = 0; begin < most; begin += piece) {
     const int64_t end = std::min(begin + piece, most);
     worker.meter.Before(Microseconds(end - begin, count));
-    ForEachScaledRun(begin, end, [&](int64_t first, int64_t run) {
-      kernels_.few_scores({.k = RowAddress(k, batch, kv_head, keys.local_begin + first),
-                           .k_stride = k.token_stride,
-                           .keys = run,
-                           .q = worker.q,
-                           .columns = count,
-                           .head_dim = config_.head_dim,
-                           .scores = worker.scores + first,
-                           .scores_stride = kKeysPerRun});
-      if (reads_int8()) {
-        MultiplyByScales(k, batch, kv_head, keys.local_begin + first, run, count, worker.scores + first);
-      }
-    });
+    kernels_.few_scores({.k = RowAddress(k, batch, kv_head, keys.local_begin + begin),
+                         .k_stride = k.token_stride,
+                         .keys = end - begin,
+                         .q = worker.q,
+                         .packed_q = worker.packed_q,
+                         .columns = count,
+                         .head_dim = config_.head_dim,
+                         .scores = worker.scores + begin,
+                         .scores_stride = kKeysPerRun});
   }
   for (int64_t c = 0; c < count; ++c) {
     worker.meter.BeforeFlops(kFlopsPerExponential * static_cast<double>(most));
@@ -188,37 +185,14 @@ void FewQueries::RunKeys(const AttentionStep& step, int64_t batch, int64_t kv_he
   for (int64_t begin = 0; begin < most; begin += piece) {
     const int64_t end = std::min(begin + piece, most);
     worker.meter.Before(Microseconds(end - begin, count));
-    ForEachScaledRun(begin, end, [&](int64_t first, int64_t run) {
-      if (reads_int8()) {
-        MultiplyByScales(v, batch, kv_head, keys.local_begin + first, run, count, worker.scores + first);
-      }
-      kernels_.few_weighted_sum({.scores = worker.scores + first,
-                                 .scores_stride = kKeysPerRun,
-                                 .columns = count,
-                                 .v = RowAddress(v, batch, kv_head, keys.local_begin + first),
-                                 .v_stride = v.token_stride,
-                                 .keys = run,
-                                 .head_dim = config_.head_dim,
-                                 .o = partial.o});
-    });
-  }
-}
-
-template <typename Function>
-void FewQueries::ForEachScaledRun(int64_t begin, int64_t end, const Function& function) const {
-  const int64_t most = reads_int8() ? kScaledRun : end - begin;
-  for (int64_t first = begin; first < end; first += most) function(first, std::min(most, end - first));
-}
-
-void FewQueries::MultiplyByScales(const ConstTensorView& rows, int64_t batch, int64_t kv_head, int64_t first,
-                                  int64_t count, int64_t columns, float* values) const {
-  std::array<float, kScaledRun> scales;
-  const int8_t* row = rows.Row<int8_t>(batch, kv_head, first);
-  for (int64_t i = 0; i < count; ++i, row += rows.token_stride) {
-    scales[i] = ScaleOfInt8Row(row, config_.head_dim);
-  }
-  for (int64_t c = 0; c < columns; ++c, values += kKeysPerRun) {
-    for (int64_t i = 0; i < count; ++i) values[i] *= scales[i];
+    kernels_.few_weighted_sum({.scores = worker.scores + begin,
+                               .scores_stride = kKeysPerRun,
+                               .columns = count,
+                               .v = RowAddress(v, batch, kv_head, keys.local_begin + begin),
+                               .v_stride = v.token_stride,
+                               .keys = end - begin,
+                               .head_dim = config_.head_dim,
+                               .o = partial.o});
   }
 }
 

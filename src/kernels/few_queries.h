@@ -2,13 +2,14 @@
 // runs, and nothing else costs anything.
 //
 // int8 keys and values are read as whole numbers: a key's scale multiplies its scores, a value's the weight
-// it gets, one product each instead of head_dim.
+// it gets, one product a column instead of head_dim.
 //
 // Threads share the (batch entry, KV head) pairs and, where those are few, runs of keys (split-KV, as in
 // flash-decoding); partial states merge in a fixed order, so results do not depend on timing.
 #ifndef SRC_KERNELS_FEW_QUERIES_H_
 #define SRC_KERNELS_FEW_QUERIES_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -35,7 +36,8 @@ class FewQueries {
 
  private:
   // Few enough for fixed arrays.
-  static constexpr int64_t kMaxColumns = kMostInt8Columns;
+  static constexpr int64_t kMaxColumns = kMostFewColumns;
+  static_assert(kMostInt8Columns <= kMaxColumns, "nothing else reads int8");
 
   struct Column {
     int64_t head = 0;
@@ -48,8 +50,9 @@ class FewQueries {
     float* l = nullptr;
   };
   struct Worker {
-    float* q = nullptr;       // [kMaxColumns][head_dim], scaled
-    float* scores = nullptr;  // [kMaxColumns][keys per run]
+    float* q = nullptr;             // [kMaxColumns][head_dim], scaled
+    std::byte* packed_q = nullptr;  // the same as pack_few_queries leaves it
+    float* scores = nullptr;        // [kMaxColumns][keys per run]
     ProgressMeter meter;
   };
 
@@ -72,12 +75,6 @@ class FewQueries {
   void RunKeys(const AttentionStep& step, int64_t batch, int64_t kv_head, const TokenSegment& keys,
                std::span<const Column> columns, Worker& worker, const Partial& partial) const;
   bool reads_int8() const { return config_.key_value_type() == DataType::kInt8; }
-  // Calls function(first, count) for [begin, end): at once, or of int8 rows in runs that L1 holds.
-  template <typename Function>
-  void ForEachScaledRun(int64_t begin, int64_t end, const Function& function) const;
-  // The values of each column times the scales of `count` rows from `first` on, a run of them at most.
-  void MultiplyByScales(const ConstTensorView& rows, int64_t batch, int64_t kv_head, int64_t first,
-                        int64_t count, int64_t columns, float* values) const;
   void Finish(const AttentionStep& step, int64_t batch, const HeadGroup& group,
               std::span<const Partial> partials, ProgressMeter& meter) const;
 

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <utility>
 #include <vector>
 
 #include "src/attention/attention_state.h"
@@ -117,6 +118,24 @@ TEST_P(Int8KeyValuesTest, AgreesWithFloat64) {
   }
 }
 
+// Every number of columns with whole and broken runs of keys, where rows are whole vectors (which are read
+// without being widened where the CPU can) and where they are not.
+TEST_P(Int8KeyValuesTest, EveryNumberOfColumnsAndKeys) {
+  for (int64_t head_dim : {64, 128, 192, 256, 96}) {
+    for (int64_t columns = 1; columns <= kMostInt8Columns; ++columns) {
+      for (int64_t tokens : {1, 3, 15, 16, 17, 63, 65, 131}) {
+        const TestShape shape{.heads = columns,
+                              .kv_heads = 1,
+                              .tokens = tokens,
+                              .head_dim = head_dim,
+                              .mask = Mask::Full(),
+                              .mapping = {}};
+        RunAndCompare({shape, 1, 1, {{{0, 0, tokens}}}});
+      }
+    }
+  }
+}
+
 // Scales of rows differ by orders of magnitude, and one row is nothing.
 TEST_P(Int8KeyValuesTest, EachRowHasItsOwnScale) {
   TestProblem problem(
@@ -149,11 +168,80 @@ TEST_P(Int8KeyValuesTest, EachRowHasItsOwnScale) {
   }
 }
 
+// Queries so small that all weights are the same, values so small that their weights nearly vanish, and
+// queries of nothing.
+TEST_P(Int8KeyValuesTest, VanishingQueriesAndValues) {
+  for (const float query_factor : {0.0f, 0x1p-120f, 1.0f}) {
+    for (const float value_factor : {0x1p-110f, 1.0f}) {
+      TestProblem problem(
+          {.heads = 3, .kv_heads = 1, .tokens = 70, .head_dim = 64, .mask = Mask::Causal(), .mapping = {}});
+      for (int64_t t = 0; t < 70; ++t) {
+        for (int64_t d = 0; d < 64; ++d) {
+          problem.q().Row<float>(0, 1, t)[d] *= query_factor;
+          problem.v().Row<float>(0, 0, t)[d] *= value_factor;
+        }
+      }
+      const Int8Rows keys(problem.k()), values(problem.v());
+      const TokenSegment query{0, 69, 1}, all{0, 0, 70};
+      BackendConfig config = problem.Config(AttentionAlgorithm::kOnlineSoftmax, GetParam());
+      config.kept_key_values = DataType::kInt8;
+      config.max_query_tokens = 1;
+      const KeyValueShard key_values[] = {{keys.view(), values.view(), {&all, 1}}};
+      AttentionStep step{.query = {problem.q().SliceTokens(69, 1), {&query, 1}}, .key_values = key_values};
+      step.output = problem.output().SliceTokens(69, 1);
+      MakeAttentionKernel(config)->Accumulate(step);
+      for (int64_t h = 0; h < 3; ++h) {
+        const std::vector<double> expected =
+            ReferenceAttentionRow(problem.q(), keys.view(), values.view(), 0, h, 0, 69, {0, 70}, 1 / 8.0);
+        for (int64_t d = 0; d < 64; ++d) {
+          EXPECT_NEAR(problem.output().Row<float>(0, h, 69)[d] / value_factor, expected[d] / value_factor,
+                      5e-6)
+              << query_factor << " " << value_factor << " " << h;
+        }
+      }
+    }
+  }
+}
+
+// A query with an infinity has a NaN for its output; its neighbours do not notice.
+TEST_P(Int8KeyValuesTest, NonFiniteQueriesStayAmongThemselves) {
+  for (const float bad : {INFINITY, -INFINITY, std::nanf("")}) {
+    TestProblem problem(
+        {.heads = 3, .kv_heads = 1, .tokens = 70, .head_dim = 128, .mask = Mask::Causal(), .mapping = {}});
+    problem.q().Row<float>(0, 1, 69)[100] = bad;
+    const Int8Rows keys(problem.k()), values(problem.v());
+    const TokenSegment query{0, 69, 1}, all{0, 0, 70};
+    BackendConfig config = problem.Config(AttentionAlgorithm::kOnlineSoftmax, GetParam());
+    config.kept_key_values = DataType::kInt8;
+    config.max_query_tokens = 1;
+    const KeyValueShard key_values[] = {{keys.view(), values.view(), {&all, 1}}};
+    AttentionStep step{.query = {problem.q().SliceTokens(69, 1), {&query, 1}}, .key_values = key_values};
+    step.output = problem.output().SliceTokens(69, 1);
+    MakeAttentionKernel(config)->Accumulate(step);
+    for (int64_t h = 0; h < 3; ++h) {
+      const std::vector<double> expected = ReferenceAttentionRow(problem.q(), keys.view(), values.view(), 0,
+                                                                 h, 0, 69, {0, 70}, 1 / std::sqrt(128.0));
+      for (int64_t d = 0; d < 128; ++d) {
+        const float found = problem.output().Row<float>(0, h, 69)[d];
+        if (h == 1) {
+          EXPECT_TRUE(std::isnan(found)) << bad;
+        } else {
+          EXPECT_NEAR(found, expected[d], 5e-6) << bad;
+        }
+      }
+    }
+  }
+}
+
 // A row with an infinity is NaN, and so is what sees it; what does not is as if it were not there.
 TEST_P(Int8KeyValuesTest, NonFiniteRowsReachOnlyWhoSeesThem) {
-  for (const bool of_keys : {true, false}) {
-    TestProblem problem(
-        {.heads = 1, .kv_heads = 1, .tokens = 90, .head_dim = 32, .mask = Mask::Window(20), .mapping = {}});
+  for (const auto& [of_keys, head_dim] : {std::pair(true, 32), {false, 32}, {true, 64}, {false, 64}}) {
+    TestProblem problem({.heads = 1,
+                         .kv_heads = 1,
+                         .tokens = 90,
+                         .head_dim = head_dim,
+                         .mask = Mask::Window(20),
+                         .mapping = {}});
     (of_keys ? problem.k() : problem.v()).Row<float>(0, 0, 69)[3] = INFINITY;
     const Int8Rows keys(problem.k()), values(problem.v());
     BackendConfig config = problem.Config(AttentionAlgorithm::kOnlineSoftmax, GetParam());
@@ -167,8 +255,8 @@ TEST_P(Int8KeyValuesTest, NonFiniteRowsReachOnlyWhoSeesThem) {
     for (int64_t t = 87; t < 90; ++t) {
       const std::vector<double> expected =
           ReferenceAttentionRow(problem.q(), keys.view(), values.view(), 0, 0, 0, t,
-                                problem.shape().mask.VisibleToAny(t, t, 0, 90), 1 / std::sqrt(32.0));
-      for (int64_t d = 0; d < 32; ++d) {
+                                problem.shape().mask.VisibleToAny(t, t, 0, 90), 1 / std::sqrt(head_dim));
+      for (int64_t d = 0; d < head_dim; ++d) {
         const float found = problem.output().Row<float>(0, 0, t)[d];
         if (t < 89) {
           EXPECT_TRUE(std::isnan(found)) << of_keys << " " << t;

@@ -47,4 +47,13 @@ bool HasBfloat16Dot(Isa isa) {
 #endif
 }
 
+bool HasInt8Dot(Isa isa) {
+#if defined(__x86_64__)
+  return RowOf(isa).target == SimdTarget::kAvx3 && __builtin_cpu_supports("avx512vnni");
+#else
+  static_cast<void>(isa);
+  return false;
+#endif
+}
+
 }  // namespace attention

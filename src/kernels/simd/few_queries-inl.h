@@ -15,6 +15,7 @@
 #include <limits>
 
 #include "hwy/cache_control.h"
+#include "src/base/int8_row.h"
 #include "src/kernels/simd/tile_kernels.h"
 #include "src/simd/elements-inl.h"
 #include "src/simd/exp-inl.h"
@@ -169,9 +170,8 @@ HWY_INLINE float DotRow(const float* q, const T* k, int64_t head_dim) {
   return sum;
 }
 
-// See TileKernels::few_scores.
 template <typename T>
-HWY_INLINE void FewScores(const FewScoresArguments& arguments) {
+HWY_INLINE void FewScoresOfRun(const FewScoresArguments& arguments) {
   int64_t key = 0;
   for (; key + kLanes <= arguments.keys; key += kLanes) {
     int64_t column = 0;
@@ -191,6 +191,41 @@ HWY_INLINE void FewScores(const FewScoresArguments& arguments) {
       arguments.scores[c * arguments.scores_stride + key] =
           DotRow(arguments.q + c * arguments.head_dim, k + key * arguments.k_stride, arguments.head_dim);
     }
+  }
+}
+
+// int8 rows whose scales are taken at a time: their lines are in L1 still, or soon.
+constexpr int64_t kScaledRun = 64;
+
+// to[c][i] = from[c][i] * the scale of row i, for up to kScaledRun rows; whole vectors of both are touched.
+HWY_INLINE void MultiplyByScales(const int8_t* rows, int64_t row_stride, int64_t head_dim, int64_t count,
+                                 int64_t columns, const float* from, int64_t from_stride, float* to,
+                                 int64_t to_stride) {
+  const FloatTag df;
+  HWY_ALIGN float scales[kScaledRun] = {};
+  for (int64_t i = 0; i < count; ++i) scales[i] = ScaleOfInt8Row(rows + i * row_stride, head_dim);
+  for (int64_t c = 0; c < columns; ++c) {
+    for (int64_t i = 0; i < count; i += kLanes) {
+      const FloatVec x = hn::LoadU(df, from + c * from_stride + i);
+      hn::StoreU(hn::Mul(x, hn::Load(df, scales + i)), df, to + c * to_stride + i);
+    }
+  }
+}
+
+// See TileKernels::few_scores.
+template <typename T>
+HWY_INLINE void FewScores(const FewScoresArguments& arguments) {
+  if constexpr (sizeof(T) > 1) return FewScoresOfRun<T>(arguments);
+  const int8_t* k = static_cast<const int8_t*>(arguments.k);
+  for (int64_t begin = 0; begin < arguments.keys; begin += kScaledRun) {
+    FewScoresArguments run = arguments;
+    const int8_t* rows = k + begin * arguments.k_stride;
+    run.k = rows;
+    run.keys = HWY_MIN(kScaledRun, arguments.keys - begin);
+    run.scores = arguments.scores + begin;
+    FewScoresOfRun<int8_t>(run);
+    MultiplyByScales(rows, run.k_stride, run.head_dim, run.keys, run.columns, run.scores, run.scores_stride,
+                     run.scores, run.scores_stride);
   }
 }
 
@@ -316,10 +351,9 @@ HWY_INLINE void AddWeightedColumns(const FewWeightedSumArguments& arguments, int
   for (; key < end; ++key) AddWeightedKeys<kColumns, 1, T>(arguments, column, d, key);
 }
 
-// See TileKernels::few_weighted_sum. Values are taken kRun rows at a time, which stay in L1 from one pair of
-// columns to the next.
+// Values are taken kRun rows at a time, which stay in L1 from one pair of columns to the next.
 template <typename T>
-HWY_INLINE void FewWeightedSum(const FewWeightedSumArguments& arguments) {
+HWY_INLINE void FewWeightedSumOfRun(const FewWeightedSumArguments& arguments) {
   constexpr int64_t kRun = 32;
   for (int64_t begin = 0; begin < arguments.keys; begin += kRun) {
     const int64_t end = HWY_MIN(begin + kRun, arguments.keys);
@@ -327,6 +361,25 @@ HWY_INLINE void FewWeightedSum(const FewWeightedSumArguments& arguments) {
     for (; column + 2 <= arguments.columns; column += 2)
       AddWeightedColumns<2, T>(arguments, column, begin, end);
     if (column < arguments.columns) AddWeightedColumns<1, T>(arguments, column, begin, end);
+  }
+}
+
+// See TileKernels::few_weighted_sum.
+template <typename T>
+HWY_INLINE void FewWeightedSum(const FewWeightedSumArguments& arguments) {
+  if constexpr (sizeof(T) > 1) return FewWeightedSumOfRun<T>(arguments);
+  HWY_ALIGN float weights[kMostFewColumns * kScaledRun];
+  const int8_t* v = static_cast<const int8_t*>(arguments.v);
+  for (int64_t begin = 0; begin < arguments.keys; begin += kScaledRun) {
+    FewWeightedSumArguments run = arguments;
+    const int8_t* rows = v + begin * arguments.v_stride;
+    run.v = rows;
+    run.keys = HWY_MIN(kScaledRun, arguments.keys - begin);
+    run.scores = weights;
+    run.scores_stride = kScaledRun;
+    MultiplyByScales(rows, run.v_stride, run.head_dim, run.keys, run.columns, arguments.scores + begin,
+                     arguments.scores_stride, weights, kScaledRun);
+    FewWeightedSumOfRun<int8_t>(run);
   }
 }
 

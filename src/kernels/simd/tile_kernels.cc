@@ -1,6 +1,7 @@
 #include "src/kernels/simd/tile_kernels.h"
 
 #include "src/base/error.h"
+#include "src/kernels/simd/few_queries_int8.h"
 #include "src/kernels/simd/tile_kernels_bf16.h"
 
 // Highway compiles the rest of this file once per target. SSSE3 and AVX3_DL would be tables nobody asks for.
@@ -152,7 +153,11 @@ namespace attention {
 TileKernels GetTileKernels(Isa isa, DataType data_type, int64_t head_dim) {
   Require(IsSupported(isa), "this CPU does not run ", Name(isa));
   if (data_type == DataType::kFloat32) return ATTENTION_FOR_ISA(isa, Table<float>());
-  if (data_type == DataType::kInt8) return ATTENTION_FOR_ISA(isa, TableOfInt8Rows());
+  if (data_type == DataType::kInt8) {
+    TileKernels kernels = ATTENTION_FOR_ISA(isa, TableOfInt8Rows());
+    if (HasInt8Dot(isa)) UseInt8Dot(kernels, head_dim);
+    return kernels;
+  }
   TileKernels kernels = ATTENTION_FOR_ISA(isa, Table<Bfloat16>());
   if (HasBfloat16Dot(isa) && head_dim % 2 == 0) {
     UseBfloat16Dot(kernels);

@@ -67,20 +67,22 @@ struct WeightedSumArguments {
   float* o = nullptr;
 };
 
-// Few query columns (see few_queries-inl.h): scores and weights are rows, scores[c * scores_stride + key]; q
-// and o are rows of head_dim floats, one per column.
+// Few query columns (see few_queries-inl.h), up to kMostFewColumns: scores and weights are rows,
+// scores[c * scores_stride + key]; q and o are rows of head_dim floats, one per column.
+inline constexpr int64_t kMostFewColumns = 8;
 struct FewScoresArguments {
-  const void* k = nullptr;  // float, Bfloat16, or int8_t without its scale
+  const void* k = nullptr;  // of float, Bfloat16, or int8_t (base/int8_row.h)
   int64_t k_stride = 0;
   int64_t keys = 0;
   const float* q = nullptr;
+  const void* packed_q = nullptr;  // by pack_few_queries where the table has it
   int64_t columns = 0;
   int64_t head_dim = 0;
   float* scores = nullptr;
   int64_t scores_stride = 0;  // at least keys rounded up to lanes
 };
 struct FewWeightedSumArguments {
-  const float* scores = nullptr;
+  const float* scores = nullptr;  // readable up to a multiple of lanes
   int64_t scores_stride = 0;
   int64_t columns = 0;
   const void* v = nullptr;  // as k
@@ -123,6 +125,10 @@ struct TileKernels {
   void (*move_maximum)(int vectors, const float* new_m, float* m, float* l, float* rescale);
   // O^T = O^T * rescale + V^T P^T for one block.
   void (*weighted_sum)(const WeightedSumArguments& arguments);
+  // Rows of head_dim floats, one per column -> what few_scores takes beside them: few_query_bytes a column.
+  // Null and 0 where it takes them as they are.
+  void (*pack_few_queries)(const float* q, int64_t columns, int64_t head_dim, void* packed);
+  int64_t few_query_bytes;
   // Few query columns: scores = q K^T; o += weights V.
   void (*few_scores)(const FewScoresArguments& arguments);
   void (*few_weighted_sum)(const FewWeightedSumArguments& arguments);
@@ -135,7 +141,8 @@ struct TileKernels {
 
 // The table of an ISA this binary holds and this CPU runs, for inputs of a type. bf16 is multiplied by the
 // CPU's bf16 instructions (AVX512_BF16, even head_dim), else widened to float32 on the way in. int8 is of
-// keys and values alone: what takes few query columns reads it, the rest is as for float32.
+// keys and values alone: what takes few query columns reads it (by AVX512_VNNI, where head_dim is a multiple
+// of 64), the rest is as for float32.
 TileKernels GetTileKernels(Isa isa, DataType data_type = DataType::kFloat32, int64_t head_dim = 2);
 
 }  // namespace attention
