@@ -5,7 +5,8 @@ usage: scale_map.py RUN_DIR...
 
 Of each run directory of src/simulate: sentences to act on, then a table, a row for each model, contract, mask and length and a column
 for each number of ranks. An entry has the fastest way, its parallel efficiency (time of one rank over ranks times the time), and by
-how much the next one is slower; ways within 2 % of the fastest stand beside it. Exit status: 0, or 2 for input that cannot be used.
+how much the next one is slower, as an interval over the machines that were drawn (simulate_attention --draws); ways within 2 % of the
+fastest stand beside it, and after "perhaps" those that may be. Exit status: 0, or 2 for input that cannot be used.
 """
 
 from __future__ import annotations

@@ -74,6 +74,9 @@ class ScaleTest(unittest.TestCase):
         self.assertIn("--experiment experiments/ordering.yaml", simulated[0])
         self.assertNotIn("--join-heads", simulated[0])
         self.assertNotIn("--profile", simulated[1])
+        self.assertNotIn("--draws", simulated[0])
+        for call in simulated[1:]:
+            self.assertIn("--draws 20", call)
         self.assertIn("--profile large", simulated[2])
         self.assertIn(f"--calibration {study}/calibration_avx2.csv", simulated[1])
         self.assertIn(f"--calibration {study}/calibration_avx512.csv", simulated[2])
@@ -124,6 +127,8 @@ class ScaleTest(unittest.TestCase):
             (("--only", ".*"), "scale: no platform '.*'"),
             (("--measured", "nowhere"), "nowhere holds no run (no manifest.json)"),
             (("--output",), "scale: --output needs a value"),
+            (("--draws", "x"), "scale: --draws takes a whole number from 0 to 1000, not 'x'"),
+            (("--draws", "1001"), "scale: --draws takes a whole number from 0 to 1000"),
             (("--fast",), "scale: unknown argument '--fast'"),
         ):
             status, output, calls = self.scale(*arguments)

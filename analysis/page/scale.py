@@ -37,12 +37,26 @@ def _errors(results: Results) -> dict[str, str]:
     }
 
 
+def _uncertainty(maps: list[ScaleMap]) -> str:
+    """What leads are over."""
+    counts = {found.draws for found in maps}
+    if counts == {0}:
+        return "simulations repeat to the last digit and have no intervals; what is uncertain is the machine"
+    low, high = min(counts), max(counts)
+    number = str(low) if low == high else f"{low} to {high}"
+    return (
+        f"a simulation repeats to the last digit, and what is uncertain is the machine, so every way was simulated on {number} machines "
+        "drawn around it as well, and leads are intervals over these"
+    )
+
+
 def values(results: Results) -> dict[str, str]:
     maps = _maps(results)
     sections = ["\n".join(platform_section(found)) for found in maps]
     return {
         "scale.margin": f"{100 * MARGIN:.0f} %",
         "scale.summary": summary(maps),
+        "scale.uncertainty": _uncertainty(maps),
         "scale.maps": "\n\n".join(sections),
         "scale.most_ranks": str(max(max(found.nodes) for found in maps)),
         **_errors(results),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Sequence
 
-from analysis.estimate.scale_map import MARGIN, Place, ScaleMap
+from analysis.estimate.scale_map import MARGIN, Lead, Place, ScaleMap
 from analysis.show.text_table import markdown_table
 
 
@@ -12,64 +13,90 @@ def _percent(value: float) -> str:
     return f"{100 * value:.0f} %" if value >= 0.095 else f"{100 * value:.1f} %"
 
 
-def _spread(values: Sequence[float]) -> str:
-    """ "by 3 to 40 %", or "by 3 %"."""
-    low, high = f"{100 * min(values):.0f}", f"{100 * max(values):.0f}"
+def _spread(leads: Sequence[Lead]) -> str:
+    """ "by 3 to 40 %", or "by 3 %": from the lowest end of any to the highest."""
+    low, high = f"{100 * min(lead.low for lead in leads):.0f}", f"{100 * max(lead.high for lead in leads):.0f}"
     return f"by {low} to {high} %" if low != high else f"by {low} %"
+
+
+def _interval(lead: Lead) -> str:
+    low, high = _percent(lead.low), _percent(lead.high)
+    return f"+{high}" if low == high else f"+{low.removesuffix(' %')} to {high}"
 
 
 def _entry(found: ScaleMap, place: Place, ranks: int) -> str:
     if ranks not in found.ways[place]:
         return "-"
     text = " or ".join(way.name for way in found.winners(place, ranks))
+    perhaps = [way.name for way in found.perhaps(place, ranks)]
+    if perhaps:
+        text += f", perhaps {' or '.join(perhaps)}"
     efficiency = found.efficiency(place, ranks)
     if efficiency is not None:
         text += f", {_percent(efficiency)}"
     lead = found.lead(place, ranks)
-    return text if lead is None or lead <= MARGIN else f"{text} (+{_percent(lead)})"
+    return f"{text} ({_interval(lead)})" if lead is not None and lead.is_decided else text
 
 
 def _kind(name: str) -> str:
     return "a grid of both" if name.startswith("grid") else name
 
 
-def _leads(found: ScaleMap, contract: str | None) -> tuple[dict[str, list[float]], int]:
-    """Of the cells (of a contract) in which there is a choice: by kind of the fastest way its leads; how many are equal."""
-    leads: dict[str, list[float]] = {}
-    equal = 0
+@dataclass
+class _Cells:
+    """Those in which there is a choice."""
+
+    leads: dict[str, list[Lead]] = field(default_factory=dict)  # by kind of the fastest way, where it is decided
+    equal: int = 0
+    open: int = 0  # not resolved
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.equal + self.open + sum(map(len, self.leads.values()))
+
+    @property
+    def kinds(self) -> list[str]:
+        """Fastest most often first."""
+        return sorted(self.leads, key=lambda name: -len(self.leads[name]))
+
+
+def _cells(found: ScaleMap, contract: str | None) -> _Cells:
+    """Of a contract, or all."""
+    cells = _Cells()
     for place, ranks in found.cells():
         lead = found.lead(place, ranks)
         if lead is None or contract not in (None, place.contract):
             continue
-        if lead <= MARGIN:
-            equal += 1
+        if lead.is_equal:
+            cells.equal += 1
+        elif lead.is_decided:
+            cells.leads.setdefault(_kind(found.ways[place][ranks][0].name), []).append(lead)
         else:
-            leads.setdefault(_kind(found.ways[place][ranks][0].name), []).append(lead)
-    return leads, equal
+            cells.open += 1
+    return cells
 
 
 def summary(maps: Sequence[ScaleMap]) -> str:
     """What is fastest how often, a clause for each platform."""
     clauses = []
     for found in maps:
-        leads, equal = _leads(found, None)
-        counts = [f"{name.replace('a grid of both', 'grid')} {len(leads[name])}" for name in sorted(leads, key=lambda name: -len(leads[name]))]
-        total = equal + sum(map(len, leads.values()))
-        clauses.append(f"`{found.platform}`: " + ", ".join([*counts, f"equal {equal}"]) + f" of {total}")
+        cells = _cells(found, None)
+        counts = [f"{name.replace('a grid of both', 'grid')} {len(cells.leads[name])}" for name in cells.kinds]
+        counts += [f"equal {cells.equal}"] + ([f"not resolved {cells.open}"] if cells.open else [])
+        clauses.append(f"`{found.platform}`: " + ", ".join(counts) + f" of {cells.total}")
     return "; ".join(clauses)
 
 
 def _who_wins(found: ScaleMap, contract: str) -> str:
     """One sentence about the cells of a contract in which there is a choice."""
-    leads, equal = _leads(found, contract)
-    total = equal + sum(map(len, leads.values()))
-    parts = [
-        f"{name} is fastest in {len(values)}, {_spread(values)}"
-        for name, values in sorted(leads.items(), key=lambda item: -len(item[1]))
-    ]
-    if equal:
-        parts.append(f"the best two are equal within {100 * MARGIN:.0f} % in {equal}")
-    return f"`{contract}`: of {total} cells with a choice, {'; '.join(parts)}." if total else ""
+    cells = _cells(found, contract)
+    parts = [f"{name} is fastest in {len(cells.leads[name])}, {_spread(cells.leads[name])}" for name in cells.kinds]
+    if cells.equal:
+        parts.append(f"the best two are equal within {100 * MARGIN:.0f} % in {cells.equal}")
+    if cells.open:
+        parts.append(f"which of the best two is not resolved in {cells.open}")
+    return f"`{contract}`: of {cells.total} cells with a choice, {'; '.join(parts)}." if cells.total else ""
 
 
 def _farthest(found: ScaleMap, contract: str) -> list[str]:

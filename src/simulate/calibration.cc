@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
+#include <numbers>
 #include <optional>
 #include <set>
 #include <sstream>
 
+#include "src/base/counter_random.h"
 #include "src/base/error.h"
 #include "src/experiment/ask/yaml_reader.h"
 #include "src/experiment/record/results.h"
@@ -83,6 +86,7 @@ std::pair<size_t, double> PlaceIn(const std::vector<double>& ascending, double v
 }
 
 constexpr int64_t kMostTokens = int64_t{1} << 40;
+constexpr uint64_t kDrawSeed = 2;
 
 }  // namespace
 
@@ -175,6 +179,23 @@ Calibration Calibration::Parse(const std::string& text, const std::string& file_
     calibration.memory_[work] = MakeGrid(memory[work], file_name, std::string(Name(work)));
   }
   return calibration;
+}
+
+Calibration Calibration::Drawn(double deviation, int draw) const {
+  Calibration drawn = *this;
+  if (draw == 0) return drawn;
+  const auto shift = [&](Grid& grid, size_t stream) {
+    const double by =
+        deviation * std::numbers::log2e * RandomGaussian(kDrawSeed, stream, static_cast<uint64_t>(draw));
+    for (double& rate : grid.rates) rate += by;
+  };
+  // By what they are, not by place: other kinds in the file must not change the factors of these.
+  constexpr size_t kSteps = std::size(kAllStepWork), kAlgorithms = std::size(kAllAlgorithms);
+  for (auto& [key, grid] : drawn.steps_) {
+    shift(grid, static_cast<size_t>(key.first.algorithm) * kSteps + static_cast<size_t>(key.second));
+  }
+  for (auto& [work, grid] : drawn.memory_) shift(grid, kAlgorithms * kSteps + static_cast<size_t>(work));
+  return drawn;
 }
 
 void Calibration::RequireKind(const KernelKind& kind) const {

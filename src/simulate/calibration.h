@@ -55,6 +55,12 @@ class Calibration : public MemoryCosts {
   // combination of its numbers of queries and keys.
   static Calibration Parse(const std::string& text, const std::string& file_name);
 
+  // What may be as well: each kind of step of each algorithm, and each work in memory, slower or faster by a
+  // factor of its own, whose logarithm has this standard deviation. A factor of all together would be a
+  // slower or faster core, on which every way of dividing work takes as much more or less. The same for the
+  // same draw (from 1 on); 0 is the calibration itself.
+  Calibration Drawn(double deviation, int draw) const;
+
   // Throws Error (bad usage), naming what there is, if the kernels were not measured.
   void RequireKind(const KernelKind& kind) const;
 

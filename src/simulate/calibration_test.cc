@@ -52,6 +52,29 @@ TEST(CalibrationTest, RatesAreReadAndInterpolated) {
   EXPECT_EQ(calibration.SecondsOf(MemoryWork::kCopy, 0), 0);
 }
 
+TEST(CalibrationTest, DrawsMoveEachKindOfStepByItself) {
+  const Calibration calibration = Calibration::Parse(SmallFile(), "c.csv");
+  const auto factor = [&](const Calibration& drawn, StepWork work, double queries) {
+    return drawn.SecondsPerPair(kKind, work, queries, 4) /
+           calibration.SecondsPerPair(kKind, work, queries, 4);
+  };
+  EXPECT_EQ(factor(calibration.Drawn(0.1, 0), StepWork::kFull, 4), 1);
+  constexpr int kDraws = 2000;
+  double full = 0, ratio = 0, copies = 0;
+  for (int draw = 1; draw <= kDraws; ++draw) {
+    const Calibration drawn = calibration.Drawn(0.1, draw);
+    // All lengths by the same factor.
+    ASSERT_NEAR(factor(drawn, StepWork::kFull, 4), factor(drawn, StepWork::kFull, 64), 1e-12);
+    const double log = std::log(factor(drawn, StepWork::kFull, 4));
+    full += log * log;
+    ratio += std::pow(log - std::log(factor(drawn, StepWork::kCarried, 4)), 2);
+    copies += std::pow(std::log(drawn.SecondsOf(MemoryWork::kCopy, 1000) / 1e-6), 2);
+  }
+  EXPECT_NEAR(std::sqrt(full / kDraws), 0.1, 0.01);
+  EXPECT_NEAR(std::sqrt(copies / kDraws), 0.1, 0.01);
+  EXPECT_NEAR(std::sqrt(ratio / kDraws), 0.1 * std::sqrt(2.0), 0.015);
+}
+
 TEST(CalibrationTest, BadFilesAreRefusedWithTheirPlace) {
   const auto refusal = [](const std::string& text) {
     return Refusal([&] { Calibration::Parse(text, "c.csv"); });

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cmath>
 #include <optional>
 
+#include "src/base/counter_random.h"
 #include "src/base/error.h"
 #include "src/base/sha256.h"
 #include "src/experiment/ask/yaml_reader.h"
@@ -12,6 +14,7 @@ namespace attention {
 namespace {
 
 constexpr int64_t kMostNodes = 65536;
+constexpr uint64_t kDrawSeed = 1;
 
 LinkSpeed ReadLink(const YamlReader& link) {
   const std::string keys[] = {"gb_per_s", "latency_us"};
@@ -46,6 +49,13 @@ std::vector<FatTreeLevel> ReadFatTree(const YamlReader& tree, int nodes) {
   return levels;
 }
 
+Uncertainty ReadUncertainty(const YamlReader& given) {
+  const std::string keys[] = {"kernels", "gb_per_s", "latency_us"};
+  given.AllowKeys(keys);
+  const auto deviation = [&](const char* key) { return given.Get(key).Number(0, 1); };
+  return {deviation("kernels"), deviation("gb_per_s"), deviation("latency_us")};
+}
+
 std::string ReadName(const YamlReader& name) {
   std::string text = name.Text();
   const bool is_plain = !text.empty() && std::all_of(text.begin(), text.end(), [](unsigned char c) {
@@ -59,8 +69,9 @@ std::string ReadName(const YamlReader& name) {
 
 Platform Platform::Parse(const std::string& text, const std::string& file_name) {
   const YamlReader file = YamlReader::Parse(text, file_name);
-  const std::string keys[] = {"name",       "about",           "nodes",       "cores_per_node", "isa",
-                              "core_speed", "memory_gb_per_s", "within_node", "network",        "fat_tree"};
+  const std::string keys[] = {"name",    "about",      "nodes",           "cores_per_node",
+                              "isa",     "core_speed", "memory_gb_per_s", "within_node",
+                              "network", "fat_tree",   "uncertainty"};
   file.AllowKeys(keys);
   Platform platform;
   platform.sha256 = Sha256(text);
@@ -78,7 +89,23 @@ Platform Platform::Parse(const std::string& text, const std::string& file_name) 
   platform.within_node = ReadLink(file.Get("within_node"));
   platform.network = ReadLink(file.Get("network"));
   if (const auto tree = file.Find("fat_tree")) platform.fat_tree = ReadFatTree(*tree, platform.nodes);
+  if (const auto uncertainty = file.Find("uncertainty")) platform.uncertainty = ReadUncertainty(*uncertainty);
   return platform;
+}
+
+Platform Platform::Drawn(int draw) const {
+  Platform drawn = *this;
+  if (draw == 0) return drawn;
+  uint64_t stream = 0;
+  const auto factor = [&](double deviation) {
+    return std::exp(deviation * RandomGaussian(kDrawSeed, stream++, static_cast<uint64_t>(draw)));
+  };
+  for (LinkSpeed* link : {&drawn.within_node, &drawn.network}) {
+    link->bytes_per_second *= factor(uncertainty.bandwidths);
+    link->latency_seconds *= factor(uncertainty.latencies);
+  }
+  drawn.memory_bytes_per_second *= factor(uncertainty.bandwidths);
+  return drawn;
 }
 
 }  // namespace attention

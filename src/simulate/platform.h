@@ -16,6 +16,13 @@ struct LinkSpeed {
   double latency_seconds = 0;
 };
 
+// How well a machine is known: standard deviations of the logarithms of its figures.
+struct Uncertainty {
+  double kernels = 0.03;    // of each kind of step of a kernel, against the others
+  double bandwidths = 0.1;  // of each link's, and the memory's
+  double latencies = 0.3;   // of each link's
+};
+
 // Links between two levels of a fat tree, from the nodes up.
 struct FatTreeLevel {
   int down = 1;   // to each element of this level
@@ -33,6 +40,7 @@ struct FatTreeLevel {
 //   within_node: {gb_per_s: 4, latency_us: 1}    # between ranks of a node, which share it
 //   network: {gb_per_s: 0.117, latency_us: 30}   # a node's NIC, each way; its ranks share it
 //   fat_tree: {down: [16, 4], up: [1, 4], links: [1, 1]}   # else one switch that never is the limit
+//   uncertainty: {kernels: 0.03, gb_per_s: 0.1, latency_us: 0.3}   # of the figures: see Uncertainty
 struct Platform {
   std::string name;
   std::string about;
@@ -45,8 +53,12 @@ struct Platform {
   LinkSpeed within_node;
   LinkSpeed network;
   std::vector<FatTreeLevel> fat_tree;  // empty: a star
+  Uncertainty uncertainty;
 
   int cores() const { return nodes * cores_per_node; }
+  // What it may be as well: bandwidths and latencies drawn around it. The same for the same draw (from 1 on);
+  // 0 is the platform itself.
+  Platform Drawn(int draw) const;
 
   // Throws Error (bad usage) "file:line:column: key: what is wrong, what is allowed".
   static Platform Parse(const std::string& text, const std::string& file_name);

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <string>
 
 #include "src/base/regular_file.h"
@@ -55,6 +56,46 @@ TEST(PlatformTest, MistakesAreRefusedWithTheirPlace) {
   EXPECT_NE(refusal(kStar + "fat_tree: {down: [3, 2], up: [1], links: [1, 1]}\n", "nodes: 6", "nodes: 6")
                 .find("not as long as down"),
             std::string::npos);
+}
+
+TEST(PlatformTest, DrawsLieAroundItAsFarAsItSays) {
+  const Platform platform =
+      Platform::Parse(kStar + "uncertainty: {kernels: 0.02, gb_per_s: 0.05, latency_us: 0.2}\n", "p.yaml");
+  EXPECT_EQ(platform.uncertainty.kernels, 0.02);
+  EXPECT_EQ(platform.Drawn(0).network.bytes_per_second, platform.network.bytes_per_second);
+  EXPECT_EQ(platform.Drawn(7).network.bytes_per_second, platform.Drawn(7).network.bytes_per_second);
+  constexpr int kDraws = 2000;
+  const auto check = [&](const char* what, const auto& figure, double deviation) {
+    double sum = 0, squares = 0;
+    for (int draw = 1; draw <= kDraws; ++draw) {
+      const double log = std::log(figure(platform.Drawn(draw)) / figure(platform));
+      sum += log;
+      squares += log * log;
+    }
+    // Four of their own deviations.
+    EXPECT_NEAR(sum / kDraws, 0, 4 * deviation / std::sqrt(kDraws)) << what;
+    EXPECT_NEAR(std::sqrt(squares / kDraws), deviation, 4 * deviation / std::sqrt(2 * kDraws)) << what;
+  };
+  const auto network = [](const Platform& p) { return p.network.bytes_per_second; };
+  const auto within = [](const Platform& p) { return p.within_node.bytes_per_second; };
+  check("network", network, 0.05);
+  check("within", within, 0.05);
+  check(
+      "memory", [](const Platform& p) { return p.memory_bytes_per_second; }, 0.05);
+  check(
+      "network's latency", [](const Platform& p) { return p.network.latency_seconds; }, 0.2);
+  check(
+      "latency within", [](const Platform& p) { return p.within_node.latency_seconds; }, 0.2);
+  // Links are drawn each by itself: the ratio of two spreads as two do.
+  check(
+      "ratio", [&](const Platform& p) { return network(p) / within(p); }, 0.05 * std::sqrt(2.0));
+  const auto refusal = [](const std::string& line) {
+    return Refusal([&] { Platform::Parse(kStar + line, "p.yaml"); });
+  };
+  EXPECT_NE(refusal("uncertainty: {kernels: 2, gb_per_s: 0, latency_us: 0}\n").find("kernels"),
+            std::string::npos);
+  EXPECT_NE(refusal("uncertainty: {kernels: 0}\n").find("gb_per_s"), std::string::npos);
+  EXPECT_NE(refusal("uncertainty: {kernel: 0}\n").find("kernel"), std::string::npos);
 }
 
 TEST(PlatformTest, CheckedInPlatformsAreGood) {

@@ -1,6 +1,7 @@
 // An experiment on a simulated machine: the project's strategies and messages, kernels by what they cost.
 #include <boost/program_options.hpp>
 #include <cstdio>
+#include <optional>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -9,6 +10,7 @@
 #include "src/base/regular_file.h"
 #include "src/base/sha256.h"
 #include "src/experiment/ask/experiment_file.h"
+#include "src/experiment/ask/yaml_reader.h"
 #include "src/experiment/plan/plan.h"
 #include "src/experiment/record/build_info.h"
 #include "src/experiment/record/run_directory.h"
@@ -27,6 +29,7 @@ struct CommandLine {
   std::string experiment, profile, platform, calibration, output;
   bool resume = false;
   bool joins_heads = false;
+  int draws = 0;
 };
 
 po::options_description Options() {
@@ -38,7 +41,10 @@ po::options_description Options() {
       "output", po::value<std::string>(), "run directory, made new")(
       "resume", "go on with the interrupted run in --output")(
       "join-heads", "all heads of a block travel as one message: as many bytes, sooner simulated")(
-      "help", "print this");
+      "draws", po::value<std::string>(),
+      "simulate each case on so many machines drawn around the platform, too (0 to 1000): its `uncertainty` "
+      "says "
+      "how far; one sample each, round 0 being the platform itself")("help", "print this");
   return options;
 }
 
@@ -56,6 +62,11 @@ CommandLine Parse(const po::variables_map& given) {
   line.output = Given(given, "output");
   line.resume = given.count("resume") > 0;
   line.joins_heads = given.count("join-heads") > 0;
+  if (given.count("draws") > 0) {
+    const std::optional<int64_t> draws = ParseInteger(given["draws"].as<std::string>());
+    if (!draws || *draws < 0 || *draws > 1000) FailUsage("--draws takes a whole number from 0 to 1000");
+    line.draws = static_cast<int>(*draws);
+  }
   return line;
 }
 
@@ -74,7 +85,8 @@ RunDirectory Open(const CommandLine& line, const ExperimentSpec& spec, const Pla
                    {"backend", "simulated"},
                    {"platform", {{"name", platform.name}, {"sha256", platform.sha256}}},
                    {"calibration_sha256", Sha256(calibration)},
-                   {"joins_heads", line.joins_heads}};
+                   {"joins_heads", line.joins_heads},
+                   {"draws", line.draws}};
   for (const Cell& cell : plan.cells) options.case_counts[cell.id] = cell.cases.size();
   return RunDirectory(spec, options);
 }
@@ -93,17 +105,19 @@ ExitStatus Run(const CommandLine& line) {
   SimulationOptions options;
   options.parts = spec.measure.measure_parts;
   options.joins_heads = line.joins_heads;
+  options.draws = line.draws;
   bool any_failed = directory.HadFailures();
   for (const Cell& cell : plan.cells) {
     if (directory.IsComplete(cell)) continue;
     std::vector<CaseRow> rows;
     for (const SimulatedCase& result : SimulateCell(cell, platform, calibration, options)) {
-      if (result.sample) directory.Append(*result.sample);
+      for (const SampleRow& sample : result.samples) directory.Append(sample);
       rows.push_back(result.row);
       any_failed = any_failed || result.row.status == CaseStatus::kFailed;
       std::printf("%s ranks %d seq_len %lld %s: %.6g s%s\n", cell.id.c_str(), cell.ranks,
                   static_cast<long long>(cell.seq_len), result.row.made->label.c_str(),
-                  result.row.time_median_s, result.sample ? "" : (", " + result.row.message).c_str());
+                  result.row.time_median_s,
+                  result.samples.empty() ? (", " + result.row.message).c_str() : "");
       std::fflush(stdout);
     }
     directory.Append(rows);

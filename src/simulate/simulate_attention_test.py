@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import statistics
 import subprocess
 import tempfile
 import unittest
@@ -78,6 +79,35 @@ class SimulateAttentionTest(unittest.TestCase):
         (launch,) = manifest["launches"]
         self.assertEqual(launch["platform"], {"name": "round_numbers", "sha256": digest})
         self.assertEqual(launch["exit_status"], 0)
+
+    def test_draws(self) -> None:
+        """A sample for each machine, the same machines for every case; links do not matter to one rank, kernels do to all."""
+        self.assertEqual(self.call(output="once").returncode, 0)
+        done = self.call("--draws", "5", output="drawn")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        once = {row["case"]: float(row["time_s"]) for row in self.rows("samples.csv", "once")}
+        times: dict[str, list[float]] = {}
+        for row in self.rows("samples.csv", "drawn"):
+            self.assertEqual(row["round"], str(len(times.setdefault(row["case"], []))))
+            times[row["case"]].append(float(row["time_s"]))
+        self.assertEqual({case: values[0] for case, values in times.items()}, once)
+        for row in self.rows("cases.csv", "drawn"):
+            values = times[row["case"]]
+            self.assertEqual((row["rounds"], len(values), len(set(values))), ("6", 6, 6))
+            self.assertAlmostEqual(float(row["time_median_s"]) / statistics.median(values), 1, delta=1e-8)
+            self.assertTrue(all(0.8 < value / values[0] < 1.25 for value in values), values)
+        manifest = json.loads((self.directory / "drawn/manifest.json").read_text(encoding="utf-8"))
+        self.assertEqual(manifest["launches"][0]["draws"], 5)
+        # One rank of the same algorithm takes the same steps, whatever it is called.
+        one = {row["variant"]: times[row["case"]] for row in self.rows("cases.csv", "drawn") if row["ranks"] == "1"}
+        self.assertEqual(one["sequence+online_softmax"], one["headwise+online_softmax"])
+        self.assertNotEqual(one["headwise+standard"][1:], one["headwise+online_softmax"][1:])
+        for draws in ("-1", "1001", "x", "1.5"):
+            refused = self.call(f"--draws={draws}", output="refused")
+            self.assertEqual((refused.returncode, refused.stderr), (2, "simulate_attention: --draws takes a whole number from 0 to 1000\n"))
+        refused = self.call("--draws", "4", "--resume", output="drawn")
+        self.assertEqual(refused.returncode, 2)
+        self.assertIn("draws", refused.stderr)
 
     def test_joined_heads_cost_as_much(self) -> None:
         """The same bytes in fewer messages, so less of them is latency; nothing else differs."""

@@ -86,8 +86,9 @@ Outcome RunCase(Communicator& world, const Cell& cell, const Case& made, const S
   return outcome;
 }
 
-SampleRow SampleOf(const Cell& cell, const Case& made, const Outcome& outcome) {
+SampleRow SampleOf(const Cell& cell, const Case& made, int draw, const Outcome& outcome) {
   SampleRow sample;
+  sample.round = draw;
   sample.cell = cell.id;
   sample.case_id = made.id;
   sample.variant = made.label;
@@ -110,21 +111,31 @@ SimulatedCase SimulateOne(const Cell& cell, const Case& made, const Platform& pl
   row.nodes = NodesUsed(platform, shape);
   row.message = internal::Concatenate("platform ", platform.name, " ", platform.sha256.substr(0, 12));
   try {
-    const Outcome outcome = Outcome::Of(RunIsolated([&] {
-      std::string text;
-      RunSimulatedJob(platform, calibration, shape, [&](Communicator& world) {
-        const Outcome mine = RunCase(world, cell, made, options);
-        if (world.rank() == 0) text = mine.Text();
-      });
-      return text;
-    }));
-    result.sample = SampleOf(cell, made, outcome);
-    row.tiles = {outcome.q_block, outcome.kv_block};
-    row.comm_bytes_per_rank = outcome.bytes_per_rank;
-    row.workspace_bytes = outcome.workspace_bytes;
-    SummarizeSamples({&*result.sample, 1}, cell.flops, row);
+    for (int draw = 0; draw <= options.draws; ++draw) {
+      const Platform drawn = platform.Drawn(draw);
+      const Calibration kernels = calibration.Drawn(platform.uncertainty.kernels, draw);
+      SimulationOptions asked = options;
+      asked.parts = options.parts && draw == 0;
+      const Outcome outcome = Outcome::Of(RunIsolated([&] {
+        std::string text;
+        RunSimulatedJob(drawn, kernels, shape, [&](Communicator& world) {
+          const Outcome mine = RunCase(world, cell, made, asked);
+          if (world.rank() == 0) text = mine.Text();
+        });
+        return text;
+      }));
+      result.samples.push_back(SampleOf(cell, made, draw, outcome));
+      row.tiles = {outcome.q_block, outcome.kv_block};
+      row.comm_bytes_per_rank = outcome.bytes_per_rank;
+      row.workspace_bytes = outcome.workspace_bytes;
+    }
+    // Draws have no order in time to drift along.
+    const std::string message = row.message;
+    SummarizeSamples(result.samples, cell.flops, row);
+    row.message = message;
   } catch (const Error& error) {
     if (error.status() == ExitStatus::kBadUsage) throw;
+    result.samples.clear();
     row.status = CaseStatus::kFailed;
     row.message += internal::Concatenate(": ", error.what());
   }
