@@ -44,7 +44,7 @@ class ScaleTest(unittest.TestCase):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(_STAND_IN, encoding="utf-8")
             path.chmod(0o755)
-        for name in ("scale", "launches.sh"):
+        for name in ("scale", "launches.sh", "simulation.sh"):
             shutil.copy(_ROOT / "tools" / name, self.top / "tools")
         machines = self.top / "src/simulate/platforms"
         shutil.copytree(_ROOT / "src/simulate/platforms", machines)
