@@ -35,6 +35,11 @@
 #include "src/simd/int8_dot.h"
 #include "src/simd/unroll.h"
 
+#if !defined(__clang__)
+// At -O3, or where it joins variables, GCC 12 keeps 16 of 24 sums in memory: 3.9 instead of 1.9 ns a row.
+#pragma GCC optimize("O2", "no-tree-coalesce-vars")
+#endif
+
 ATTENTION_BEFORE_INT8_DOT
 
 namespace attention {
