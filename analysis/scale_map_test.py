@@ -79,31 +79,60 @@ class ScaleMapTest(unittest.TestCase):
         """What all draws share cancels; what differs between ways decides what is resolved."""
         generator = np.random.default_rng(7)
 
-        def drawn(fast: float, slow: float, deviation: float, common: float) -> tuple[Way, Way]:
-            machine, other = generator.normal(0, common, 20), generator.normal(0, deviation, 20)
+        def drawn(fast: float, slow: float, deviation: float, common: float, shift: float = 0.0, count: int = 20) -> tuple[Way, Way]:
+            machine, other = generator.normal(0, common, count), generator.normal(shift, deviation, count)
             return (
-                Way("ring", fast, tuple(fast * np.exp(machine))),
-                Way("grid 2x2", slow, tuple(slow * np.exp(machine + other))),
+                Way("ring", fast, dict(enumerate(fast * np.exp(machine), 1))),
+                Way("grid 2x2", slow, dict(enumerate(slow * np.exp(machine + other), 1))),
             )
 
         lead = lead_of(*drawn(1.0, 1.1, 0.01, 0.5))
         self.assertTrue(lead.is_decided)
-        # 2.09 deviations of the logarithm to each side; of 20 draws the deviation is known within a third.
-        self.assertTrue(1.3 < math.log((1 + lead.high) / (1 + lead.low)) / (2 * 0.01) < 3.0, lead)
         self.assertTrue(lead.low < 0.1 < lead.high)
+        # Of many draws it is 1.96 deviations of the logarithm to each side.
+        many = lead_of(*drawn(1.0, 1.1, 0.01, 0.5, count=4000))
+        self.assertAlmostEqual(math.log((1 + many.high) / (1 + many.low)) / (2 * 0.01), 1.96, delta=0.1)
+        # One more machine lies in it 95 times of 100, however few were drawn.
+        inside = 0
+        for _ in range(2000):
+            few = lead_of(*drawn(1.0, 1.0, 0.01, 0.0, count=5))
+            inside += few.low <= math.expm1(generator.normal(0, 0.01)) <= few.high
+        self.assertAlmostEqual(inside / 2000, 0.95, delta=0.02)
         equal = lead_of(*drawn(1.0, 1.001, 0.004, 0.5))
         self.assertTrue(equal.is_equal and not equal.is_decided, equal)
         unknown = lead_of(*drawn(1.0, 1.05, 0.1, 0.0))
         self.assertFalse(unknown.is_equal or unknown.is_decided, unknown)
-        # Draws of which the other has none say nothing.
+        # The machines that were drawn say the opposite of the platform: neither is believed.
+        reversed_lead = lead_of(*drawn(1.0, 1.01, 0.003, 0.5, shift=-0.06))
+        self.assertFalse(reversed_lead.is_equal or reversed_lead.is_decided, reversed_lead)
+        self.assertLess(reversed_lead.low, -0.04)
+        # A draw that one of them lacks says nothing.
         ring, grid = drawn(1.0, 1.1, 0.1, 0.1)
         self.assertAlmostEqual(lead_of(ring, Way("grid", 1.1)).low, 0.1)
-        found = ScaleMap("home", 0, {4: 1}, {PLACE: {4: [ring, grid, drawn(1.0, 1.01, 0.1, 0.1)[1]]}})
-        self.assertEqual(found.draws, 20)
-        self.assertEqual([way.name for way in found.perhaps(PLACE, 4)], ["grid 2x2", "grid 2x2"])
-        self.assertIn("which of the best two is not resolved in 1.", "\n".join(platform_section(found)))
-        self.assertIn("| ring, perhaps grid 2x2 or grid 2x2 |", "\n".join(platform_section(found)))
+        self.assertEqual(lead_of(ring, grid), lead_of(Way("ring", 1.0, {**ring.draws, 99: 1000.0}), grid))
+
+    def test_a_cell_is_decided_against_all_others(self) -> None:
+        """Not against the next way alone."""
+        def way(name: str, seconds: float, deviation: float) -> Way:
+            return Way(name, seconds, {draw: seconds * math.exp(deviation * (-1) ** draw) for draw in range(1, 21)})
+
+        ring, near, wide = way("ring", 1.0, 0.0), way("grid 2x2", 1.03, 0.001), way("head-wise", 1.05, 0.03)
+        found = ScaleMap("home", 0, {4: 1}, {PLACE: {4: [ring, near, wide]}})
+        self.assertEqual(found.draws, (20, 20))
+        self.assertEqual([other.name for other in found.perhaps(PLACE, 4)], ["head-wise"])
+        section = "\n".join(platform_section(found))
+        self.assertIn("which of the best is faster is not resolved in 1.", section)
+        self.assertIn("| ring, perhaps head-wise |", section)
         self.assertIn("not resolved 1 of 1", summary([found]))
+        decided = "\n".join(platform_section(ScaleMap("home", 0, {4: 1}, {PLACE: {4: [ring, near]}})))
+        self.assertIn("ring is fastest in 1, by 3 %.", decided)
+        self.assertIn("| ring (+2.8 to 3.2 %) |", decided)
+        # Equal beside one that is not resolved.
+        both = "\n".join(platform_section(ScaleMap("home", 0, {4: 1}, {PLACE: {4: [ring, wide, way("grid 2x2", 1.06, 0.03)]}})))
+        self.assertIn("| ring, perhaps head-wise or grid 2x2 |", both)
+        level = "\n".join(platform_section(ScaleMap("home", 0, {4: 1}, {PLACE: {4: [ring, way("grid 2x2", 1.001, 0.001), wide]}})))
+        self.assertIn("the best two are equal within 2 % in 1.", level)
+        self.assertIn("| ring or grid 2x2, perhaps head-wise |", level)
 
     def test_intervals_of_a_run(self) -> None:
         self.write([Cell({HEADWISE: 2.5, RING: 3.0}, {"ranks": 4})], SIMULATED, noise=lambda generator, variant: generator.normal(0, 0.01 * variant))

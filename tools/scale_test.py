@@ -127,8 +127,8 @@ class ScaleTest(unittest.TestCase):
             (("--only", ".*"), "scale: no platform '.*'"),
             (("--measured", "nowhere"), "nowhere holds no run (no manifest.json)"),
             (("--output",), "scale: --output needs a value"),
-            (("--draws", "x"), "scale: --draws takes a whole number from 0 to 1000, not 'x'"),
-            (("--draws", "1001"), "scale: --draws takes a whole number from 0 to 1000"),
+            (("--draws", "x"), "scale: --draws takes 0, or a whole number from 2 to 1000, not 'x'"),
+            (("--draws", "1001"), "scale: --draws takes 0, or a whole number from 2 to 1000"),
             (("--fast",), "scale: unknown argument '--fast'"),
         ):
             status, output, calls = self.scale(*arguments)

@@ -2,9 +2,9 @@
 
 A *place* is what is to be computed: model, contract, mask, length. At each number of ranks the ways of doing it are compared:
 `head-wise`, an exchange of a sequence strategy (`ring`), or a grid of both (`grid 4x4`). A simulation repeats to the last digit; what
-is uncertain is the machine. So every way was simulated on machines drawn around it as well, the same ones for all ways (`--draws`),
-and a lead's interval is that of the ratio of two ways' times: its logarithm is the platform's own, plus and minus Student's 97.5 %
-quantile of the deviation over the draws. Without draws it is a point.
+is uncertain is the machine. So every way was simulated on machines drawn around it as well, the same ones for all ways (`--draws`). A
+lead is an interval of the ratio of two ways' times: where 95 % of such machines lie, from the mean and the standard deviation of its
+logarithm over the draws, and the platform itself. Without draws it is a point. Errors of the model are not in it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Way:
 
     name: str
     seconds: float  # on the platform itself
-    draws: tuple[float, ...] = ()  # on those drawn around it
+    draws: Mapping[int, float] = field(default_factory=dict)  # on those drawn around it, by draw
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ class Lead:
 
     @property
     def is_equal(self) -> bool:
-        """Within the margin."""
-        return self.high <= MARGIN
+        """Within the margin, either way."""
+        return -MARGIN <= self.low and self.high <= MARGIN
 
     @property
     def is_decided(self) -> bool:
@@ -58,14 +58,18 @@ class Lead:
 
 
 def lead_of(fast: Way, slow: Way) -> Lead:
-    """Of the faster over the slower. Draws count if both have the same number of them, two at least."""
-    centre = math.log(slow.seconds / fast.seconds)
-    count = len(fast.draws)
-    if count < 2 or len(slow.draws) != count:
-        return Lead(math.expm1(centre), math.expm1(centre))
-    deviation = statistics.stdev(math.log(b / a) for a, b in zip(fast.draws, slow.draws))
-    half_width = float(stats.t.ppf(0.975, count - 1)) * deviation
-    return Lead(math.expm1(centre - half_width), math.expm1(centre + half_width))
+    """Of the first over the second, over the draws that both have; two at least, or it is a point.
+
+    The interval is Student's for one more draw: mean +- t(97.5 %, n - 1) sqrt(1 + 1 / n) standard deviations.
+    """
+    own = math.log(slow.seconds / fast.seconds)
+    logarithms = [math.log(slow.draws[draw] / fast.draws[draw]) for draw in fast.draws.keys() & slow.draws.keys()]
+    count = len(logarithms)
+    if count < 2:
+        return Lead(math.expm1(own), math.expm1(own))
+    mean = statistics.fmean(logarithms)
+    half_width = float(stats.t.ppf(0.975, count - 1)) * math.sqrt(1 + 1 / count) * statistics.stdev(logarithms)
+    return Lead(math.expm1(min(own, mean - half_width)), math.expm1(max(own, mean + half_width)))
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,7 @@ class ScaleMap:
     nodes: Mapping[int, int]  # by ranks: how many they lie on
     ways: Mapping[Place, Mapping[int, list[Way]]]  # by ranks, fastest first
     base: Mapping[tuple[str, str, int], float] = field(default_factory=dict)  # model, mask, length: one rank
+    uncertainty: Mapping[str, float] = field(default_factory=dict)  # of the draws, as the platform says it
 
     def efficiency(self, place: Place, ranks: int) -> float | None:
         """Of the fastest way: time of one rank over ranks times theirs. None if one rank was not simulated."""
@@ -93,15 +98,15 @@ class ScaleMap:
         return [way for way, lead in leads if not lead.is_equal and not lead.is_decided]
 
     def lead(self, place: Place, ranks: int) -> Lead | None:
-        """Over the next way; None if there is only one."""
-        ways = self.ways[place][ranks]
-        return lead_of(ways[0], ways[1]) if len(ways) > 1 else None
+        """Over the way that comes closest to it; None if there is only one."""
+        fastest, *others = self.ways[place][ranks]
+        return min((lead_of(fastest, way) for way in others), key=lambda lead: lead.low) if others else None
 
     @property
-    def draws(self) -> int:
-        """Of each way; 0 if they differ."""
-        counts = {len(way.draws) for by_ranks in self.ways.values() for ways in by_ranks.values() for way in ways}
-        return counts.pop() if len(counts) == 1 else 0
+    def draws(self) -> tuple[int, int]:
+        """Of a way, the fewest and the most."""
+        counts = [len(way.draws) for by_ranks in self.ways.values() for ways in by_ranks.values() for way in ways]
+        return min(counts), max(counts)
 
     def cells(self) -> Iterator[tuple[Place, int]]:
         """Those of several ranks."""
@@ -130,6 +135,15 @@ def platform_name(run: Run) -> str:
     return name
 
 
+def drawn_uncertainty(run: Run) -> dict[str, float]:
+    """Of the manifest; empty without draws."""
+    launches = run.manifest.get("launches", [])
+    found = launches[0].get("uncertainty") if isinstance(launches, list) and launches and isinstance(launches[0], dict) else None
+    if not isinstance(found, dict):
+        return {}
+    return {name: float(value) for name, value in found.items() if isinstance(value, (int, float))}
+
+
 def scale_map(run: Run) -> ScaleMap:
     """Of one simulated run. Raises UnusableInput if nothing is left of it, or if two of its cases are one way at one place."""
     where = run.directory / "cases.csv"
@@ -139,12 +153,12 @@ def scale_map(run: Run) -> ScaleMap:
     base: dict[tuple[str, str, int], float] = {}
     for case in run.cases:
         # Round 0 is the platform itself.
-        times = [sample.metrics["time_s"] for sample in sorted(run.samples.get((case.launch, case.case), []), key=lambda sample: sample.round)]
-        found_times = [time for time in times if time]
-        if case.status != "ok" or not found_times:
+        times = {sample.round: sample.metrics["time_s"] for sample in run.samples.get((case.launch, case.case), [])}
+        draws = {draw: seconds for draw, seconds in times.items() if draw > 0 and seconds}
+        seconds = times.get(0)
+        if case.status != "ok" or not seconds:
             failed += 1
             continue
-        seconds = found_times[0]
         factors = case.factors
         ranks = int(factors["ranks"])
         place = Place(factors["model"], factors["contract"], factors["mask"], int(factors["seq_len"]))
@@ -154,7 +168,7 @@ def scale_map(run: Run) -> ScaleMap:
                 f"{where}: two cases are {way_name(case)} of {place.model}, {place.contract}, {place.mask}, {place.seq_len} tokens on "
                 f"{ranks} ranks; a map compares ways of dividing the work, and nothing else may differ"
             )
-        known.append(Way(way_name(case), seconds, tuple(found_times[1:])))
+        known.append(Way(way_name(case), seconds, draws))
         nodes[ranks] = int(factors["nodes"])
         if ranks == 1:
             key = (place.model, place.mask, place.seq_len)
@@ -164,4 +178,4 @@ def scale_map(run: Run) -> ScaleMap:
     for by_ranks in ways.values():
         for found in by_ranks.values():
             found.sort(key=lambda way: way.seconds)
-    return ScaleMap(platform_name(run), failed, nodes, ways, base)
+    return ScaleMap(platform_name(run), failed, nodes, ways, base, drawn_uncertainty(run))

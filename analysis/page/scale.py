@@ -37,16 +37,21 @@ def _errors(results: Results) -> dict[str, str]:
     }
 
 
+_DEVIATIONS = {"core_speed": "speeds of cores", "kernels": "steps of kernels", "gb_per_s": "bandwidths", "latency_us": "latencies"}
+
+
 def _uncertainty(maps: list[ScaleMap]) -> str:
     """What leads are over."""
-    counts = {found.draws for found in maps}
-    if counts == {0}:
+    fewest, most = min(found.draws[0] for found in maps), max(found.draws[1] for found in maps)
+    if most == 0:
         return "simulations repeat to the last digit and have no intervals; what is uncertain is the machine"
-    low, high = min(counts), max(counts)
-    number = str(low) if low == high else f"{low} to {high}"
+    number = str(most) if fewest == most else f"{fewest} to {most}"
+    deviations = {name: sorted({found.uncertainty[name] for found in maps if name in found.uncertainty}) for name in _DEVIATIONS}
+    spreads = [f"{what} by {' or '.join(f'{100 * value:.0f}' for value in deviations[name])} %" for name, what in _DEVIATIONS.items() if deviations[name]]
     return (
-        f"a simulation repeats to the last digit, and what is uncertain is the machine, so every way was simulated on {number} machines "
-        "drawn around it as well, and leads are intervals over these"
+        f"a simulation repeats to the last digit, and what is uncertain is the machine. So every way was simulated on {number} more machines "
+        f"drawn around it, the same ones for all ways ({', '.join(spreads)}: standard deviations, assumed), and a lead is the interval in "
+        "which 95 % of such machines lie. Errors of the model itself are not in it"
     )
 
 

@@ -44,7 +44,7 @@ def _kind(name: str) -> str:
 
 @dataclass
 class _Cells:
-    """Those in which there is a choice."""
+    """Those in which there is a choice. Each is decided (the fastest leads all others), or equal (it has an equal), or open."""
 
     leads: dict[str, list[Lead]] = field(default_factory=dict)  # by kind of the fastest way, where it is decided
     equal: int = 0
@@ -68,10 +68,10 @@ def _cells(found: ScaleMap, contract: str | None) -> _Cells:
         lead = found.lead(place, ranks)
         if lead is None or contract not in (None, place.contract):
             continue
-        if lead.is_equal:
-            cells.equal += 1
-        elif lead.is_decided:
+        if lead.is_decided:
             cells.leads.setdefault(_kind(found.ways[place][ranks][0].name), []).append(lead)
+        elif len(found.winners(place, ranks)) > 1:
+            cells.equal += 1
         else:
             cells.open += 1
     return cells
@@ -95,7 +95,7 @@ def _who_wins(found: ScaleMap, contract: str) -> str:
     if cells.equal:
         parts.append(f"the best two are equal within {100 * MARGIN:.0f} % in {cells.equal}")
     if cells.open:
-        parts.append(f"which of the best two is not resolved in {cells.open}")
+        parts.append(f"which of the best is faster is not resolved in {cells.open}")
     return f"`{contract}`: of {cells.total} cells with a choice, {'; '.join(parts)}." if cells.total else ""
 
 

@@ -205,10 +205,10 @@ double FewQueries::Microseconds(int64_t keys, int64_t columns) const {
 }
 
 int64_t FewQueries::KeysPerPiece(int64_t keys, int64_t columns) const {
-  constexpr int64_t kGranule = 32;  // whole vectors, and whole runs of few_weighted_sum
+  const int64_t granule = reads_int8() ? 64 : 32;  // whole vectors, and whole runs of few_weighted_sum
   const int64_t most = static_cast<int64_t>(kProgressMicroseconds / Microseconds(1, columns));
-  const int64_t bound = std::max(kGranule, most / kGranule * kGranule);
-  return std::min(bound, RoundUp(CeilDivide(keys, CeilDivide(keys, bound)), kGranule));
+  const int64_t bound = std::max(granule, most / granule * granule);
+  return std::min(bound, RoundUp(CeilDivide(keys, CeilDivide(keys, bound)), granule));
 }
 
 void FewQueries::Finish(const AttentionStep& step, int64_t batch, const HeadGroup& group,

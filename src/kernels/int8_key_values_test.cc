@@ -168,8 +168,8 @@ TEST_P(Int8KeyValuesTest, EachRowHasItsOwnScale) {
   }
 }
 
-// Queries so small that all weights are the same, values so small that their weights nearly vanish, and
-// queries of nothing.
+// Queries of nothing, queries so small that only very large keys tell, and values so small that their weights
+// nearly vanish.
 TEST_P(Int8KeyValuesTest, VanishingQueriesAndValues) {
   for (const float query_factor : {0.0f, 0x1p-120f, 1.0f}) {
     for (const float value_factor : {0x1p-110f, 1.0f}) {
@@ -178,6 +178,7 @@ TEST_P(Int8KeyValuesTest, VanishingQueriesAndValues) {
       for (int64_t t = 0; t < 70; ++t) {
         for (int64_t d = 0; d < 64; ++d) {
           problem.q().Row<float>(0, 1, t)[d] *= query_factor;
+          if (query_factor == 0x1p-120f) problem.k().Row<float>(0, 0, t)[d] *= 0x1p118f;
           problem.v().Row<float>(0, 0, t)[d] *= value_factor;
         }
       }

@@ -1,5 +1,5 @@
-// How code for the CPU's dot products of whole numbers (AVX512_VNNI) is compiled: Highway 1.0.3 has no
-// operation for them. Whether the CPU runs it: HasInt8Dot() in isa.h.
+// How code for the CPU's integer dot products (AVX512_VNNI) is compiled: Highway 1.0.3 has no operation for
+// them. Whether the CPU runs it: HasInt8Dot() in isa.h.
 #ifndef SRC_SIMD_INT8_DOT_H_
 #define SRC_SIMD_INT8_DOT_H_
 

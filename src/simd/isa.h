@@ -56,7 +56,7 @@ Isa BestIsa();
 // Whether this CPU has bf16 dot products (AVX512_BF16) for kernels of the ISA. No ISA of its own: kernels of
 // avx512 take them for bf16 where they are.
 bool HasBfloat16Dot(Isa isa);
-// The same of dot products of whole numbers (AVX512_VNNI) and int8.
+// The same of integer dot products (AVX512_VNNI) and int8.
 bool HasInt8Dot(Isa isa);
 
 }  // namespace attention

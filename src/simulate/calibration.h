@@ -56,9 +56,9 @@ class Calibration : public MemoryCosts {
   static Calibration Parse(const std::string& text, const std::string& file_name);
 
   // What may be as well: each kind of step of each algorithm, and each work in memory, slower or faster by a
-  // factor of its own, whose logarithm has this standard deviation. A factor of all together would be a
-  // slower or faster core, on which every way of dividing work takes as much more or less. The same for the
-  // same draw (from 1 on); 0 is the calibration itself.
+  // factor of its own, whose logarithm has this standard deviation; whatever the lengths, heads and threads.
+  // A core's speed is the platform's to draw. The same for the same draw (from 1 on); 0 is the calibration
+  // itself.
   Calibration Drawn(double deviation, int draw) const;
 
   // Throws Error (bad usage), naming what there is, if the kernels were not measured.

@@ -50,10 +50,10 @@ std::vector<FatTreeLevel> ReadFatTree(const YamlReader& tree, int nodes) {
 }
 
 Uncertainty ReadUncertainty(const YamlReader& given) {
-  const std::string keys[] = {"kernels", "gb_per_s", "latency_us"};
+  const std::string keys[] = {"core_speed", "kernels", "gb_per_s", "latency_us"};
   given.AllowKeys(keys);
   const auto deviation = [&](const char* key) { return given.Get(key).Number(0, 1); };
-  return {deviation("kernels"), deviation("gb_per_s"), deviation("latency_us")};
+  return {deviation("core_speed"), deviation("kernels"), deviation("gb_per_s"), deviation("latency_us")};
 }
 
 std::string ReadName(const YamlReader& name) {
@@ -105,6 +105,7 @@ Platform Platform::Drawn(int draw) const {
     link->latency_seconds *= factor(uncertainty.latencies);
   }
   drawn.memory_bytes_per_second *= factor(uncertainty.bandwidths);
+  drawn.core_speed *= factor(uncertainty.cores);
   return drawn;
 }
 

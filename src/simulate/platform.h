@@ -16,9 +16,11 @@ struct LinkSpeed {
   double latency_seconds = 0;
 };
 
-// How well a machine is known: standard deviations of the logarithms of its figures.
+// How well a machine is known: standard deviations of the logarithms of its figures, each drawn by itself.
+// Where a file says nothing these are assumed. Errors of the model itself are not among them.
 struct Uncertainty {
-  double kernels = 0.03;    // of each kind of step of a kernel, against the others
+  double cores = 0.05;      // of their speed over the calibrated core's
+  double kernels = 0.03;    // of what each kind of step of a kernel costs on a core
   double bandwidths = 0.1;  // of each link's, and the memory's
   double latencies = 0.3;   // of each link's
 };
@@ -40,7 +42,7 @@ struct FatTreeLevel {
 //   within_node: {gb_per_s: 4, latency_us: 1}    # between ranks of a node, which share it
 //   network: {gb_per_s: 0.117, latency_us: 30}   # a node's NIC, each way; its ranks share it
 //   fat_tree: {down: [16, 4], up: [1, 4], links: [1, 1]}   # else one switch that never is the limit
-//   uncertainty: {kernels: 0.03, gb_per_s: 0.1, latency_us: 0.3}   # of the figures: see Uncertainty
+//   uncertainty: {core_speed: 0.05, kernels: 0.03, gb_per_s: 0.1, latency_us: 0.3}   # see Uncertainty
 struct Platform {
   std::string name;
   std::string about;
@@ -56,8 +58,8 @@ struct Platform {
   Uncertainty uncertainty;
 
   int cores() const { return nodes * cores_per_node; }
-  // What it may be as well: bandwidths and latencies drawn around it. The same for the same draw (from 1 on);
-  // 0 is the platform itself.
+  // What it may be as well: cores, bandwidths and latencies drawn around it. The same for the same draw (from
+  // 1 on); 0 is the platform itself.
   Platform Drawn(int draw) const;
 
   // Throws Error (bad usage) "file:line:column: key: what is wrong, what is allowed".

@@ -59,8 +59,8 @@ TEST(PlatformTest, MistakesAreRefusedWithTheirPlace) {
 }
 
 TEST(PlatformTest, DrawsLieAroundItAsFarAsItSays) {
-  const Platform platform =
-      Platform::Parse(kStar + "uncertainty: {kernels: 0.02, gb_per_s: 0.05, latency_us: 0.2}\n", "p.yaml");
+  const Platform platform = Platform::Parse(
+      kStar + "uncertainty: {core_speed: 0.1, kernels: 0.02, gb_per_s: 0.05, latency_us: 0.2}\n", "p.yaml");
   EXPECT_EQ(platform.uncertainty.kernels, 0.02);
   EXPECT_EQ(platform.Drawn(0).network.bytes_per_second, platform.network.bytes_per_second);
   EXPECT_EQ(platform.Drawn(7).network.bytes_per_second, platform.Drawn(7).network.bytes_per_second);
@@ -83,6 +83,8 @@ TEST(PlatformTest, DrawsLieAroundItAsFarAsItSays) {
   check(
       "memory", [](const Platform& p) { return p.memory_bytes_per_second; }, 0.05);
   check(
+      "cores", [](const Platform& p) { return p.core_speed; }, 0.1);
+  check(
       "network's latency", [](const Platform& p) { return p.network.latency_seconds; }, 0.2);
   check(
       "latency within", [](const Platform& p) { return p.within_node.latency_seconds; }, 0.2);
@@ -92,9 +94,9 @@ TEST(PlatformTest, DrawsLieAroundItAsFarAsItSays) {
   const auto refusal = [](const std::string& line) {
     return Refusal([&] { Platform::Parse(kStar + line, "p.yaml"); });
   };
-  EXPECT_NE(refusal("uncertainty: {kernels: 2, gb_per_s: 0, latency_us: 0}\n").find("kernels"),
+  EXPECT_NE(refusal("uncertainty: {core_speed: 0, kernels: 2, gb_per_s: 0, latency_us: 0}\n").find("kernels"),
             std::string::npos);
-  EXPECT_NE(refusal("uncertainty: {kernels: 0}\n").find("gb_per_s"), std::string::npos);
+  EXPECT_NE(refusal("uncertainty: {core_speed: 0, kernels: 0}\n").find("gb_per_s"), std::string::npos);
   EXPECT_NE(refusal("uncertainty: {kernel: 0}\n").find("kernel"), std::string::npos);
 }
 

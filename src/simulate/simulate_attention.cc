@@ -42,7 +42,8 @@ po::options_description Options() {
       "resume", "go on with the interrupted run in --output")(
       "join-heads", "all heads of a block travel as one message: as many bytes, sooner simulated")(
       "draws", po::value<std::string>(),
-      "simulate each case on so many machines drawn around the platform, too (0 to 1000): its `uncertainty` "
+      "simulate each case on so many machines drawn around the platform, too (0, or 2 to 1000): its "
+      "`uncertainty` "
       "says "
       "how far; one sample each, round 0 being the platform itself")("help", "print this");
   return options;
@@ -64,7 +65,9 @@ CommandLine Parse(const po::variables_map& given) {
   line.joins_heads = given.count("join-heads") > 0;
   if (given.count("draws") > 0) {
     const std::optional<int64_t> draws = ParseInteger(given["draws"].as<std::string>());
-    if (!draws || *draws < 0 || *draws > 1000) FailUsage("--draws takes a whole number from 0 to 1000");
+    if (!draws || *draws < 0 || *draws == 1 || *draws > 1000) {
+      FailUsage("--draws takes 0, or a whole number from 2 to 1000");
+    }
     line.draws = static_cast<int>(*draws);
   }
   return line;
@@ -87,6 +90,13 @@ RunDirectory Open(const CommandLine& line, const ExperimentSpec& spec, const Pla
                    {"calibration_sha256", Sha256(calibration)},
                    {"joins_heads", line.joins_heads},
                    {"draws", line.draws}};
+  if (line.draws > 0) {
+    const Uncertainty& uncertainty = platform.uncertainty;
+    options.facts["uncertainty"] = {{"core_speed", uncertainty.cores},
+                                    {"kernels", uncertainty.kernels},
+                                    {"gb_per_s", uncertainty.bandwidths},
+                                    {"latency_us", uncertainty.latencies}};
+  }
   for (const Cell& cell : plan.cells) options.case_counts[cell.id] = cell.cases.size();
   return RunDirectory(spec, options);
 }

@@ -129,10 +129,9 @@ SimulatedCase SimulateOne(const Cell& cell, const Case& made, const Platform& pl
       row.comm_bytes_per_rank = outcome.bytes_per_rank;
       row.workspace_bytes = outcome.workspace_bytes;
     }
-    // Draws have no order in time to drift along.
-    const std::string message = row.message;
-    SummarizeSamples(result.samples, cell.flops, row);
-    row.message = message;
+    // What a row says is of the platform itself.
+    SummarizeSamples({result.samples.data(), 1}, cell.flops, row);
+    row.rounds = static_cast<int>(result.samples.size());
   } catch (const Error& error) {
     if (error.status() == ExitStatus::kBadUsage) throw;
     result.samples.clear();

@@ -97,10 +97,12 @@ class SimulatedLinksTest(unittest.TestCase):
         ):
             with self.subTest(failing):
                 shutil.rmtree(self.output, ignore_errors=True)
+                self.output.mkdir(parents=True)
+                (self.output / "validation.md").write_text("of another time", encoding="utf-8")
                 status, output, _ = self.links(failing=failing)
                 self.assertEqual(status, 1, output)
                 self.assertIn(complaint, output)
-                self.assertFalse((self.output / "validation.md").exists())
+                self.assertEqual((self.output / "validation.md").exists(), failing == "bazel")
         status, output, _ = self.links("--output", str(self.top / "new"), probe="nothing")
         self.assertEqual(status, 1)
         self.assertIn("simulated_links: the probe's answer was not understood", output)

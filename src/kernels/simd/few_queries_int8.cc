@@ -1,24 +1,30 @@
-// Few query columns (decode) over int8 rows on AVX512_VNNI: vpdpbusd adds four products of a byte without and
-// a byte with a sign to each 32-bit lane.
+// Few query columns (decode) over int8 rows by integer dot products (AVX512_VNNI): vpdpbusd multiplies four
+// unsigned by four signed bytes and adds the products to a 32-bit lane.
 //
 // Widened to float32 first (few_queries-inl.h), a row of 128 int8 costs 8 sign extensions and 8 conversions
-// beside its multiply-adds, and two columns take some 25 cycles where memory needs 12. Here the rows stay as
-// they are, and what meets them is cut into three bytes ("pieces"), high to low, that are multiplied one
-// after the other: three products of bytes and no conversion, with sums that are exact. Only the cut rounds:
-//   queries   to max |q| / (127 * 65793) of their column, an error of at most half of that: 2^-24 of max |q|;
-//   weights   to the largest of a run of 64 keys / (2^24 - 1): an error of at most 2^-25 of the largest.
-// So both are as good as the float32 they come from, and a product is that of the float32 kernels.
+// beside its multiply-adds, and two columns take some 25 cycles where memory needs 12. Here rows stay bytes,
+// and queries and weights become fixed-point numbers of three digits in base 256:
+//   q = 2^e (65536 a + 256 b + c),  a, b, c in [-128, 127];   weight = 2^e (65536 a + 256 b + c),  in [0,
+//   255]
+// with one e for a column, or for a column and a run of 64 keys. So
+//   sum of q k = 2^e (65536 sum of a k + 256 sum of b k + sum of c k)
+// takes three products of bytes instead of one of floats, and no conversion of k. Integer sums are exact. As
+// e is the least that holds the largest number of the column or run, a query is off by at most 2^-23 of the
+// largest |q|, a weight by 2^-24 of the largest weight: in the norm of a row of scores or outputs that is
+// what float32 rounds anyway, though small numbers beside a very large one lose what float32 would keep.
+// Weights are not negative, as softmax makes them.
 //
-// Scores: the lanes of a product hold four elements of head_dim. Four keys' words are transposed within the
-// 128-bit lanes, so that lane 4 L + r is key r and four elements of the L-th 16 of 64; the query's pieces lie
-// the same way. Four such groups are summed over L at the end: 16 scores. Keys take the side without a sign,
-// as k + 128; that the sums start at -128 (sum of q) makes up for it.
-// Weighted sum: four keys' bytes are interleaved, so that a lane is an element of head_dim and its four bytes
-// are four keys; the four weights are a word for all lanes. o is added to in float32 once a run.
+// Scores: a lane holds four elements of head_dim. The words (four bytes) of four keys are transposed within
+// the 128-bit lanes, so that lane 4 L + r belongs to key r and to four elements of the L-th 16 of 64; a
+// query's digits lie the same way. Sums over L at the end give four keys' scores, and sixteen for four such
+// groups. Keys are the unsigned operand, as k + 128; sums start at -128 (sum of the digits) to make up for
+// it. Weighted sum: the bytes of four values are interleaved, so that a lane is an element of head_dim and
+// its four bytes belong to four keys; the digits of the four weights are one word for all lanes. o is added
+// to in float32 once a run.
 //
-// Fetching ahead: in the order of the addresses, 16 keys at a time (scores) or 4 (weighted sum). Measured on
-// a Zen 5 core over 34 MB, two columns, 8 KB ahead, as a fraction of plain loads over the same: .98 and .88;
-// scores with 8 keys at a time .60, with 4 .45. A whole step over 32768 keys reaches .65 of the read
+// Software prefetch: in the order of the addresses, 16 keys at a time (scores) or 4 (weighted sum). Measured
+// on a Zen 5 core over 34 MB, two columns, 8 KB ahead, as a fraction of plain loads over the same: .98 and
+// .88; scores with 8 keys at a time .60, with 4 .45. A whole step over 32768 keys reaches .65 of the read
 // bandwidth 8 KB ahead, .73 at 12, .71 at 16, .68 at 24. In L1 a row takes 2.2 and 1.9 ns, and .3 for the
 // scale of each; memory needs 2.7.
 #include "src/kernels/simd/few_queries_int8.h"
@@ -28,6 +34,7 @@
 #include <immintrin.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <limits>
 
@@ -46,7 +53,7 @@ namespace attention {
 namespace {
 
 constexpr int64_t kLine = 64;  // bytes of a vector, and elements of a row in one
-constexpr int kPieces = 3;
+constexpr int kDigits = 3;
 constexpr int kWords = 4;         // of a 128-bit lane
 constexpr int kGroup = 4;         // keys whose words, or bytes, meet in a vector
 constexpr int64_t kBlock = 16;    // keys of one call of ScoreBlock
@@ -54,27 +61,33 @@ constexpr int64_t kWeights = 64;  // keys whose weights are cut together
 constexpr int64_t kMostRowBytes = kMaxHeadDim + sizeof(float);
 constexpr int64_t kAheadBytes = 12 << 10;
 constexpr uint32_t kInfinityBits = 0x7F800000u;
-// Below, a quotient by the largest might not be finite, or the step not normal.
-constexpr float kLeastLargest = 0x1p-100f;
 
-HWY_INLINE void FetchAhead(const int8_t* from, int64_t bytes) {
-  for (int64_t at = 0; at < bytes; at += kLine) __builtin_prefetch(from + kAheadBytes + at, 0, 3);
+// Of rows that follow each other, as a head's do in a cache, every line; else each row's own.
+HWY_INLINE void FetchAhead(const int8_t* rows, int64_t stride, int64_t count, int64_t head_dim) {
+  const int64_t row_bytes = head_dim + static_cast<int64_t>(sizeof(float));
+  const bool is_dense = stride <= row_bytes + kLine;
+  const int64_t runs = is_dense ? 1 : count, bytes = is_dense ? count * stride : row_bytes;
+  for (int64_t i = 0; i < runs; ++i) {
+    for (int64_t at = 0; at < bytes; at += kLine) {
+      __builtin_prefetch(rows + i * stride + kAheadBytes + at, 0, 3);
+    }
+  }
 }
 
 // A query column as the scores take it, in vectors of 64 bytes; of a pair of columns, each part of the second
 // lies behind the same part of the first.
-constexpr int64_t PackedBytes(int64_t head_dim) { return kLine + kPieces * kLine + kPieces * 4 * head_dim; }
+constexpr int64_t PackedBytes(int64_t head_dim) { return kLine + kDigits * kLine + kDigits * 4 * head_dim; }
 
 // Parts of `columns` (1 or 2) columns packed together.
 struct PackedQueries {
   int columns;
-  // Step by which whole numbers are multiplied, in all lanes.
-  int64_t Step(int c) const { return c * kLine; }
+  // The exponent e, as a float in all lanes.
+  int64_t Exponent(int c) const { return c * kLine; }
   // Where the sums start.
-  int64_t Start(int c, int piece) const { return (columns + c * kPieces + piece) * kLine; }
+  int64_t Start(int c, int digit) const { return (columns + c * kDigits + digit) * kLine; }
   // Words `word` of the 128-bit lanes of the chunk-th 64 elements.
-  int64_t Words(int64_t chunk, int word, int c, int piece) const {
-    return (columns * (1 + kPieces) + ((chunk * kWords + word) * columns + c) * kPieces + piece) * kLine;
+  int64_t Words(int64_t chunk, int word, int c, int digit) const {
+    return (columns * (1 + kDigits) + ((chunk * kWords + word) * columns + c) * kDigits + digit) * kLine;
   }
 };
 
@@ -94,46 +107,45 @@ HWY_INLINE float FloatOfBits(uint32_t bits) {
   return value;
 }
 
-// One column. What cannot be cut gets NaN for scores, so that its row is computed anew another way
+// One column. If not all of it is finite, its scores become NaN, so that its row is computed anew another way
 // (RepairRow).
 HWY_INLINE void PackColumn(const float* q, int64_t head_dim, const PackedQueries& at, int c, int8_t* packed) {
-  constexpr int32_t kTop = 127 * 65793;  // 127 in each piece
+  constexpr int kTop = 127 * (65536 + 256 + 1);  // 127 in each digit
   const uint32_t bits = LargestBits(q, head_dim);
-  const float largest = FloatOfBits(bits);
-  const bool cut = bits < kInfinityBits && largest >= kLeastLargest;
-  const float step = cut         ? largest / static_cast<float>(kTop)
-                     : bits == 0 ? 0.0f
-                                 : std::numeric_limits<float>::quiet_NaN();
-  _mm512_store_ps(packed + at.Step(c), _mm512_set1_ps(step));
-  const __m512 inverse = _mm512_set1_ps(cut ? static_cast<float>(kTop) / largest : 0.0f);
-  const __m512i top = _mm512_set1_epi32(kTop);
+  const bool is_finite = bits < kInfinityBits;
+  const float largest = is_finite ? FloatOfBits(bits) : 0.0f;
+  int exponent = largest == 0 ? 0 : std::ilogb(largest) - 22;
+  if (std::scalbn(largest, -exponent) > static_cast<float>(kTop)) ++exponent;
+  const __m512 up = _mm512_set1_ps(static_cast<float>(-exponent));
+  _mm512_store_ps(
+      packed + at.Exponent(c),
+      _mm512_set1_ps(is_finite ? static_cast<float>(exponent) : std::numeric_limits<float>::quiet_NaN()));
   const __m512i biases = _mm512_set1_epi8(static_cast<char>(0x80));
-  __m512i start[kPieces] = {};
+  __m512i start[kDigits] = {};
   for (int64_t chunk = 0; chunk < head_dim / kLine; ++chunk) {
-    alignas(64) int8_t digits[kPieces][kLine];
+    alignas(64) int8_t digits[kDigits][kLine];
     for (int64_t i = 0; i < kLine; i += 16) {
-      const __m512 x = cut ? _mm512_loadu_ps(q + chunk * kLine + i) : _mm512_setzero_ps();
-      __m512i rest = _mm512_cvtps_epi32(_mm512_mul_ps(x, inverse));
-      rest = _mm512_max_epi32(_mm512_min_epi32(rest, top), _mm512_sub_epi32(_mm512_setzero_si512(), top));
-      for (int piece = kPieces - 1; piece >= 0; --piece) {
-        const __m512i digit = _mm512_srai_epi32(_mm512_slli_epi32(rest, 24), 24);
-        _mm_store_si128(reinterpret_cast<__m128i*>(digits[piece] + i), _mm512_cvtepi32_epi8(digit));
-        rest = _mm512_srai_epi32(_mm512_sub_epi32(rest, digit), 8);
+      const __m512 x = is_finite ? _mm512_loadu_ps(q + chunk * kLine + i) : _mm512_setzero_ps();
+      __m512i rest = _mm512_cvtps_epi32(_mm512_scalef_ps(x, up));
+      for (int digit = kDigits - 1; digit >= 0; --digit) {
+        const __m512i last = _mm512_srai_epi32(_mm512_slli_epi32(rest, 24), 24);
+        _mm_store_si128(reinterpret_cast<__m128i*>(digits[digit] + i), _mm512_cvtepi32_epi8(last));
+        rest = _mm512_srai_epi32(_mm512_sub_epi32(rest, last), 8);
       }
     }
-    for (int piece = 0; piece < kPieces; ++piece) {
-      const __m512i line = _mm512_load_si512(digits[piece]);
+    for (int digit = 0; digit < kDigits; ++digit) {
+      const __m512i line = _mm512_load_si512(digits[digit]);
       const __m512i words[kWords] = {
           _mm512_shuffle_epi32(line, _MM_PERM_AAAA), _mm512_shuffle_epi32(line, _MM_PERM_BBBB),
           _mm512_shuffle_epi32(line, _MM_PERM_CCCC), _mm512_shuffle_epi32(line, _MM_PERM_DDDD)};
       for (int word = 0; word < kWords; ++word) {
-        _mm512_store_si512(packed + at.Words(chunk, word, c, piece), words[word]);
-        start[piece] = _mm512_dpbusd_epi32(start[piece], biases, words[word]);
+        _mm512_store_si512(packed + at.Words(chunk, word, c, digit), words[word]);
+        start[digit] = _mm512_dpbusd_epi32(start[digit], biases, words[word]);
       }
     }
   }
-  for (int piece = 0; piece < kPieces; ++piece) {
-    _mm512_store_si512(packed + at.Start(c, piece), _mm512_sub_epi32(_mm512_setzero_si512(), start[piece]));
+  for (int digit = 0; digit < kDigits; ++digit) {
+    _mm512_store_si512(packed + at.Start(c, digit), _mm512_sub_epi32(_mm512_setzero_si512(), start[digit]));
   }
 }
 
@@ -165,12 +177,12 @@ HWY_INLINE Words WordsOfKeys(const int8_t* row, int64_t stride) {
            _mm512_unpacklo_epi64(high01, high23), _mm512_unpackhi_epi64(high01, high23)}};
 }
 
-// Whole numbers in three pieces, as a float.
-HWY_INLINE __m512 Join(const __m512i (&pieces)[kPieces]) {
-  __m512 sum = _mm512_cvtepi32_ps(pieces[0]);
+// 65536 a + 256 b + c, where the sums of the digits' products are a, b and c.
+HWY_INLINE __m512 Join(const __m512i (&digits)[kDigits]) {
+  __m512 sum = _mm512_cvtepi32_ps(digits[0]);
   ATTENTION_UNROLL
-  for (int piece = 1; piece < kPieces; ++piece) {
-    sum = _mm512_fmadd_ps(sum, _mm512_set1_ps(256.0f), _mm512_cvtepi32_ps(pieces[piece]));
+  for (int digit = 1; digit < kDigits; ++digit) {
+    sum = _mm512_fmadd_ps(sum, _mm512_set1_ps(256.0f), _mm512_cvtepi32_ps(digits[digit]));
   }
   return sum;
 }
@@ -196,18 +208,18 @@ HWY_INLINE void ScoreBlock(const int8_t* k, int64_t stride, int64_t head_dim, co
                            float* scores, int64_t scores_stride) {
   constexpr PackedQueries kAt{kColumns};
   constexpr int kTogether = 2;  // groups: a query's vector is loaded once for them
-  constexpr int64_t kStride = kWords * kColumns * kPieces * kLine;
-  if (kFetch) FetchAhead(k, kBlock * stride);
+  constexpr int64_t kStride = kWords * kColumns * kDigits * kLine;
+  if (kFetch) FetchAhead(k, stride, kBlock, head_dim);
   alignas(64) float sums[kColumns][kBlock / kGroup][16];
   ATTENTION_KEEP_LOOP
   for (int group = 0; group < kBlock / kGroup; group += kTogether) {
     const int8_t* row = k + group * kGroup * stride;
-    __m512i acc[kTogether][kColumns][kPieces];
+    __m512i acc[kTogether][kColumns][kDigits];
     ATTENTION_UNROLL
     for (int c = 0; c < kColumns; ++c) {
       ATTENTION_UNROLL
-      for (int piece = 0; piece < kPieces; ++piece) {
-        acc[0][c][piece] = acc[1][c][piece] = _mm512_load_si512(packed + kAt.Start(c, piece));
+      for (int digit = 0; digit < kDigits; ++digit) {
+        acc[0][c][digit] = acc[1][c][digit] = _mm512_load_si512(packed + kAt.Start(c, digit));
       }
     }
     const int8_t* words = packed + kAt.Words(0, 0, 0, 0);
@@ -219,11 +231,11 @@ HWY_INLINE void ScoreBlock(const int8_t* k, int64_t stride, int64_t head_dim, co
         ATTENTION_UNROLL
         for (int c = 0; c < kColumns; ++c) {
           ATTENTION_UNROLL
-          for (int piece = 0; piece < kPieces; ++piece) {
+          for (int digit = 0; digit < kDigits; ++digit) {
             const __m512i query =
-                _mm512_load_si512(words + ((word * kColumns + c) * kPieces + piece) * kLine);
-            acc[0][c][piece] = _mm512_dpbusd_epi32(acc[0][c][piece], keys[0].word[word], query);
-            acc[1][c][piece] = _mm512_dpbusd_epi32(acc[1][c][piece], keys[1].word[word], query);
+                _mm512_load_si512(words + ((word * kColumns + c) * kDigits + digit) * kLine);
+            acc[0][c][digit] = _mm512_dpbusd_epi32(acc[0][c][digit], keys[0].word[word], query);
+            acc[1][c][digit] = _mm512_dpbusd_epi32(acc[1][c][digit], keys[1].word[word], query);
           }
         }
       }
@@ -240,7 +252,7 @@ HWY_INLINE void ScoreBlock(const int8_t* k, int64_t stride, int64_t head_dim, co
     const __m512 sum = SumOfLanes(_mm512_load_ps(sums[c][0]), _mm512_load_ps(sums[c][1]),
                                   _mm512_load_ps(sums[c][2]), _mm512_load_ps(sums[c][3]));
     _mm512_storeu_ps(scores + c * scores_stride,
-                     _mm512_mul_ps(_mm512_mul_ps(sum, _mm512_load_ps(packed + kAt.Step(c))), scales));
+                     _mm512_mul_ps(_mm512_scalef_ps(sum, _mm512_load_ps(packed + kAt.Exponent(c))), scales));
   }
 }
 
@@ -280,30 +292,27 @@ void FewScores(const FewScoresArguments& arguments) {
   }
 }
 
-// Weights of up to kWeights keys in pieces: [piece][column][key]. False where they cannot be cut.
+// Digits of up to kWeights weights, [digit][column][key], and each column's exponent e. Where one of a column
+// is not finite, its exponent is NaN, and so is what comes of it.
 template <int kColumns>
-HWY_INLINE bool CutWeights(const float (&weights)[kColumns][kWeights],
-                           uint8_t (&pieces)[kPieces][kColumns][kWeights], float (&step)[kColumns]) {
-  constexpr int32_t kTop = (1 << 24) - 1;
-  const __m512i top = _mm512_set1_epi32(kTop);
+HWY_INLINE void CutWeights(const float (&weights)[kColumns][kWeights],
+                           uint8_t (&digits)[kDigits][kColumns][kWeights], float (&exponent)[kColumns]) {
   ATTENTION_UNROLL
   for (int c = 0; c < kColumns; ++c) {
     const uint32_t bits = LargestBits(weights[c], kWeights);
-    const float largest = FloatOfBits(bits);
-    if (bits >= kInfinityBits || (bits != 0 && largest < kLeastLargest)) return false;
-    step[c] = largest / static_cast<float>(kTop);
-    const __m512 inverse = _mm512_set1_ps(bits == 0 ? 0.0f : static_cast<float>(kTop) / largest);
+    const bool is_finite = bits < kInfinityBits;
+    const int e = is_finite && bits != 0 ? std::ilogb(FloatOfBits(bits)) - 23 : 0;
+    exponent[c] = is_finite ? static_cast<float>(e) : std::numeric_limits<float>::quiet_NaN();
+    const __m512 up = _mm512_set1_ps(static_cast<float>(-e));
     for (int64_t i = 0; i < kWeights; i += 16) {
-      const __m512 product = _mm512_mul_ps(_mm512_load_ps(weights[c] + i), inverse);
-      const __m512i whole = _mm512_min_epi32(_mm512_cvtps_epi32(product), top);
+      const __m512i whole = _mm512_cvtps_epi32(_mm512_scalef_ps(_mm512_load_ps(weights[c] + i), up));
       ATTENTION_UNROLL
-      for (int piece = 0; piece < kPieces; ++piece) {
-        _mm_store_si128(reinterpret_cast<__m128i*>(pieces[piece][c] + i),
-                        _mm512_cvtepi32_epi8(_mm512_srli_epi32(whole, 8 * (kPieces - 1 - piece))));
+      for (int digit = 0; digit < kDigits; ++digit) {
+        _mm_store_si128(reinterpret_cast<__m128i*>(digits[digit][c] + i),
+                        _mm512_cvtepi32_epi8(_mm512_srli_epi32(whole, 8 * (kDigits - 1 - digit))));
       }
     }
   }
-  return true;
 }
 
 // 64 bytes of four values, interleaved: element 16 L + 4 i + e of head_dim is word e of 128-bit lane L of
@@ -317,13 +326,13 @@ HWY_INLINE Words BytesOfValues(const int8_t* row, int64_t stride) {
            _mm512_unpacklo_epi16(high01, high23), _mm512_unpackhi_epi16(high01, high23)}};
 }
 
-// Adds step times the joined sums, which lie as in BytesOfValues, to 64 floats.
-HWY_INLINE void AddToOutput(const __m512i (&acc)[kPieces][kWords], float step, float* o) {
+// Adds 2^exponent times the joined sums, which lie as in BytesOfValues, to 64 floats.
+HWY_INLINE void AddToOutput(const __m512i (&acc)[kDigits][kWords], float exponent, float* o) {
   __m512 x[kWords];
   ATTENTION_UNROLL
   for (int i = 0; i < kWords; ++i) {
-    const __m512i pieces[kPieces] = {acc[0][i], acc[1][i], acc[2][i]};
-    x[i] = Join(pieces);
+    const __m512i digits[kDigits] = {acc[0][i], acc[1][i], acc[2][i]};
+    x[i] = Join(digits);
   }
   const __m512 low01 = _mm512_shuffle_f32x4(x[0], x[1], 0x44);
   const __m512 high01 = _mm512_shuffle_f32x4(x[0], x[1], 0xEE);
@@ -332,60 +341,48 @@ HWY_INLINE void AddToOutput(const __m512i (&acc)[kPieces][kWords], float step, f
   const __m512 in_order[kWords] = {
       _mm512_shuffle_f32x4(low01, low23, 0x88), _mm512_shuffle_f32x4(low01, low23, 0xDD),
       _mm512_shuffle_f32x4(high01, high23, 0x88), _mm512_shuffle_f32x4(high01, high23, 0xDD)};
+  const __m512 by = _mm512_set1_ps(exponent);
   ATTENTION_UNROLL
   for (int i = 0; i < kWords; ++i) {
     float* at = o + 16 * i;
-    _mm512_storeu_ps(at, _mm512_fmadd_ps(in_order[i], _mm512_set1_ps(step), _mm512_loadu_ps(at)));
+    _mm512_storeu_ps(at, _mm512_add_ps(_mm512_scalef_ps(in_order[i], by), _mm512_loadu_ps(at)));
   }
 }
 
 // 64 elements of head_dim, from `v` and `o` on, over `keys` (a multiple of kGroup) keys.
 template <int kColumns, bool kFetch>
-HWY_INLINE void AddWeightedChunk(const uint8_t (&pieces)[kPieces][kColumns][kWeights],
-                                 const float (&step)[kColumns], const int8_t* v, int64_t stride, int64_t keys,
-                                 float* o, int64_t head_dim) {
-  __m512i acc[kColumns][kPieces][kWords];
+HWY_INLINE void AddWeightedChunk(const uint8_t (&digits)[kDigits][kColumns][kWeights],
+                                 const float (&exponent)[kColumns], const int8_t* v, int64_t stride,
+                                 int64_t keys, float* o, int64_t head_dim) {
+  __m512i acc[kColumns][kDigits][kWords];
   ATTENTION_UNROLL
   for (int c = 0; c < kColumns; ++c) {
     ATTENTION_UNROLL
-    for (int piece = 0; piece < kPieces; ++piece) {
+    for (int digit = 0; digit < kDigits; ++digit) {
       ATTENTION_UNROLL
-      for (int i = 0; i < kWords; ++i) acc[c][piece][i] = _mm512_setzero_si512();
+      for (int i = 0; i < kWords; ++i) acc[c][digit][i] = _mm512_setzero_si512();
     }
   }
   ATTENTION_KEEP_LOOP
   for (int64_t key = 0; key < keys; key += kGroup, v += kGroup * stride) {
-    if (kFetch) FetchAhead(v, kGroup * stride);
+    if (kFetch) FetchAhead(v, stride, kGroup, head_dim);
     const Words values = BytesOfValues(v, stride);
     ATTENTION_UNROLL
     for (int c = 0; c < kColumns; ++c) {
       ATTENTION_UNROLL
-      for (int piece = 0; piece < kPieces; ++piece) {
+      for (int digit = 0; digit < kDigits; ++digit) {
         int32_t four;
-        std::memcpy(&four, pieces[piece][c] + key, sizeof(four));
+        std::memcpy(&four, digits[digit][c] + key, sizeof(four));
         const __m512i weights = _mm512_set1_epi32(four);
         ATTENTION_UNROLL
         for (int i = 0; i < kWords; ++i) {
-          acc[c][piece][i] = _mm512_dpbusd_epi32(acc[c][piece][i], weights, values.word[i]);
+          acc[c][digit][i] = _mm512_dpbusd_epi32(acc[c][digit][i], weights, values.word[i]);
         }
       }
     }
   }
   ATTENTION_UNROLL
-  for (int c = 0; c < kColumns; ++c) AddToOutput(acc[c], step[c], o + c * head_dim);
-}
-
-// What the pieces cannot hold.
-template <int kColumns>
-void AddWeightedFloats(const float (&weights)[kColumns][kWeights], const int8_t* v, int64_t stride,
-                       int64_t keys, float* o, int64_t head_dim) {
-  for (int64_t key = 0; key < keys; ++key, v += stride) {
-    for (int c = 0; c < kColumns; ++c) {
-      for (int64_t d = 0; d < head_dim; ++d) {
-        o[c * head_dim + d] += weights[c][key] * static_cast<float>(v[d]);
-      }
-    }
-  }
+  for (int c = 0; c < kColumns; ++c) AddToOutput(acc[c], exponent[c], o + c * head_dim);
 }
 
 // Keys [begin, end), at most kWeights, for kColumns columns.
@@ -404,16 +401,14 @@ HWY_INLINE void AddWeightedRun(const FewWeightedSumArguments& arguments, int64_t
       _mm512_store_ps(weights[c] + i, _mm512_mul_ps(_mm512_maskz_loadu_ps(which, from), scales));
     }
   }
-  alignas(64) uint8_t pieces[kPieces][kColumns][kWeights];
-  float step[kColumns];
-  if (!CutWeights<kColumns>(weights, pieces, step)) {
-    return AddWeightedFloats<kColumns>(weights, v, stride, keys, o, head_dim);
-  }
+  alignas(64) uint8_t digits[kDigits][kColumns][kWeights];
+  float exponent[kColumns];
+  CutWeights<kColumns>(weights, digits, exponent);
   const int64_t whole = keys / kGroup * kGroup;
   if (whole > 0) {
-    AddWeightedChunk<kColumns, kFetch>(pieces, step, v, stride, whole, o, head_dim);
+    AddWeightedChunk<kColumns, kFetch>(digits, exponent, v, stride, whole, o, head_dim);
     for (int64_t d = kLine; d < head_dim; d += kLine) {
-      AddWeightedChunk<kColumns, false>(pieces, step, v + d, stride, whole, o + d, head_dim);
+      AddWeightedChunk<kColumns, false>(digits, exponent, v + d, stride, whole, o + d, head_dim);
     }
   }
   if (whole == keys) return;
@@ -421,12 +416,12 @@ HWY_INLINE void AddWeightedRun(const FewWeightedSumArguments& arguments, int64_t
   alignas(64) int8_t rows[kGroup * kMaxHeadDim] = {};
   for (int64_t i = whole; i < keys; ++i) {
     std::memcpy(rows + (i - whole) * head_dim, v + i * stride, static_cast<size_t>(head_dim));
-    for (int piece = 0; piece < kPieces; ++piece) {
-      for (int c = 0; c < kColumns; ++c) pieces[piece][c][i - whole] = pieces[piece][c][i];
+    for (int digit = 0; digit < kDigits; ++digit) {
+      for (int c = 0; c < kColumns; ++c) digits[digit][c][i - whole] = digits[digit][c][i];
     }
   }
   for (int64_t d = 0; d < head_dim; d += kLine) {
-    AddWeightedChunk<kColumns, false>(pieces, step, rows + d, head_dim, kGroup, o + d, head_dim);
+    AddWeightedChunk<kColumns, false>(digits, exponent, rows + d, head_dim, kGroup, o + d, head_dim);
   }
 }
 

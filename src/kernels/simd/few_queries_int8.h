@@ -1,4 +1,4 @@
-// Few query columns over int8 rows by the CPU's dot products of whole numbers (AVX512_VNNI).
+// Few query columns over int8 rows by the CPU's integer dot products (AVX512_VNNI).
 #ifndef SRC_KERNELS_SIMD_FEW_QUERIES_INT8_H_
 #define SRC_KERNELS_SIMD_FEW_QUERIES_INT8_H_
 
