@@ -37,8 +37,8 @@ class SharedMemory {
 
  private:
   const Communicator* node_;
-  MPI_Win window_ = MPI_WIN_NULL;
-  AlignedBuffer unshared_;  // simulated: nobody reads, so nothing is shared
+  [[maybe_unused]] MPI_Win window_ = MPI_WIN_NULL;  // simulated: none
+  AlignedBuffer unshared_;                          // simulated: nobody reads, so nothing is shared
   std::vector<std::byte*> parts_;
 };
 
