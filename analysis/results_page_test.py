@@ -133,7 +133,7 @@ class ResultsPageTest(unittest.TestCase):
             (models, "qwen3_block/reference/samples.csv", {"variant": SEQUENCE}, slower, "models.block_ratios"),
             (models, "qwen3_model/reference/cases.csv", {"variant": SEQUENCE}, slower_median, "models.prefill_table"),
             (models, "decode/reference/cases.csv", {"variant": SEQUENCE}, slower_median, "models.decode_table"),
-            (scale, "scale/simulated/home_1gbit/cases.csv", {"strategy": "headwise"}, slower_median, "scale.maps"),
+            (scale, "scale/simulated/home_1gbit/samples.csv", {"variant": "headwise+online_softmax"}, slower, "scale.maps"),
             (scale, "ordering/reference/cases.csv", {"variant": SEQUENCE}, slower_median, "scale.error_table"),
             (register, "kernels_threads/reference/samples.csv", {"order_in_round": "0"}, slower, "register.table"),
             (register, "network/reference/unshaped/cases.csv", {"variant": SEQUENCE}, more_bytes, "register.counts"),
