@@ -2,66 +2,27 @@
 
 from __future__ import annotations
 
-import os
-import pathlib
 import shutil
-import subprocess
-import tempfile
 import unittest
 
-_ROOT = pathlib.Path.cwd()  # of the runfiles
-# Writes down how it was called, says what is asked of it, and leaves a manifest in its --output.
-_STAND_IN = """\
-#!/bin/bash
-name=${0##*/}
-echo "$name $*" >>"$CALLS"
-if [ "$name" = "${FAILING:-}" ]; then exit 1; fi
-case $name in
-  mpirun) echo "$PROBE" ;;
-  write_calibration) printf '# a CPU\\nwork,...\\nfull,1\\ncopy,2\\n' ;;
-  simulate_attention)
-    while [ $# -gt 0 ]; do
-      if [ "$1" = --output ]; then mkdir -p "$2"; touch "$2/manifest.json"; fi
-      shift
-    done
-    ;;
-  python) echo "table of $1" ;;
-esac
-"""
+from tools.testing.stand_in_tree import SIMULATION, SIMULATION_PROGRAMS, StandInTree
+
 _PROBE = "model qwen3-0.6b, scope attention, activations fp32,\n  kv_cache fp32, isa\n  avx512, batch 1\nmeasured here: links 1.5 us and 3.2 GB/s, of which 40 % hides; kernels 100 to 200 GFLOP/s by shape"
 
 
-class ScaleTest(unittest.TestCase):
-    """The script in a tree of stand-ins."""
-
+class ScaleTest(StandInTree):
     def setUp(self) -> None:
-        scratch = pathlib.Path(tempfile.mkdtemp(prefix="scale"))
-        self.addCleanup(shutil.rmtree, scratch)
-        self.top = scratch / "top"
-        programs = ("simulate/simulate_attention", "simulate/write_calibration", "benchmark_qwen3")
-        for name in ("python", "bin/bazel", "bin/mpirun", "tools/setup", *(f"bazel-bin/src/{name}" for name in programs)):
-            path = self.top / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(_STAND_IN, encoding="utf-8")
-            path.chmod(0o755)
-        for name in ("scale", "launches.sh", "simulation.sh"):
-            shutil.copy(_ROOT / "tools" / name, self.top / "tools")
-        machines = self.top / "src/simulate/platforms"
-        shutil.copytree(_ROOT / "src/simulate/platforms", machines)
+        self.plant(
+            SIMULATION,
+            (*SIMULATION_PROGRAMS, "bin/mpirun", "tools/setup"),
+            ("tools/scale", "tools/launches.sh", "tools/simulation.sh", "src/simulate/platforms"),
+        )
         (self.top / "results/ordering/reference").mkdir(parents=True)
         (self.top / "results/ordering/reference/manifest.json").touch()
-        self.calls = scratch / "calls"
 
     def scale(self, *arguments: str, failing: str = "", probe: str = _PROBE) -> tuple[int, str, list[str]]:
-        """Exit status, what was printed, calls."""
-        self.calls.write_text("", encoding="utf-8")
-        places = {"CALLS": str(self.calls), "FAILING": failing, "PROBE": probe, "PYTHON": str(self.top / "python"), "MPIRUN": "mpirun"}
-        done = subprocess.run(
-            [str(self.top / "tools/scale"), *arguments],
-            env=os.environ | places | {"PATH": f"{self.top / 'bin'}:{os.environ['PATH']}"},
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
-        )  # fmt: skip
-        return done.returncode, done.stdout, self.calls.read_text(encoding="utf-8").splitlines()
+        """As call()."""
+        return self.call("tools/scale", *arguments, FAILING=failing, PROBE=probe, MPIRUN="mpirun")
 
     def test_kernels_are_measured_once_and_everything_is_simulated(self) -> None:
         status, output, calls = self.scale()
@@ -85,7 +46,10 @@ class ScaleTest(unittest.TestCase):
         self.assertEqual((study / "calibration_avx2.csv").read_text(), "# a CPU\nwork,...\nfull,1\ncopy,2\nfull,1\n")
         machine = (study / "this_machine.yaml").read_text()
         self.assertIn("isa: avx512\nwithin_node: {gb_per_s: 6.4, latency_us: 1.5}\n", machine)
-        self.assertTrue(output.endswith("table of analysis/validation.py\ntable of analysis/scale_map.py\n"), output)
+        tables = [line for line in output.splitlines() if line.startswith("table of ")]
+        directories = " ".join(str(study / name) for name in ("home_1gbit", "ethernet_10gbit", "fat_tree_100gbit", "original"))
+        self.assertEqual(tables[1], f"table of analysis/scale_map.py {directories}")
+        self.assertTrue(tables[0].startswith("table of analysis/validation.py ") and tables[0].endswith(f" {study}/this_machine"), output)
 
     def test_what_is_there_is_not_made_again(self) -> None:
         self.scale()
@@ -99,7 +63,7 @@ class ScaleTest(unittest.TestCase):
         self.assertEqual(sum(call.startswith("simulate_attention") for call in calls), 3, output)
         status, output, calls = self.scale("--only", "none", "--output", str(self.top / "elsewhere"))
         self.assertEqual((status, sum(call.startswith("simulate_attention") for call in calls)), (0, 1), output)
-        self.assertTrue(output.endswith("table of analysis/validation.py\n"), output)
+        self.assertTrue(output.splitlines()[-1].startswith("table of analysis/validation.py "), output)
         # Nothing of the earlier call is shown.
         _, output, _ = self.scale("--only", "none")
         self.assertNotIn("scale_map.py", output)

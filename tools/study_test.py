@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import pathlib
 import re
-import shutil
-import subprocess
-import tempfile
 import unittest
 
-_ROOT = pathlib.Path.cwd()  # of the runfiles
+from tools.testing.stand_in_tree import ROOT, StandInTree
+
 # Writes down how it was called; ends with STATUS if its call holds what FAILING says.
 _STAND_IN = """\
 #!/bin/bash
@@ -23,18 +19,9 @@ if [ -n "$FAILING" ] && [[ $call == *"$FAILING"* ]]; then exit "$STATUS"; fi
 """
 
 
-class StudyTest(unittest.TestCase):
+class StudyTest(StandInTree):
     def setUp(self) -> None:
-        scratch = pathlib.Path(tempfile.mkdtemp(prefix="study"))
-        self.addCleanup(shutil.rmtree, scratch)
-        self.top = scratch / "top"
-        for name in ("reproduce", "python", "tools/setup", "tools/cluster/over_links", "paper/build"):
-            path = self.top / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(_STAND_IN, encoding="utf-8")
-            path.chmod(0o755)
-        shutil.copy(_ROOT / "tools/study", self.top / "tools")
-        self.calls = scratch / "calls"
+        self.plant(_STAND_IN, ("reproduce", "tools/setup", "tools/cluster/over_links", "paper/build"), ("tools/study",))
         for run in ("ordering/reference", "network/reference/1gbit", "ordering/study", "network/study/10gbit"):
             directory = self.top / "results" / run
             directory.mkdir(parents=True)
@@ -42,19 +29,8 @@ class StudyTest(unittest.TestCase):
 
     def study(self, *arguments: str, failing: str = "", status: int = 1) -> tuple[int, str, list[str]]:
         """Exit status, what was printed, calls made but those of plans."""
-        self.calls.write_text("", encoding="utf-8")
-        done = subprocess.run(
-            [str(self.top / "tools/study"), *arguments],
-            env=os.environ
-            | {"CALLS": str(self.calls), "FAILING": failing, "STATUS": str(status), "PYTHON": str(self.top / "python")},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        calls = [line for line in self.calls.read_text(encoding="utf-8").splitlines() if "--dry-run" not in line]
-        return done.returncode, done.stdout, calls
+        ended, printed, calls = self.call("tools/study", *arguments, FAILING=failing, STATUS=str(status))
+        return ended, printed, [line for line in calls if "--dry-run" not in line]
 
     def test_paper_makes_everything_of_the_runs_that_are_checked_in(self) -> None:
         status, _, calls = self.study("paper")
@@ -74,7 +50,7 @@ class StudyTest(unittest.TestCase):
         status, printed, calls = self.study("all", "--minutes", "20")
         self.assertEqual(status, 0, printed)
         names = [call.split()[1] for call in calls if call.startswith(("reproduce ", "tools/cluster/over_links "))]
-        known = {path.stem for path in (_ROOT / "experiments").glob("*.yaml")}
+        known = {path.stem for path in (ROOT / "experiments").glob("*.yaml")}
         self.assertEqual(set(names), known - {"noise", "smoke", "grid"})  # grid: four ranks, which two cores cannot time
         self.assertEqual(len(names), len(set(names)))
         self.assertIn("reproduce ordering --minutes 20 --output results/ordering/study", calls)

@@ -88,6 +88,29 @@ class Int8KeyValuesTest : public ::testing::TestWithParam<Isa> {
       }
     }
   }
+
+  // The last `rows` of batch entry 0 attend to all tokens before them, in one step and on one thread.
+  void RunLastRows(TestProblem& problem, const Int8Rows& keys, const Int8Rows& values, int64_t rows = 1) {
+    const int64_t tokens = problem.shape().tokens, first = tokens - rows;
+    const TokenSegment queries{0, first, rows}, all{0, 0, tokens};
+    BackendConfig config = problem.Config(AttentionAlgorithm::kOnlineSoftmax, GetParam());
+    config.kept_key_values = DataType::kInt8;
+    config.max_query_tokens = rows;
+    const KeyValueShard key_values[] = {{keys.view(), values.view(), {&all, 1}}};
+    AttentionStep step{.query = {problem.q().SliceTokens(first, rows), {&queries, 1}},
+                       .key_values = key_values};
+    step.output = problem.output().SliceTokens(first, rows);
+    MakeAttentionKernel(config)->Accumulate(step);
+  }
+
+  // What float64 makes of a row of one KV head's only group.
+  static std::vector<double> Expected(TestProblem& problem, const Int8Rows& keys, const Int8Rows& values,
+                                      int64_t head, int64_t token) {
+    const TestShape& shape = problem.shape();
+    return ReferenceAttentionRow(problem.q(), keys.view(), values.view(), 0, head, 0, token,
+                                 shape.mask.VisibleToAny(token, token, 0, shape.tokens),
+                                 1 / std::sqrt(static_cast<double>(shape.head_dim)));
+  }
 };
 
 // Every mask with every number of threads and batch entries; shapes and head_dims go round beside them.
@@ -147,17 +170,9 @@ TEST_P(Int8KeyValuesTest, EachRowHasItsOwnScale) {
     }
   }
   const Int8Rows keys(problem.k()), values(problem.v());
-  const TokenSegment query{0, 69, 1}, all{0, 0, 70};
-  BackendConfig config = problem.Config(AttentionAlgorithm::kOnlineSoftmax, GetParam());
-  config.kept_key_values = DataType::kInt8;
-  config.max_query_tokens = 1;
-  const KeyValueShard key_values[] = {{keys.view(), values.view(), {&all, 1}}};
-  AttentionStep step{.query = {problem.q().SliceTokens(69, 1), {&query, 1}}, .key_values = key_values};
-  step.output = problem.output().SliceTokens(69, 1);
-  MakeAttentionKernel(config)->Accumulate(step);
+  RunLastRows(problem, keys, values);
   for (int64_t h = 0; h < 2; ++h) {
-    const std::vector<double> expected =
-        ReferenceAttentionRow(problem.q(), keys.view(), values.view(), 0, h, 0, 69, {0, 70}, 1 / 8.0);
+    const std::vector<double> expected = Expected(problem, keys, values, h, 69);
     double size = 0, error = 0;
     for (int64_t d = 0; d < 64; ++d) {
       size += expected[d] * expected[d];
@@ -183,17 +198,9 @@ TEST_P(Int8KeyValuesTest, VanishingQueriesAndValues) {
         }
       }
       const Int8Rows keys(problem.k()), values(problem.v());
-      const TokenSegment query{0, 69, 1}, all{0, 0, 70};
-      BackendConfig config = problem.Config(AttentionAlgorithm::kOnlineSoftmax, GetParam());
-      config.kept_key_values = DataType::kInt8;
-      config.max_query_tokens = 1;
-      const KeyValueShard key_values[] = {{keys.view(), values.view(), {&all, 1}}};
-      AttentionStep step{.query = {problem.q().SliceTokens(69, 1), {&query, 1}}, .key_values = key_values};
-      step.output = problem.output().SliceTokens(69, 1);
-      MakeAttentionKernel(config)->Accumulate(step);
+      RunLastRows(problem, keys, values);
       for (int64_t h = 0; h < 3; ++h) {
-        const std::vector<double> expected =
-            ReferenceAttentionRow(problem.q(), keys.view(), values.view(), 0, h, 0, 69, {0, 70}, 1 / 8.0);
+        const std::vector<double> expected = Expected(problem, keys, values, h, 69);
         for (int64_t d = 0; d < 64; ++d) {
           EXPECT_NEAR(problem.output().Row<float>(0, h, 69)[d] / value_factor, expected[d] / value_factor,
                       5e-6)
@@ -211,17 +218,9 @@ TEST_P(Int8KeyValuesTest, NonFiniteQueriesStayAmongThemselves) {
         {.heads = 3, .kv_heads = 1, .tokens = 70, .head_dim = 128, .mask = Mask::Causal(), .mapping = {}});
     problem.q().Row<float>(0, 1, 69)[100] = bad;
     const Int8Rows keys(problem.k()), values(problem.v());
-    const TokenSegment query{0, 69, 1}, all{0, 0, 70};
-    BackendConfig config = problem.Config(AttentionAlgorithm::kOnlineSoftmax, GetParam());
-    config.kept_key_values = DataType::kInt8;
-    config.max_query_tokens = 1;
-    const KeyValueShard key_values[] = {{keys.view(), values.view(), {&all, 1}}};
-    AttentionStep step{.query = {problem.q().SliceTokens(69, 1), {&query, 1}}, .key_values = key_values};
-    step.output = problem.output().SliceTokens(69, 1);
-    MakeAttentionKernel(config)->Accumulate(step);
+    RunLastRows(problem, keys, values);
     for (int64_t h = 0; h < 3; ++h) {
-      const std::vector<double> expected = ReferenceAttentionRow(problem.q(), keys.view(), values.view(), 0,
-                                                                 h, 0, 69, {0, 70}, 1 / std::sqrt(128.0));
+      const std::vector<double> expected = Expected(problem, keys, values, h, 69);
       for (int64_t d = 0; d < 128; ++d) {
         const float found = problem.output().Row<float>(0, h, 69)[d];
         if (h == 1) {
@@ -245,18 +244,9 @@ TEST_P(Int8KeyValuesTest, NonFiniteRowsReachOnlyWhoSeesThem) {
                          .mapping = {}});
     (of_keys ? problem.k() : problem.v()).Row<float>(0, 0, 69)[3] = INFINITY;
     const Int8Rows keys(problem.k()), values(problem.v());
-    BackendConfig config = problem.Config(AttentionAlgorithm::kOnlineSoftmax, GetParam());
-    config.kept_key_values = DataType::kInt8;
-    config.max_query_tokens = 3;
-    const TokenSegment queries{0, 87, 3}, all{0, 0, 90};
-    const KeyValueShard key_values[] = {{keys.view(), values.view(), {&all, 1}}};
-    AttentionStep step{.query = {problem.q().SliceTokens(87, 3), {&queries, 1}}, .key_values = key_values};
-    step.output = problem.output().SliceTokens(87, 3);
-    MakeAttentionKernel(config)->Accumulate(step);
+    RunLastRows(problem, keys, values, 3);
     for (int64_t t = 87; t < 90; ++t) {
-      const std::vector<double> expected =
-          ReferenceAttentionRow(problem.q(), keys.view(), values.view(), 0, 0, 0, t,
-                                problem.shape().mask.VisibleToAny(t, t, 0, 90), 1 / std::sqrt(head_dim));
+      const std::vector<double> expected = Expected(problem, keys, values, 0, t);
       for (int64_t d = 0; d < head_dim; ++d) {
         const float found = problem.output().Row<float>(0, 0, t)[d];
         if (t < 89) {

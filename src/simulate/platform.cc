@@ -14,7 +14,7 @@ namespace attention {
 namespace {
 
 constexpr int64_t kMostNodes = 65536;
-constexpr uint64_t kDrawSeed = 1;
+constexpr uint64_t kDrawSeed = 1;  // another than the calibration's: they are drawn together
 
 LinkSpeed ReadLink(const YamlReader& link) {
   const std::string keys[] = {"gb_per_s", "latency_us"};

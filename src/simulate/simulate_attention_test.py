@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import math
 import subprocess
 import tempfile
 import unittest
@@ -95,7 +96,8 @@ class SimulateAttentionTest(unittest.TestCase):
             self.assertEqual((row["rounds"], len(values), len(set(values))), ("6", 6, 6))
             self.assertAlmostEqual(float(row["time_median_s"]) / values[0], 1, delta=1e-8)
             self.assertEqual(row["time_low_s"], row["time_high_s"])
-            self.assertTrue(all(0.75 < value / values[0] < 1.33 for value in values), values)
+            # Cores by 5 % and kernels by 3 %, together 5.8 %; five times that.
+            self.assertTrue(all(abs(math.log(value / values[0])) < 5 * 0.058 for value in values), values)
         manifest = json.loads((self.directory / "drawn/manifest.json").read_text(encoding="utf-8"))
         self.assertEqual(manifest["launches"][0]["draws"], 5)
         self.assertEqual(

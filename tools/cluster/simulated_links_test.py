@@ -2,63 +2,26 @@
 
 from __future__ import annotations
 
-import os
-import pathlib
 import shutil
-import subprocess
-import tempfile
 import unittest
 
-_ROOT = pathlib.Path.cwd()  # of the runfiles
-# Writes down how it was called, says what is asked of it, and leaves what its --output is to hold.
-_STAND_IN = """\
-#!/bin/bash
-name=${0##*/}
-echo "$name $*" >>"$CALLS"
-if [ "$name" = "${FAILING:-}" ]; then exit 1; fi
-case $name in
-  cluster) echo "$PROBE" ;;
-  write_calibration) printf '# a CPU\\nwork,...\\nfull,1\\ncopy,2\\n' ;;
-  simulate_attention)
-    while [ $# -gt 0 ]; do
-      if [ "$1" = --output ]; then mkdir -p "$2"; touch "$2/manifest.json"; fi
-      shift
-    done
-    ;;
-  python) echo "table of $2" ;;
-esac
-"""
+from tools.testing.stand_in_tree import SIMULATION, SIMULATION_PROGRAMS, StandInTree
+
 _PROBE = "model qwen3-0.6b, isa avx2, batch 1\nmeasured here: links 45.2 us and 0.117 GB/s, of which 80 % hides; kernels 100 to 200 GFLOP/s"
 
 
-class SimulatedLinksTest(unittest.TestCase):
-    """The script in a tree of stand-ins."""
-
+class SimulatedLinksTest(StandInTree):
     def setUp(self) -> None:
-        scratch = pathlib.Path(tempfile.mkdtemp(prefix="simulated-links"))
-        self.addCleanup(shutil.rmtree, scratch)
-        self.top = scratch / "top"
-        programs = [f"bazel-bin/src/{name}" for name in ("simulate/simulate_attention", "simulate/write_calibration", "benchmark_qwen3")]
-        for name in ("python", "bin/bazel", "tools/cluster/cluster", "tools/cluster/over_links", *programs):
-            path = self.top / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(_STAND_IN, encoding="utf-8")
-            path.chmod(0o755)
-        for name in ("launches.sh", "simulation.sh", "cluster/simulated_links"):
-            shutil.copy(_ROOT / "tools" / name, self.top / "tools" / name)
-        self.calls = scratch / "calls"
+        self.plant(
+            SIMULATION,
+            (*SIMULATION_PROGRAMS, "tools/cluster/cluster", "tools/cluster/over_links"),
+            ("tools/cluster/simulated_links", "tools/launches.sh", "tools/simulation.sh"),
+        )
         self.output = self.top / "results/scale/links"
 
     def links(self, *arguments: str, failing: str = "", probe: str = _PROBE) -> tuple[int, str, list[str]]:
-        """Exit status, what was printed, calls."""
-        self.calls.write_text("", encoding="utf-8")
-        places = {"CALLS": str(self.calls), "FAILING": failing, "PROBE": probe, "PYTHON": str(self.top / "python")}
-        done = subprocess.run(
-            [str(self.top / "tools/cluster/simulated_links"), *arguments],
-            env=os.environ | places | {"PATH": f"{self.top / 'bin'}:{os.environ['PATH']}"},
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
-        )  # fmt: skip
-        return done.returncode, done.stdout, self.calls.read_text(encoding="utf-8").splitlines()
+        """As call()."""
+        return self.call("tools/cluster/simulated_links", *arguments, FAILING=failing, PROBE=probe)
 
     def test_links_are_probed_measured_and_simulated(self) -> None:
         status, output, calls = self.links("--links", "unshaped,1gbit")
@@ -74,8 +37,8 @@ class SimulatedLinksTest(unittest.TestCase):
         simulated = [call for call in calls if call.startswith("simulate_attention")]
         self.assertIn("--experiment experiments/scale/links_decode.yaml", simulated[3])
         self.assertIn(f"--platform {self.output}/1gbit.yaml", simulated[3])
-        measured = self.output / "measured"
-        self.assertIn(f"table of {measured}/links_decode/1gbit\n", output)
+        runs = [f"{self.output / part}/links_decode/1gbit" for part in ("measured", "simulated")]
+        self.assertIn(f"table of analysis/validation.py {runs[0]} {runs[1]}\n", output)
         self.assertEqual(output.count("### "), 4)
         self.assertTrue(output.endswith((self.output / "validation.md").read_text(encoding="utf-8")))
 

@@ -215,7 +215,10 @@ HWY_INLINE void MultiplyByScales(const int8_t* rows, int64_t row_stride, int64_t
 // See TileKernels::few_scores.
 template <typename T>
 HWY_INLINE void FewScores(const FewScoresArguments& arguments) {
-  if constexpr (sizeof(T) > 1) return FewScoresOfRun<T>(arguments);
+  FewScoresOfRun<T>(arguments);
+}
+template <>
+HWY_INLINE void FewScores<int8_t>(const FewScoresArguments& arguments) {
   const int8_t* k = static_cast<const int8_t*>(arguments.k);
   for (int64_t begin = 0; begin < arguments.keys; begin += kScaledRun) {
     FewScoresArguments run = arguments;
@@ -367,7 +370,10 @@ HWY_INLINE void FewWeightedSumOfRun(const FewWeightedSumArguments& arguments) {
 // See TileKernels::few_weighted_sum.
 template <typename T>
 HWY_INLINE void FewWeightedSum(const FewWeightedSumArguments& arguments) {
-  if constexpr (sizeof(T) > 1) return FewWeightedSumOfRun<T>(arguments);
+  FewWeightedSumOfRun<T>(arguments);
+}
+template <>
+HWY_INLINE void FewWeightedSum<int8_t>(const FewWeightedSumArguments& arguments) {
   HWY_ALIGN float weights[kMostFewColumns * kScaledRun];
   const int8_t* v = static_cast<const int8_t*>(arguments.v);
   for (int64_t begin = 0; begin < arguments.keys; begin += kScaledRun) {
