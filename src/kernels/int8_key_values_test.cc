@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <numbers>
 #include <utility>
 #include <vector>
 
@@ -206,6 +207,26 @@ TEST_P(Int8KeyValuesTest, VanishingQueriesAndValues) {
                       5e-6)
               << query_factor << " " << value_factor << " " << h;
         }
+      }
+    }
+  }
+}
+
+// The largest element of a query, scaled to base 2, just below and at a power of two: whole numbers of so
+// many bits do not always have as many digits.
+TEST_P(Int8KeyValuesTest, LargestElementsNearPowersOfTwo) {
+  for (const double largest : {0.5 * 0.99, 0.5 * 0.997, 0.5 * 0.9999, 0.5 * (1 - 0x1p-24), 0.5}) {
+    TestProblem problem(
+        {.heads = 2, .kv_heads = 1, .tokens = 70, .head_dim = 64, .mask = Mask::Causal(), .mapping = {}});
+    for (int64_t d = 0; d < 64; ++d) problem.q().Row<float>(0, 1, 69)[d] *= 0.25f;
+    problem.q().Row<float>(0, 1, 69)[5] = static_cast<float>(largest * 8 * std::numbers::ln2);
+    problem.q().Row<float>(0, 1, 69)[60] = -problem.q().Row<float>(0, 1, 69)[5];
+    const Int8Rows keys(problem.k()), values(problem.v());
+    RunLastRows(problem, keys, values);
+    for (int64_t h = 0; h < 2; ++h) {
+      const std::vector<double> expected = Expected(problem, keys, values, h, 69);
+      for (int64_t d = 0; d < 64; ++d) {
+        EXPECT_NEAR(problem.output().Row<float>(0, h, 69)[d], expected[d], 5e-6) << largest << " " << h;
       }
     }
   }
