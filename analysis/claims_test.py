@@ -86,7 +86,7 @@ class CommandTest(unittest.TestCase):
         self.assertEqual(found["verdict"], "reproduced")
         self.assertLess(found["low"], found["ours"])
         self.assertLess(found["ours"], found["high"])
-        self.assertIn("above 1 by more than the margin", found["rule"])
+        self.assertIn("above 1 and not within the margin", found["rule"])
         self.assertIn("one: reproduced; 1.1", output)
         self.assertIn("2 claims: 1 reproduced, 1 cannot be tested here", output)
 

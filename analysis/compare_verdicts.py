@@ -26,7 +26,7 @@ from analysis.read.whole_file import is_there
 from analysis.show.quiet_parser import QuietParser
 from analysis.show.text_table import print_quietly
 
-VERDICT_VERSION = 2
+VERDICT_VERSION = 3
 Cell = tuple[tuple[str, str], ...]  # factors by name
 
 

@@ -59,7 +59,7 @@ class CompareVerdictsTest(unittest.TestCase):
     def test_a_verdict_of_an_older_analysis_is_refused(self) -> None:
         run = self.run_dir("a", [FASTER])
         path = Path(run) / "verdict.json"
-        path.write_text(path.read_text().replace('"schema_version": 2', '"schema_version": 1'))
+        path.write_text(path.read_text().replace('"schema_version": 3', '"schema_version": 1'))
         status, _, err = self.compare(run, run)
         self.assertEqual(status, 2)
         self.assertIn("of an older analysis", err)

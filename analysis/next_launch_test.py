@@ -12,7 +12,7 @@ from typing import Any
 
 from analysis import next_launch
 from analysis.testing import synthetic_run
-from analysis.testing.synthetic_run import HEADWISE, SEQUENCE, Cell
+from analysis.testing.synthetic_run import HEADWISE, SEQUENCE, Cell, open_cell
 
 CLAIM = {"claim": "pair", "over": "variant", "order": [SEQUENCE, HEADWISE]}
 LOOKS = [8, 16, 32]
@@ -79,7 +79,7 @@ class NextLaunchTest(unittest.TestCase):
         self.assertIsNone(self.open_cells())
 
     def test_a_look_says_what_goes_on(self) -> None:
-        self.write(cell(1.2, 512), cell(1.02, 1024), cell(1.0, 2048), launches=8)
+        self.write(cell(1.2, 512), open_cell(seq_len=1024), cell(1.0, 2048), launches=8)
         status, out, err = self.next()
         self.assertEqual((status, out), (0, "launch 8"))
         self.assertEqual(err, "look 1 of 3 (8 launches): 2 of 3 comparisons decided, 1 cell goes on, at most 24 more launches\n")
@@ -87,7 +87,7 @@ class NextLaunchTest(unittest.TestCase):
 
     def test_rows_of_a_launch_that_is_going_on_are_not_part_of_a_look(self) -> None:
         """Asked again after a kill, the look says the same."""
-        self.write(cell(1.2, 512), cell(1.02, 1024), launches=9)
+        self.write(cell(1.2, 512), open_cell(seq_len=1024), launches=9)
         path = self.directory / "cases.csv"
         lines = path.read_text().splitlines()
         path.write_text("\n".join([*lines[:-1], lines[-1].replace(",ok,", ",failed,")]) + "\n")
@@ -104,7 +104,7 @@ class NextLaunchTest(unittest.TestCase):
         return self.next()
 
     def test_cells_that_were_dropped_stay_decided(self) -> None:
-        self.write(cell(1.2, 512), cell(1.02, 1024), launches=16, dropped={0: 8})
+        self.write(cell(1.2, 512), open_cell(seq_len=1024), launches=16, dropped={0: 8})
         _, out, err = self.next()
         self.assertEqual(out, "launch 16")
         self.assertIn("look 2 of 3 (16 launches): 1 of 2 comparisons decided, 1 cell goes on, at most 16 more launches", err)
@@ -123,14 +123,14 @@ class NextLaunchTest(unittest.TestCase):
         self.assertEqual((status, out), (0, "done: no comparison has a vote"), err)
 
     def test_the_last_look(self) -> None:
-        self.write(cell(1.02, 512), launches=32)
+        self.write(open_cell(seq_len=512), launches=32)
         _, out, err = self.next()
         self.assertEqual(out, "done: the last look")
         self.assertIn("look 3 of 3 (32 launches): 0 of 1 comparisons decided, 1 cell open", err)
         self.assertEqual(self.open_cells(), ["cell000"])
 
     def test_between_looks_the_file_stays(self) -> None:
-        self.write(cell(1.02, 512), launches=9)
+        self.write(open_cell(seq_len=512), launches=9)
         (self.directory / next_launch.OPEN_CELLS).write_text("cell000\n")
         self.assertEqual(self.next(), (0, "launch 9", ""))
         self.assertEqual(self.open_cells(), ["cell000"])
@@ -138,7 +138,7 @@ class NextLaunchTest(unittest.TestCase):
     def test_a_limit_of_launches(self) -> None:
         self.manifest([(0, 0), (1, 0)])
         self.assertEqual(self.line("--launches", "3"), "launch 2")
-        self.write(cell(1.02, 512), launches=3)
+        self.write(open_cell(seq_len=512), launches=3)
         self.assertEqual(self.line("--launches", "3"), "done: 3 launches, as asked")
         self.assertEqual(self.line("--launches", "9"), "launch 3")
 

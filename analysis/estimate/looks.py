@@ -6,11 +6,13 @@ whole run however long it went on, at FAMILY_ERROR: no assumption is made on how
 Group-sequential boundaries (O'Brien and Fleming 1979; Lan and DeMets 1983) would spend the same error a little better, but
 need a known joint distribution, which trimmed means over launches of unknown noise do not have.
 
-A look's share is in proportion to its launches. With equal shares, four looks find 95.9 % of the ratios 2 % over the margin, and
-with these 96.7 %, after 3 % more launches; and the first look, where Yuen's approximation is at its worst, risks least.
+A look's share is in proportion to its launches. With equal shares, four looks decide 95.7 % of the ratios at the margin, and with
+these 96.6 %, after 3 % more launches; and the first look, where Yuen's approximation is at its worst, risks least.
 
 Replay. The words are not stored: they follow from the data, and are found again by going through the looks in order on the
-first launches only. The first look that decides a comparison fixes its word, because there its cell was dropped.
+first launches only. The first look that decides a comparison fixes its word, because there its cell was dropped. Where another
+comparison kept the cell going, the interval is of the last look that finds the same word: each look has its own share of the error,
+so the intervals of all looks hold together, and the later ones are narrower and less drawn to what decided early.
 """
 
 from __future__ import annotations
@@ -20,9 +22,10 @@ from typing import Callable, Generic, Sequence, TypeVar
 
 from analysis.estimate.paired_statistics import Estimate
 
-# The chance of any wrong word in a run, and how it is divided.
+# The chance of any wrong word in a run, and how it is divided. Not all of it: so far out in the tails Yuen's interval misses up to
+# 1.4 times as often as it says on the noisiest launches measured (sequential_test.py), which with all of it would be 5.25 %.
 FAMILY_ERROR = 0.05
-CELLS_ERROR = 0.04
+CELLS_ERROR = 0.037
 REGIMES_ERROR = 0.01
 
 Decision = TypeVar("Decision")
@@ -60,7 +63,7 @@ def looks_of(planned: Sequence[int], launches: int) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Replayed(Generic[Decision]):
-    """What the looks found: the decision, or None, and the estimate of the look that decided or was the last."""
+    """What the looks found: the decision of the first that had one, or None, and the estimate of the last that agrees with it."""
 
     decision: Decision | None
     estimate: Estimate
@@ -76,10 +79,16 @@ def replay(
 ) -> Replayed[Decision]:
     """Goes through the looks. `estimate` is of the first so many launches; `decide` gets it and the level of its hypotheses."""
     evaluations = schedule.evaluations(launches) or [launches]
-    for number in evaluations:
-        found = estimate(number)
-        level = schedule.level(number)
-        decision = decide(found, level)
-        if decision is not None or number == evaluations[-1]:
-            return Replayed(decision, found, number, level)
-    raise AssertionError("there is always a last evaluation")
+    first, *later = (_evaluate(schedule, number, estimate, decide) for number in evaluations)
+    shown = first
+    for one in later:
+        if shown.decision is None or one.decision == shown.decision:
+            shown = one
+    return shown
+
+
+def _evaluate(
+    schedule: Schedule, number: int, estimate: Callable[[int], Estimate], decide: Callable[[Estimate, float], Decision | None]
+) -> Replayed[Decision]:
+    found, level = estimate(number), schedule.level(number)
+    return Replayed(decide(found, level), found, number, level)

@@ -53,8 +53,8 @@ class Lead:
 
     @property
     def is_decided(self) -> bool:
-        """Beyond it."""
-        return self.low > MARGIN
+        """Above nothing, and not within the margin: the rule of measured runs (judge/decisions.py)."""
+        return self.low > 0 and not self.is_equal
 
 
 def lead_of(fast: Way, slow: Way) -> Lead:

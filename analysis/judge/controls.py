@@ -32,7 +32,7 @@ class ControlSummary:
 
     @property
     def failed(self) -> list[PairResult]:
-        """Equal code, declared different by more than the margin."""
+        """Equal code, declared different."""
         return [result for result in self.results if result.word in (Word.FASTER, Word.SLOWER)]
 
     @property

@@ -138,16 +138,20 @@ def family_size(candidates: Sequence[Candidate]) -> int:
 
 
 def order_rule(margin: float) -> Decide:
-    """Shown above 1 + margin, below its inverse, or between the two."""
+    """Shown to lie within the margin; else shown above 1, or below.
+
+    A simultaneous half-width of half the margin then decides every comparison, whatever its ratio. And a direction takes an
+    estimate of more than half the margin: an interval that excludes 1 and reaches beyond the margin has its centre there.
+    """
     limit = math.log1p(margin)
 
     def decide(found: stats.Estimate, level: float) -> Word | None:
-        if found.p_above(limit) <= level:
-            return Word.FASTER
-        if found.p_below(-limit) <= level:
-            return Word.SLOWER
         if found.p_below(limit) <= level and found.p_above(-limit) <= level:
             return Word.EQUAL
+        if found.p_above(0.0) <= level:
+            return Word.FASTER
+        if found.p_below(0.0) <= level:
+            return Word.SLOWER
         return None
 
     return decide

@@ -10,7 +10,7 @@ from analysis.judge.words import ClaimWord, Word
 from analysis.read.csv_table import UnusableInput
 from analysis.read.read_run import read_run
 from analysis.testing import synthetic_run
-from analysis.testing.synthetic_run import HEADWISE, SEQUENCE, Cell
+from analysis.testing.synthetic_run import HEADWISE, SEQUENCE, Cell, open_cell
 
 CLAIM: dict[str, Any] = {"claim": "pair", "over": "variant", "order": [SEQUENCE, HEADWISE], "regime": ["contract", "seq_len"]}
 
@@ -52,15 +52,15 @@ class RegimeTest(unittest.TestCase):
             judge([cell(1.1)], wanted=["colour"])
 
     def test_cells_that_are_not_resolved_alone_are_together(self) -> None:
-        """Four cells of 3 % with 2 % of noise between launches."""
-        cells = [cell(1.03, model=name) for name in "abcdefgh"]
-        result = judge(cells, launch_effect=0.0085, seed=3).claims[0]
+        """Eight cells of 2.5 % with 2 % of noise between launches."""
+        cells = [cell(1.025, model=name) for name in "abcdefgh"]
+        result = judge(cells, launch_effect=0.014, seed=3).claims[0]
         (regime,) = result.regimes
         self.assertIn(Word.NOT_RESOLVED, {one.word for one in regime.cells})
         self.assertEqual(regime.word, Word.FASTER)
         pooled = regime.pairs[0]
         assert pooled.interval is not None and pooled.ratio is not None
-        self.assertTrue(1.02 < pooled.interval[0] < 1.03 < pooled.interval[1], pooled.interval)
+        self.assertTrue(1 < pooled.interval[0] < 1.025 < pooled.interval[1], pooled.interval)
 
     def test_opposite_cells_make_no_regime(self) -> None:
         result = judge([cell(1.1, model="a"), cell(0.9, model="b")]).claims[0]
@@ -68,7 +68,7 @@ class RegimeTest(unittest.TestCase):
 
     def test_pooled_over_launches_that_measured_all(self) -> None:
         """A cell that was decided at the first look is not there afterwards."""
-        cells = [cell(1.5, model="a"), cell(1.021, model="b"), cell(1.021, model="c")]
+        cells = [cell(1.5, model="a"), open_cell(model="b", seq_len=512), open_cell(model="c", seq_len=512)]
         plan = {"looks": [8, 16]}
         result = judge(cells, plan=plan, dropped={0: 8}).claims[0]
         pooled = result.regimes[0].pairs[0].pooled

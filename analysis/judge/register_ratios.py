@@ -19,7 +19,7 @@ from analysis.judge.verdicts import ClaimResult, RunVerdict, judge_run
 from analysis.read.csv_table import UnusableInput
 from analysis.read.read_run import COUNT_METRICS, Case, Run, canonical_factor
 
-FASTER = "faster"  # of reproduced_if: by more than the margin of the run
+FASTER = "faster"  # of reproduced_if: as verdicts use the word
 _BOUND = re.compile(r"published(?: ([*/]) (\d+(?:\.\d+)?))?")
 _BOUND_KEYS = {"at_least": "min", "at_most": "max"}
 WORKSPACE, WITH_TENSORS = "workspace", "workspace_and_tensors"
@@ -225,6 +225,6 @@ def claim_text(entry: Entry) -> str:
 
 def _if_text(entry: Entry) -> str:
     if entry.rule["reproduced_if"] == FASTER:
-        return "above 1 by more than the margin"
+        return "above 1 and not within the margin"
     bounds = bounds_of(entry)
     return " and ".join(f"{'at least' if key == 'min' else 'at most'} {value:.3g}" for key, value in bounds.items())

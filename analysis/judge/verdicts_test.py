@@ -7,12 +7,13 @@ from typing import Any, Mapping, Sequence
 
 import numpy as np
 
+from analysis.estimate.looks import CELLS_ERROR
 from analysis.judge.decisions import PairResult, half_width
 from analysis.judge.verdicts import ClaimResult, RunVerdict, exit_code, judge_run
 from analysis.judge.words import ClaimWord, Word
 from analysis.read.read_run import read_run, restrict
 from analysis.testing import synthetic_run
-from analysis.testing.synthetic_run import COPY, HEADWISE, ORDER_CLAIM, SEQUENCE, STANDARD, Cell
+from analysis.testing.synthetic_run import COPY, HEADWISE, ORDER_CLAIM, SEQUENCE, STANDARD, Cell, open_cell
 
 PAIR_CLAIM = {"claim": "pair", "metric": "time_s", "over": "variant", "order": [SEQUENCE, HEADWISE]}
 LAUNCHES = 16
@@ -47,8 +48,8 @@ class PairWordTest(unittest.TestCase):
             1.0: (Word.EQUAL, ClaimWord.REFUTED),
             1.01: (Word.EQUAL, ClaimWord.REFUTED),
             0.95: (Word.SLOWER, ClaimWord.REFUTED),
-            1.02: (Word.NOT_RESOLVED, ClaimWord.OPEN),
-            1 / 1.02: (Word.NOT_RESOLVED, ClaimWord.OPEN),
+            1.02: (Word.FASTER, ClaimWord.CONFIRMED),
+            1 / 1.02: (Word.SLOWER, ClaimWord.REFUTED),
         }
         for ratio, (word, claim) in expected.items():
             with self.subTest(ratio=ratio):
@@ -63,10 +64,12 @@ class PairWordTest(unittest.TestCase):
             self.assertEqual(only_pair(judge([pair_cell(1.01)], plan={"margin": margin})).word, word)
 
     def test_not_resolved_says_how_well_the_ratio_is_known(self) -> None:
-        pair = only_pair(judge([pair_cell(1.02)]))
+        result = judge([open_cell()])
+        pair = only_pair(result)
         assert pair.estimate is not None
-        self.assertRegex(pair.reason, r"^\+-0\.\d % \(16 launches, 48 rounds\)$")
-        self.assertLess(half_width(pair.estimate, pair.level), 0.01)
+        self.assertEqual((pair.word, result.word), (Word.NOT_RESOLVED, ClaimWord.OPEN))
+        self.assertRegex(pair.reason, r"^\+-\d\.\d % \(16 launches, 48 rounds\)$")
+        self.assertGreater(half_width(pair.estimate, pair.level), 0.01)
 
     def test_direction_follows_the_claim(self) -> None:
         claim = dict(PAIR_CLAIM, order=[HEADWISE, SEQUENCE])
@@ -153,9 +156,17 @@ class PairWordTest(unittest.TestCase):
 class LooksTest(unittest.TestCase):
     PLAN = {"looks": [8, 16, 32]}
 
-    def test_the_first_look_that_decides_is_the_one_reported(self) -> None:
-        pair = only_pair(judge([pair_cell(1.2)], plan=self.PLAN))
-        self.assertEqual((pair.word, pair.launches), (Word.FASTER, 8))
+    def test_the_first_look_that_decides_is_the_one_reported_of_a_cell_that_was_dropped(self) -> None:
+        cells = [pair_cell(1.2, seq_len=512), open_cell(seq_len=1024)]
+        dropped, other = (cell.pairs[0] for cell in judge(cells, plan=self.PLAN, dropped={0: 8}).cells)
+        self.assertEqual((dropped.word, dropped.launches, other.launches), (Word.FASTER, 8, 16))
+
+    def test_a_cell_that_was_measured_on_has_the_interval_of_all_its_launches(self) -> None:
+        early = only_pair(judge([pair_cell(1.2)], plan=self.PLAN, launches=8))
+        late = only_pair(judge([pair_cell(1.2)], plan=self.PLAN))
+        self.assertEqual((late.word, late.launches), (Word.FASTER, 16))
+        assert early.estimate is not None and late.estimate is not None
+        self.assertLess(half_width(late.estimate, late.level), half_width(early.estimate, early.level))
 
     def test_a_word_stays_when_launches_are_added(self) -> None:
         """What was decided at a look is decided for good, although the later launches are noisier than any test allows."""
@@ -173,16 +184,16 @@ class LooksTest(unittest.TestCase):
         self.assertNotEqual(without.word, Word.FASTER)
 
     def test_a_run_that_stopped_between_looks_is_judged_with_all_it_has(self) -> None:
-        pair = only_pair(judge([pair_cell(1.02)], launches=12, plan=self.PLAN))
+        pair = only_pair(judge([open_cell()], launches=12, plan=self.PLAN))
         self.assertEqual((pair.word, pair.launches), (Word.NOT_RESOLVED, 12))
 
     def test_launches_beyond_the_last_look_are_not_looked_at(self) -> None:
-        self.assertEqual(only_pair(judge([pair_cell(1.02)], launches=12, plan={"looks": [4, 8]})).launches, 8)
+        self.assertEqual(only_pair(judge([open_cell()], launches=12, plan={"looks": [4, 8]})).launches, 8)
 
     def test_every_comparison_and_look_takes_its_share(self) -> None:
         cells = [pair_cell(1.1, seq_len=n) for n in (256, 512, 1024)]
         verdict = judge_all(cells, plan=self.PLAN)
-        self.assertAlmostEqual(only_pair(verdict.claims[0]).level, 0.04 / 3 * 8 / 56 / 2)
+        self.assertAlmostEqual(only_pair(verdict.claims[0]).level, CELLS_ERROR / 3 * 16 / 56 / 2)
 
     def test_a_pair_that_two_claims_share_counts_once(self) -> None:
         cell = Cell({SEQUENCE: 1.0, HEADWISE: 1.1, STANDARD: 1.3})
@@ -191,9 +202,9 @@ class LooksTest(unittest.TestCase):
 
     def test_a_crowd_can_withhold_a_word(self) -> None:
         """A cell looks decided on its own; over all cells it is not."""
-        alone = only_pair(judge([pair_cell(1.0285)], seed=1))
+        alone = only_pair(judge([pair_cell(1.02)], seed=1, launches=8))
         self.assertEqual(alone.word, Word.FASTER)
-        crowd = judge([pair_cell(1.0285)] + [pair_cell(1.02, seq_len=n) for n in range(1, 400)], seed=1, launches=8)
+        crowd = judge([pair_cell(1.02, seq_len=n) for n in range(1, 401)], seed=1, launches=8)
         self.assertEqual(only_pair(crowd).word, Word.NOT_RESOLVED)
 
     def test_a_look_at_one_launch_decides_nothing(self) -> None:
@@ -201,7 +212,7 @@ class LooksTest(unittest.TestCase):
         self.assertEqual((pair.word, pair.launches), (Word.FASTER, 16))
 
     def test_open_cells(self) -> None:
-        cells = [pair_cell(1.2, seq_len=512), pair_cell(1.02, seq_len=1024), pair_cell(1.0, seq_len=2048)]
+        cells = [pair_cell(1.2, seq_len=512), open_cell(seq_len=1024), pair_cell(1.0, seq_len=2048)]
         self.assertEqual(judge_all(cells).open_cells(), ["cell001"])
         self.assertEqual(judge_all(cells, launches=1).open_cells(), ["cell000", "cell001", "cell002"])
 
@@ -398,7 +409,7 @@ class ControlTest(unittest.TestCase):
 
 class ClaimTest(unittest.TestCase):
     def test_exit_codes(self) -> None:
-        confirmed, unclear, refuted = judge([pair_cell(1.05)]), judge([pair_cell(1.02)]), judge([pair_cell(0.95)])
+        confirmed, unclear, refuted = judge([pair_cell(1.05)]), judge([open_cell()]), judge([pair_cell(0.95)])
         self.assertEqual(exit_code([confirmed]), 0)
         self.assertEqual(exit_code([confirmed, unclear]), 3)
         self.assertEqual(exit_code([confirmed, unclear, refuted]), 1)

@@ -9,9 +9,9 @@ from typing import Sequence
 class Word(str, Enum):
     """On a comparison, a cell or a regime. A comparison has a claimed faster side; `faster` speaks for the claim."""
 
-    FASTER = "faster"  # as claimed, by more than the margin
-    SLOWER = "slower"  # the other way round, by more than the margin
-    EQUAL = "equal"  # within the margin
+    FASTER = "faster"  # as claimed, and not shown to be within the margin
+    SLOWER = "slower"  # the other way round, and not shown to be within the margin
+    EQUAL = "equal"  # shown to be within the margin, whatever the direction
     INSIDE = "inside the bounds"  # claims about a ratio
     OUTSIDE = "outside the bounds"
     DIFFERS = "differs"  # regimes only: some cells are faster, others slower

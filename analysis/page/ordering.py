@@ -14,7 +14,7 @@ from analysis.judge.words import IN_FAVOUR, ClaimWord, Word
 from analysis.page.records import Record, Results, count, mask, model, precise_pair, span, table
 from analysis.show.findings import counts_text
 from analysis.show.regime_map import Entry, format_entry, make_map, sentences
-from analysis.show.verdict_phrases import MARKS, percent, short_names
+from analysis.show.verdict_phrases import MARKS, by_how_much, inverse, percent, short_names
 
 FIRST, SECOND, WHOLE = "sequence-over-headwise", "online-over-standard", "ordering"
 _CONTRACTS = ("native", "replicated", "token_sharded")
@@ -56,11 +56,15 @@ def _choice(entry: Entry | None, names: tuple[str, str]) -> str:
     if entry is None:
         return "not measured"
     fast, slow = names
-    return {Word.FASTER: fast, Word.SLOWER: slow, Word.EQUAL: "either", Word.DIFFERS: "differs"}.get(entry.word, "?")
+    if entry.word is Word.FASTER and entry.ends is not None:
+        return f"{fast} {by_how_much(entry.ends)}"
+    if entry.word is Word.SLOWER and entry.ends is not None:
+        return f"{slow} {by_how_much(inverse(entry.ends))}"
+    return {Word.EQUAL: "either", Word.DIFFERS: "differs"}.get(entry.word, "?")
 
 
 def use_table(result: ClaimResult) -> str:
-    """What is shown to be fastest, by regime: one word per pair of the order."""
+    """What is shown to be fastest, by regime, and by how much: a line per pair of the order."""
     maps = [make_map(result, pair) for pair in range(len(result.claim.pairs))]
     names = [short_names(result.claim, pair) for pair in range(len(maps))]
     columns = maps[0].columns
@@ -69,7 +73,7 @@ def use_table(result: ClaimResult) -> str:
         same = [next((other for other in each.rows if other.label == row.label), None) for each in maps]
         rows.append([
             f"`{row.label}`",
-            *["; ".join(_choice(one.entries.get(value) if one else None, name) for one, name in zip(same, names)) for value in columns],
+            *["<br>".join(_choice(one.entries.get(value) if one else None, name) for one, name in zip(same, names)) for value in columns],
         ])  # fmt: skip
     return table(["contract", *[factor_label(maps[0].column, value) for value in columns]], rows)
 
@@ -100,9 +104,10 @@ def whole_sentence(result: ClaimResult) -> str:
     known = sum(words[word] for word in words if word in IN_FAVOUR)
     against = sum(words[word] for word in (*_HARMFUL, Word.DIFFERS))
     left = len(result.regimes) - known - against
+    unknown = f"; {left} {'is' if left == 1 else 'are'} not resolved" if left else ""
     return (
         f"{answers[result.word]}. Of {count(len(result.regimes), 'regime')} it is shown to hold in {known or 'none'} and not to "
-        f"hold in {against or 'none'}; {left or 'none'} {'is' if left == 1 else 'are'} not resolved"
+        f"hold in {against or 'none'}{unknown}"
     )
 
 

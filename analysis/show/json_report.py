@@ -14,7 +14,7 @@ from analysis.judge.regimes import CellResult, RegimePair, RegimeResult
 from analysis.judge.verdicts import ClaimResult, RunVerdict, exit_code
 from analysis.read.read_run import Run
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 Pairs = Sequence[tuple[str, str]]
 
 

@@ -77,11 +77,12 @@ def short_names(claim: Claim, pair: int) -> tuple[str, str]:
 
 
 def by_how_much(ends: Ends) -> str:
-    """'by 5.1 to 9.2 %', or from a factor of two on how many times."""
+    """'by 5.1 to 9.2 %', 'by up to 4.2 %' from next to nothing on, or from a factor of two on how many times."""
     low, high = ends
     if low >= 2:
         return f"{low:.1f} to {high:.1f} times"
-    return f"by {percent(low - 1)} to {percent(high - 1)} %"
+    least = percent(low - 1)
+    return f"by up to {percent(high - 1)} %" if least == "0" else f"by {least} to {percent(high - 1)} %"
 
 
 def inverse(ends: Ends) -> Ends:

@@ -11,7 +11,7 @@ from analysis.read.read_run import read_run
 from analysis.show.verdict_phrases import by_how_much, format_interval, format_ratio, half_width_text, percent, phrase
 from analysis.show.verdict_tables import WIDTH, format_report
 from analysis.testing import synthetic_run
-from analysis.testing.synthetic_run import COPY, HEADWISE, ORDER_CLAIM, SEQUENCE, STANDARD, Cell
+from analysis.testing.synthetic_run import COPY, HEADWISE, ORDER_CLAIM, SEQUENCE, STANDARD, Cell, open_cell
 
 PAIR: dict[str, Any] = {"claim": "sequence-over-headwise", "over": "variant", "order": [SEQUENCE, HEADWISE], "where": {"ranks": [2]}}
 
@@ -33,9 +33,10 @@ def grid() -> list[Cell]:
     return [
         Cell({SEQUENCE: 1.0, HEADWISE: ratio if ranks == 2 else 1.0, STANDARD: 12.5},
              {"model": model, "contract": contract, "causal": causal, "seq_len": seq_len, "ranks": ranks},
-             {"oversubscribed": "true" if seq_len == 65536 else "false"})
+             {"oversubscribed": "true" if seq_len == 65536 else "false"},
+             launch_effect=0.03 if (seq_len, ranks) == (4096, 2) else None)  # not resolved
         for model in ("qwen3-0.6b", "qwen3-32b") for contract in ("native", "token_sharded")
-        for causal in ("true", "false") for seq_len, ratio in ((512, 0.9), (4096, 1.02), (65536, 1.2))
+        for causal in ("true", "false") for seq_len, ratio in ((512, 0.9), (4096, 1.0), (65536, 1.2))
         for ranks in (1, 2)
     ]  # fmt: skip
 
@@ -73,9 +74,9 @@ class SentencesTest(unittest.TestCase):
 
     def test_what_is_not_resolved_is_said_once(self) -> None:
         claim = PAIR | {"regime": ["contract", "seq_len"]}
-        cells = [cell for name in "abcde" for cell in lengths({512: 1.02, 1024: 1.02}, name)] + lengths({512: 1.1}, "native")
+        cells = [open_cell(seq_len=n, contract=name) for name in "abcde" for n in (512, 1024)] + lengths({512: 1.1}, "native")
         text = self.first_lines(cells, claim)
-        self.assertRegex(text, r"Two ranks: not resolved in 5 of 6 regimes; the best known ratio is known to \+-0\.\d %\.")
+        self.assertRegex(text, r"Two ranks: not resolved in 5 of 6 regimes; the best known ratio is known to \+-\d\.\d %\.")
         self.assertEqual(text.count("not resolved in"), 1)
 
     def test_one_launch_is_said_to_be_an_estimate(self) -> None:
@@ -118,7 +119,7 @@ class ReportTest(unittest.TestCase):
             "A/A control: passed, none declared different. 16 pairs of equal code (16 at one rank), different by",
             "the margin is 2 %",
             "qwen3-0.6b, native, causal",
-            "B/A ? not resolved: +-0.",
+            "B/A ? not resolved: +-",
             "B/A, C/B x oversubscribed",
             "12.",
             "Not recorded: what the host or other processes took",

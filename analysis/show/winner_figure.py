@@ -1,9 +1,9 @@
 """Draws what is fastest where: a panel per run (a link, say), a row per place, a column per length.
 
 A field has the colour of the fastest strategy and says by how much the next one is slower, each by its fastest variant; in runs of
-one strategy, variants take the place of strategies. Where that is not shown to be more than
-the margin the field is pale: `=` if it is shown to be less, `?` if it is not known. `~`: an estimate of one launch. Where the run
-has an automatic variant, a corner says what its choice was worth: filled if what it chose is within the margin of the fastest.
+one strategy, variants take the place of strategies. Where no lead is shown the field is pale: `=` if it is shown to be within the
+margin, `?` if it is not known. `~`: an estimate of one launch. Where the run has an automatic variant, a corner says what its choice
+was worth: filled if what it chose is within the margin of the fastest.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Field:
 
     way: str  # the fastest strategy, or variant
     text: str
-    shown: bool  # whether the lead is known to be beyond the margin
+    shown: bool  # whether there is known to be a lead that is not within the margin
     choice_is_good: bool | None  # None: nothing chose
 
 
@@ -51,9 +51,9 @@ def _text(cell: Measurements, margin: float) -> tuple[str, bool]:
         return "alone", True
     if cell.estimate_only:
         return f"~{percent(max(0.0, lead.centre - 1))} %", False
-    if lead.low > 1 + margin:
-        return f"{percent(lead.centre - 1)} %", True
-    return ("=" if lead.high <= 1 + margin and lead.low >= 1 / (1 + margin) else "?"), False
+    if lead.high <= 1 + margin and lead.low >= 1 / (1 + margin):
+        return "=", False
+    return (f"{percent(lead.centre - 1)} %", True) if lead.low > 1 else ("?", False)
 
 
 def _choices(run: Run, margin: float) -> dict[Key, bool]:
@@ -148,7 +148,7 @@ def draw_winners(shown: WinnerMap, margin: float, path: Path) -> None:
         axes.set_title(name, fontsize=10)
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
-    figure.text(0.01, 0.995, f"Fastest, and how much slower the next is; pale: not beyond {percent(margin)} % (= shown, ? not known, ~ one launch)",
+    figure.text(0.01, 0.995, f"Fastest, and how much slower the next is; pale: no lead (= within {percent(margin)} %, ? not known, ~ one launch)",
                 fontsize=8.5, va="top", color="0.3")  # fmt: skip
     _legend(figure, shown, colours)
     figure.tight_layout(rect=(0, legend / height, 1, 1 - 0.2 / height))

@@ -100,31 +100,32 @@ class Replays:
 
     words: IntArray
     launches: IntArray  # behind each word
-    low: FloatArray  # the simultaneous interval of the deciding or last look
+    low: FloatArray  # the simultaneous interval that is shown
     high: FloatArray
 
 
-def replay_many(values: FloatArray, schedule: Schedule, margin: float) -> Replays:
-    """`values` [studies, launches]: log ratios."""
+def replay_many(values: FloatArray, schedule: Schedule, margin: float, kept: bool = True) -> Replays:
+    """`values` [studies, launches]: log ratios. `kept`: decided cells are measured on, because something else in them is open."""
     studies, launches = values.shape
     limit = math.log1p(margin)
     words = np.zeros(studies, dtype=np.int64)
     used = np.zeros(studies, dtype=np.int64)
     low, high = np.full(studies, -np.inf), np.full(studies, np.inf)
     for look in schedule.evaluations(launches):
-        going = words == OPEN
-        found = trimmed(values[going, :look])
+        found = trimmed(values[:, :look])
         reach = -float(special.stdtrit(found.freedom, schedule.level(look))) * found.error
         below, above = found.centre - reach, found.centre + reach
-        decided = np.where(below >= limit, FASTER, np.where(above <= -limit, SLOWER, OPEN))
-        decided = np.where((decided == OPEN) & (below >= -limit) & (above <= limit), EQUAL, decided)
-        words[going], used[going], low[going], high[going] = decided, look, below, above
+        decided = np.where(below >= 0, FASTER, np.where(above <= 0, SLOWER, OPEN))
+        decided = np.where((below >= -limit) & (above <= limit), EQUAL, decided)
+        shown = (words == OPEN) | ((decided == words) if kept else False)
+        words[shown], used[shown], low[shown], high[shown] = decided[shown], look, below[shown], above[shown]
     return Replays(words, used, low, high)
 
 
 def simulate(
-    generator: np.random.Generator, pools: Sequence[Pool], log_ratio: float, schedule: Schedule, margin: float, studies: int
-) -> list[Replays]:
+    generator: np.random.Generator, pools: Sequence[Pool], log_ratio: float, schedule: Schedule, margin: float, studies: int,
+    kept: bool = True,
+) -> list[Replays]:  # fmt: skip
     """A comparison for each pool, in so many studies."""
     last = schedule.looks[-1]
-    return [replay_many(pool.draw(generator, (studies, last)) + log_ratio, schedule, margin) for pool in pools]
+    return [replay_many(pool.draw(generator, (studies, last)) + log_ratio, schedule, margin, kept) for pool in pools]

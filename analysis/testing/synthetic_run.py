@@ -37,6 +37,12 @@ class Cell:
     case_values: Mapping[str, Any] = field(default_factory=dict)  # results, same for all variants
     status: Mapping[str, str] = field(default_factory=dict)  # by variant; ok if absent
     sample_values: Mapping[str, Any] = field(default_factory=dict)  # as case_values, of every sample
+    launch_effect: float | None = None  # of this cell alone, see write_run
+
+
+def open_cell(**factors: Any) -> Cell:
+    """HEADWISE as fast as SEQUENCE, with too much between launches for any word."""
+    return Cell({SEQUENCE: 1.0, HEADWISE: 1.0}, factors, launch_effect=0.03)
 
 
 Noise = Callable[[np.random.Generator, int], float]  # log noise of one sample of variant number n
@@ -71,7 +77,8 @@ def write_run(
         for number, cell in enumerate(cells):
             if dropped and launch >= dropped.get(number, launches):
                 continue
-            shifts = generator.normal(0.0, launch_effect, len(cell.times)) if launch_effect else np.zeros(len(cell.times))
+            effect = launch_effect if cell.launch_effect is None else cell.launch_effect
+            shifts = generator.normal(0.0, effect, len(cell.times)) if effect else np.zeros(len(cell.times))
             shifted = _shifted(noise, shifts)
             rows = _cell_samples(f"cell{number:03d}", launch, cell, rounds, pilots, shifted, generator)
             samples += rows
