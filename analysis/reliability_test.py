@@ -76,7 +76,7 @@ class ReliabilityTest(unittest.TestCase):
         self.assertEqual(
             values["reliability.outcome"],
             "The one on record is of revision `012345678`, begun on 2026-01-02, and took 12 min. Failed: fuzz, full-tests."
-            " Not run yet: lint, tests, tidy, mpich, clang, asan, tsan.",
+            " Not run yet: lint, tests, tidy, mpich, clang, asan, tsan, long-fuzz.",
         )
         names = ("aimed", "kills", "disks", "crash_problems", "mutations", "mutations_missed")
         self.assertEqual([values[f"reliability.{name}"] for name in names], ["500", "499", "40", "3", "51", "2"])
@@ -93,11 +93,11 @@ class ReliabilityTest(unittest.TestCase):
             self.keep(name, step(name, "", f"{name} passed in 60"))
         self.assertEqual(self.run_command(), (0, ""))
         whole = page.values(Results(self.top / "results"))["reliability.outcome"]
-        self.assertTrue(whole.endswith("took 11 min. Every step passed."), whole)
+        self.assertTrue(whole.endswith("took 12 min. Every step passed."), whole)
         (self.last / "tsan.txt").unlink()
         self.assertEqual(self.run_command(), (0, ""))
         part = page.values(Results(self.top / "results"))["reliability.outcome"]
-        self.assertTrue(part.endswith("took 10 min. Every step of it passed. Not run yet: tsan."), part)
+        self.assertTrue(part.endswith("took 11 min. Every step of it passed. Not run yet: tsan."), part)
 
     def test_steps_of_several_revisions_say_which(self) -> None:
         self.keep("fuzz", step("fuzz", FUZZED, "fuzz passed in 61", revision="f" * 40, begun="2026-01-01T03:00:00Z"))
@@ -105,6 +105,12 @@ class ReliabilityTest(unittest.TestCase):
         values = page.values(Results(self.top / "results"))
         self.assertIn("was run in parts, on 2 revisions (each row has its own), begun on 2026-01-01", values["reliability.outcome"])
         self.assertIn("| fuzz | what it does | passed |  | 61 s | `fffffffff` |", values["reliability.steps_table"])
+
+    def test_short_and_long_fuzzing_add_up(self) -> None:
+        long = "config_fuzz: 9 runs in 3600 s, 0 new inputs, nothing found\n"
+        self.keep("long-fuzz", step("long-fuzz", long, "long-fuzz passed in 3601"))
+        self.assertEqual(self.run_command(), (0, ""))
+        self.assertIn("| `config_fuzz` | 290103 | 3630 | 0 |", page.values(Results(self.top / "results"))["reliability.fuzz_table"])
 
     def test_what_was_not_run_is_not_a_number(self) -> None:
         for name in ("full-tests", "coverage", "mutations"):

@@ -23,7 +23,7 @@ _STAND_INS = (
     "tools/check_tsan", "tools/coverage",
 )  # fmt: skip
 _QUICK = ["lint", "tests", "clang-build", "fuzz"]
-_FULL = ["lint", "tests", "fuzz", "full-tests", "mutations", "tidy", "mpich", "clang", "asan", "tsan", "coverage"]
+_FULL = ["lint", "tests", "fuzz", "full-tests", "mutations", "tidy", "mpich", "clang", "asan", "tsan", "coverage", "long-fuzz"]
 
 
 class CheckTest(unittest.TestCase):
@@ -89,6 +89,12 @@ class CheckTest(unittest.TestCase):
         self.assertNotIn("tools/lint/run ", calls)
         self.assertIn("tools/mutations/run ", calls)
 
+    def test_only(self) -> None:
+        status, lines, calls = self.check("--full", "--only", "tidy")
+        self.assertEqual((status, lines[-1], self.begun(lines)), (0, "1 passed, 0 failed", ["tidy"]))
+        self.assertEqual(calls, ["tools/setup build test full", "tools/lint/tidy "])
+        self.assertEqual(self.check("--full", "--only", "tidy", "--list")[1][0].split()[0], "tidy")
+
     def test_failures_are_counted_and_named(self) -> None:
         status, lines, _ = self.check("--full", failing="lint/run")
         self.assertEqual((status, lines[-1], lines[-3]), (1, f"{len(_FULL) - 1} passed, 1 failed", "failed: lint"))
@@ -125,6 +131,9 @@ class CheckTest(unittest.TestCase):
         self.assert_refused("no step 'nonsense' here; there are: lint tests fuzz", "--full", "--from", "nonsense")
         self.assert_refused("no step 'asan' here; there are: lint tests clang-build", "--from", "asan")
         self.assert_refused("--from needs a step", "--full", "--from")
+        self.assert_refused("--only needs a step", "--full", "--only")
+        self.assert_refused("no step 'asan' here; there are: lint tests clang-build", "--only", "asan")
+        self.assert_refused("--from and --only exclude each other", "--full", "--from", "tidy", "--only", "tidy")
         self.assert_refused("unknown argument '--fulll'", "--fulll")
 
 

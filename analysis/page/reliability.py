@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from analysis.page.records import Results, table
 from analysis.read.check_record import StepRecord, read_record
@@ -33,6 +34,16 @@ def _coverage(steps: list[StepRecord]) -> str:
             share = 100 * step.counts["lines_covered"] / step.counts["lines"]
             return f"{step.counts['lines_covered']} of {step.counts['lines']} lines ({share:.1f} %)"
     return "not recorded"
+
+
+def _together(fuzzed: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What several steps gave a target, added up."""
+    targets: dict[str, dict[str, Any]] = {}
+    for one in fuzzed:
+        whole = targets.setdefault(one["target"], {"target": one["target"], "runs": 0, "seconds": 0, "found": 0})
+        for name in ("runs", "seconds", "found"):
+            whole[name] += one[name]
+    return list(targets.values())
 
 
 def _table_if_any(header: list[str], rows: list[list[str]]) -> str:
@@ -68,7 +79,7 @@ def values(results: Results) -> dict[str, str]:
     record = results.directory / RECORD
     steps, not_run = read_record(record) if record.exists() else ([], [])
     below = [file for step in steps for file in step.files_below]
-    fuzzed = [target for step in steps for target in step.fuzzed]
+    fuzzed = _together([target for step in steps for target in step.fuzzed])
     return {
         "reliability.outcome": _outcome(steps, not_run),
         "reliability.steps_table": _table_if_any(
