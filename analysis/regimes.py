@@ -33,7 +33,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = QuietParser(prog="regimes.py", description="Draws the map of what is fastest where.")
     parser.add_argument("run_dirs", type=Path, nargs="+", metavar="RUN_DIR")
     parser.add_argument("--output", type=Path, metavar="FILE", help="its ending is the format: svg, pdf or png")
-    parser.add_argument("--margin", type=float, default=0.02, metavar="M", help="a lead up to this is none (default: 0.02)")
+    parser.add_argument("--margin", type=float, default=0.02, metavar="M", help="a lead within this is none (default: 0.02)")
     options = parser.parse_args(arguments)
     if options.output is not None and options.output.suffix not in FORMATS:
         parser.error(f"--output: '{options.output.name}' does not end in {', '.join(FORMATS)}")

@@ -36,8 +36,8 @@ crash_test_full: 40 full disks
 crash_test_full: 3 problems
 """
 FUZZED = """\
-plan_fuzz: FOUND src/fuzz/corpus/plan_fuzz/timeout-1
-SUMMARY: libFuzzer: timeout
+plan_fuzz: FOUND src/fuzz/corpus/plan_fuzz/timeout-1 after 77 runs
+plan_fuzz: SUMMARY: libFuzzer: timeout
 config_fuzz: 290094 runs in 30 s, 1065 new inputs, nothing found
 """
 COVERED = """\
@@ -82,7 +82,7 @@ class ReliabilityTest(unittest.TestCase):
         self.assertEqual([values[f"reliability.{name}"] for name in names], ["500", "499", "40", "3", "51", "2"])
         self.assertIn("| full-tests | what it does | **failed** | 2 of 4 | 70 s | `012345678` |", values["reliability.steps_table"])
         self.assertIn("| coverage | what it does | passed |  | 10 min | `012345678` |", values["reliability.steps_table"])
-        self.assertIn("| `plan_fuzz` | 0 | 0 | 1 |", values["reliability.fuzz_table"])
+        self.assertIn("| `plan_fuzz` | 77 | 0 | 1 |", values["reliability.fuzz_table"])
         self.assertIn("| `config_fuzz` | 290094 | 30 | 0 |", values["reliability.fuzz_table"])
         self.assertEqual(values["reliability.coverage"], "950 of 1000 lines (95.0 %)")
         self.assertIn("| `src/base/error.cc` | 1 | 4 |", values["reliability.below_table"])
@@ -135,7 +135,7 @@ class ReliabilityTest(unittest.TestCase):
             ("fuzz", step("fuzz", "", "fuzz passed in 1").replace(REVISION, REVISION + " changed"), "fuzz: run on a tree with"),
             ("fuzz", "revision x\n", "fuzz.txt: is not what ./check --full keeps"),
             ("fuzz", "", "fuzz.txt: is not what ./check --full keeps"),
-            ("fuzz", step("fuzz", "", "fuzz passed in 1").rsplit("\n", 2)[0] + "\n", "has not ended; ./check --full --from fuzz"),
+            ("fuzz", step("fuzz", "", "fuzz passed in 1").rsplit("\n", 2)[0] + "\n", "has not ended; ./check --full --only fuzz"),
         ):
             with self.subTest(complaint):
                 self.keep(name, text)

@@ -26,6 +26,11 @@ def no_noise(_generator: object, _variant: int) -> float:
     return 0.0
 
 
+def way(name: str, seconds: float, deviation: float) -> Way:
+    """Twenty draws, as far above as below."""
+    return Way(name, seconds, {draw: seconds * math.exp(deviation * (-1) ** draw) for draw in range(1, 21)})
+
+
 class ScaleMapTest(unittest.TestCase):
     """Of run directories with known times."""
 
@@ -113,9 +118,6 @@ class ScaleMapTest(unittest.TestCase):
 
     def test_a_cell_is_decided_against_all_others(self) -> None:
         """Not against the next way alone."""
-        def way(name: str, seconds: float, deviation: float) -> Way:
-            return Way(name, seconds, {draw: seconds * math.exp(deviation * (-1) ** draw) for draw in range(1, 21)})
-
         ring, near, wide = way("ring", 1.0, 0.0), way("grid 2x2", 1.03, 0.001), way("head-wise", 1.05, 0.03)
         found = ScaleMap("home", 0, {4: 1}, {PLACE: {4: [ring, near, wide]}})
         self.assertEqual(found.draws, (20, 20))
@@ -133,6 +135,16 @@ class ScaleMapTest(unittest.TestCase):
         level = "\n".join(platform_section(ScaleMap("home", 0, {4: 1}, {PLACE: {4: [ring, way("grid 2x2", 1.001, 0.001), wide]}})))
         self.assertIn("the best two are equal within 2 % in 1.", level)
         self.assertIn("| ring or grid 2x2, perhaps head-wise |", level)
+
+    def test_a_cell_with_an_equal_way_is_equal(self) -> None:
+        """However near to nothing the lower end of another's lead is."""
+        equal, slower = way("grid 2x2", 1.01, 0.0002), way("head-wise", 1.022, 0.009)
+        found = ScaleMap("home", 0, {4: 1}, {PLACE: {4: [way("ring", 1.0, 0.0), equal, slower]}})
+        first, second = (lead_of(found.ways[PLACE][4][0], other) for other in (equal, slower))
+        self.assertTrue(first.is_equal and second.is_decided and second.low < first.low, (first, second))
+        section = "\n".join(platform_section(found))
+        self.assertIn("the best two are equal within 2 % in 1.", section)
+        self.assertIn("| ring or grid 2x2 |", section)
 
     def test_intervals_of_a_run(self) -> None:
         self.write([Cell({HEADWISE: 2.5, RING: 3.0}, {"ranks": 4})], SIMULATED, noise=lambda generator, variant: generator.normal(0, 0.01 * variant))

@@ -9,14 +9,16 @@ need a known joint distribution, which trimmed means over launches of unknown no
 A look's share is in proportion to its launches. With equal shares, four looks decide 95.7 % of the ratios at the margin, and with
 these 96.6 %, after 3 % more launches; and the first look, where Yuen's approximation is at its worst, risks least.
 
-Replay. The words are not stored: they follow from the data, and are found again by going through the looks in order on the
-first launches only. The first look that decides a comparison fixes its word, because there its cell was dropped. Where another
-comparison kept the cell going, the interval is of the last look that finds the same word: each look has its own share of the error,
-so the intervals of all looks hold together, and the later ones are narrower and less drawn to what decided early.
+Replay. The words are not stored: they follow from the data, and are found again by going through the looks on the first launches
+only. Each look has its own share of the error, so the intervals of all looks hold together, and so does what they have in
+common: that is the interval which is shown and from which the word follows. It only narrows. What is decided stays decided when
+a cell is measured on because of another comparison in it, but for *faster*, which can become *equal* when it is seen to be
+within the margin.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Callable, Generic, Sequence, TypeVar
 
@@ -61,14 +63,39 @@ def looks_of(planned: Sequence[int], launches: int) -> tuple[int, ...]:
     return (launches,) if tuple(planned) == (1,) and launches > 1 else tuple(planned)
 
 
+class Narrowed:
+    """An estimate, and the bounds that earlier looks have shown: an Estimate as paired_statistics.py describes them.
+
+    The bounds hold whatever the level that is asked for.
+    """
+
+    def __init__(self, found: Estimate, low: float, high: float) -> None:
+        self._found, self._low, self._high = found, low, high
+        self.centre = min(max(found.centre, low), high)
+        self.rounds, self.launches, self.method = found.rounds, found.launches, found.method
+
+    def lower(self, error: float) -> float:
+        return max(self._low, self._found.lower(error))
+
+    def upper(self, error: float) -> float:
+        return min(self._high, self._found.upper(error))
+
+    def p_above(self, limit: float) -> float:
+        return 0.0 if limit <= self._low else self._found.p_above(limit)
+
+    def p_below(self, limit: float) -> float:
+        return 0.0 if limit >= self._high else self._found.p_below(limit)
+
+
 @dataclass(frozen=True)
 class Replayed(Generic[Decision]):
-    """What the looks found: the decision of the first that had one, or None, and the estimate of the last that agrees with it."""
+    """What the looks found together: the decision, or None, and the estimate of the last, within the bounds of all."""
 
     decision: Decision | None
     estimate: Estimate
     launches: int
     level: float
+    disagree: bool = False  # the intervals of two looks have nothing in common: only the last one's counts
 
 
 def replay(
@@ -76,19 +103,25 @@ def replay(
     launches: int,
     estimate: Callable[[int], Estimate],
     decide: Callable[[Estimate, float], Decision | None],
+    least: int = 2,
 ) -> Replayed[Decision]:
-    """Goes through the looks. `estimate` is of the first so many launches; `decide` gets it and the level of its hypotheses."""
+    """Goes through the looks.
+
+    `estimate` is of the first so many launches; `decide` gets it and the level of its hypotheses. Looks at fewer than `least`
+    launches say nothing: what differs between launches is not in their intervals.
+    """
+    low, high, disagree = -math.inf, math.inf, False
     evaluations = schedule.evaluations(launches) or [launches]
-    first, *later = (_evaluate(schedule, number, estimate, decide) for number in evaluations)
-    shown = first
-    for one in later:
-        if shown.decision is None or one.decision == shown.decision:
-            shown = one
-    return shown
-
-
-def _evaluate(
-    schedule: Schedule, number: int, estimate: Callable[[int], Estimate], decide: Callable[[Estimate, float], Decision | None]
-) -> Replayed[Decision]:
-    found, level = estimate(number), schedule.level(number)
-    return Replayed(decide(found, level), found, number, level)
+    for number in evaluations:
+        found, level = estimate(number), schedule.level(number)
+        if found.launches < least:
+            continue
+        below, above = found.lower(level), found.upper(level)
+        if max(low, below) > min(high, above):
+            low, high, disagree = below, above, True
+        else:
+            if math.isfinite(low) or math.isfinite(high):
+                found = Narrowed(found, low, high)
+            low, high = max(low, below), min(high, above)
+    decision = decide(found, level) if found.launches >= least else None
+    return Replayed(decision, found, evaluations[-1], level, disagree)

@@ -244,9 +244,11 @@ class Interval:
         return f"{self.centre:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
-def interval_of(estimate: Estimate, scale: Callable[[float], float] = ratio_of) -> Interval:
+def interval_of(
+    estimate: Estimate, scale: Callable[[float], float] = ratio_of, error: float = ONE_SIDED_ERROR
+) -> Interval:
     """As ratios, or on the (rising) scale given. Too few rounds give no bounds: a ratio's are then 0 and infinity."""
-    low, high = estimate.lower(ONE_SIDED_ERROR), estimate.upper(ONE_SIDED_ERROR)
+    low, high = estimate.lower(error), estimate.upper(error)
     return Interval(scale(low), scale(estimate.centre), scale(high))
 
 

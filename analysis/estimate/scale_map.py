@@ -98,9 +98,9 @@ class ScaleMap:
         return [way for way, lead in leads if not lead.is_equal and not lead.is_decided]
 
     def lead(self, place: Place, ranks: int) -> Lead | None:
-        """Over the way that comes closest to it; None if there is only one."""
+        """Over the way that comes closest to it, which is one that equals it if any does; None if there is only one."""
         fastest, *others = self.ways[place][ranks]
-        return min((lead_of(fastest, way) for way in others), key=lambda lead: lead.low) if others else None
+        return min((lead_of(fastest, way) for way in others), key=lambda lead: (not lead.is_equal, lead.low)) if others else None
 
     @property
     def draws(self) -> tuple[int, int]:

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import special
 
 from analysis.estimate import paired_statistics as stats
-from analysis.estimate.looks import CELLS_ERROR, FAMILY_ERROR, REGIMES_ERROR, Schedule, looks_of, replay
+from analysis.estimate.looks import CELLS_ERROR, FAMILY_ERROR, REGIMES_ERROR, Replayed, Schedule, looks_of, replay
 from analysis.estimate.trimmed_mean import TrimmedEstimate, outlying, spread_of, trimmed
 from analysis.judge.decisions import order_rule
 from analysis.judge.words import Word
@@ -84,18 +84,31 @@ class LooksTest(unittest.TestCase):
     def test_a_run_that_was_given_more_launches_than_its_one(self) -> None:
         self.assertEqual((looks_of((1,), 5), looks_of((1,), 1), looks_of((5,), 7)), ((5,), (1,), (5,)))
 
-    def test_the_first_look_that_decides_fixes_the_word(self) -> None:
-        """Later launches would say otherwise; the cell was dropped and they are not there for others."""
-        values = [0.1, 0.11, 0.1, 0.09] * 4 + [-0.5] * 16
-        schedule = Schedule((16, 32), 1, 0.05)
+    def test_what_the_looks_have_in_common_decides(self) -> None:
+        values = [0.1, 0.11, 0.1, 0.09] * 4
+        noisier = values + [0.3, -0.1] * 8
+        schedule = Schedule((16, 32, 208), 1, 0.05)
 
         def decide(found: stats.Estimate, level: float) -> str | None:
             return "above" if found.p_above(0.02) <= level else None
 
-        found = replay(schedule, 32, lambda count: TrimmedEstimate(values[:count], count), decide)
-        self.assertEqual((found.decision, found.launches, found.estimate.launches), ("above", 16, 16))
-        agreeing = replay(schedule, 32, lambda count: TrimmedEstimate((values[:16] * 2)[:count], count), decide)
-        self.assertEqual((agreeing.decision, agreeing.launches, agreeing.level), ("above", 32, schedule.level(32)))
+        def looked(launches: list[float], least: int = 2) -> Replayed[str]:
+            return replay(schedule, len(launches), lambda count: TrimmedEstimate(launches[:count], count), decide, least)
+
+        early = looked(values)
+        self.assertEqual((early.decision, early.launches, early.estimate.launches), ("above", 16, 16))
+        alone = TrimmedEstimate(noisier, 32)
+        self.assertLess(alone.lower(schedule.level(32)), 0.02)
+        late = looked(noisier)
+        self.assertEqual((late.decision, late.launches, late.level, late.disagree), ("above", 32, schedule.level(32), False))
+        self.assertEqual(late.estimate.lower(late.level), early.estimate.lower(early.level))
+        self.assertEqual(late.estimate.upper(late.level), early.estimate.upper(early.level))
+        self.assertTrue(late.estimate.lower(late.level) <= late.estimate.centre <= late.estimate.upper(late.level))
+        # Nothing in common: what was seen first is no longer believed.
+        apart = looked(values + [-0.1, -0.11, -0.1, -0.09] * 48)
+        self.assertEqual((apart.decision, apart.disagree), (None, True))
+        # A look at too few launches says nothing.
+        self.assertEqual(looked(noisier, 17).decision, None)
         open_still = replay(schedule, 20, lambda count: TrimmedEstimate([0.0, 0.1] * 10, count), decide)
         self.assertEqual((open_still.decision, open_still.launches), (None, 20))
 

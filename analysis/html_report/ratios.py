@@ -57,8 +57,8 @@ def section(comparisons: Sequence[Comparison], warned: Sequence[str]) -> Section
     margins = sorted({cell.margin for comparison in comparisons for cell in comparison.cells})
     within = " or ".join(percent(margin) for margin in margins)
     intro = (
-        f"Above 1 the claim's faster side is faster; the band is what counts as equal (within {within} %), or the claimed "
-        "bounds. Filled: decided. Hollow: not. An arrow: the interval goes on. No line: none is known. Decided cells come first."
+        f"Above 1 the claim's faster side is faster; the band is the margin ({within} %), within which an interval is equal, or the "
+        "claimed bounds. Filled: decided. Hollow: not. An arrow: the interval goes on. No line: none is known. Decided cells come first."
     )
     if not comparisons:
         missing = "These runs compare nothing. Claims stand under 'expect' in the experiment file; ./reproduce runs it."

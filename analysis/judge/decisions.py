@@ -227,22 +227,15 @@ def decide_pair(candidate: Candidate, schedule: Schedule, margin: float) -> Pair
         found = values.estimate(1)
         reason = "one launch: an estimate; what differs from launch to launch is not in its interval"
         return PairResult(comparison, Word.ESTIMATE_ONLY, reason, found, values=values, flags=_flags(candidate, found))
-    replayed = replay(schedule, launches, values.estimate, _skipping_one_launch(candidate, margin))
+    least = 1 if comparison.one_rank else 2
+    replayed = replay(schedule, launches, values.estimate, rule_of(candidate.claim, margin), least)
     found, flags = replayed.estimate, _flags(candidate, replayed.estimate)
+    if replayed.disagree:
+        flags = (*flags, "two looks have no ratio in common")
     if replayed.decision is not None:
         return PairResult(comparison, replayed.decision, "", found, replayed.level, values, flags)
     reason = f"{width_text(found, replayed.level)} ({effort(found)})"
     return PairResult(comparison, Word.NOT_RESOLVED, reason, found, replayed.level, values, flags)
-
-
-def _skipping_one_launch(candidate: Candidate, margin: float) -> Decide:
-    """A look at a single launch on several ranks decides nothing, whatever its rounds say."""
-    rule = rule_of(candidate.claim, margin)
-
-    def decide(found: stats.Estimate, level: float) -> Word | None:
-        return None if found.launches == 1 and not candidate.comparison.one_rank else rule(found, level)
-
-    return decide
 
 
 def pooled_values(results: Sequence[PairResult]) -> tuple[list[float], int]:
@@ -262,16 +255,13 @@ def decide_pooled(results: Sequence[PairResult], claim: Claim, schedule: Schedul
     means, rounds = pooled_values(results)
     if len(means) < 2:
         return None
-    rule = rule_of(claim, margin)
 
     def estimate(launches: int) -> stats.Estimate:
         if launches < 2:
-            return stats.ExactEstimate(means[0])  # never decides, see below
+            return stats.ExactEstimate(means[0])  # says nothing
         return TrimmedEstimate(means[:launches], rounds * launches // len(means))
 
-    replayed = replay(
-        schedule, len(means), estimate, lambda found, level: None if found.launches < 2 else rule(found, level)
-    )
+    replayed = replay(schedule, len(means), estimate, rule_of(claim, margin))
     found = replayed.estimate
     word = replayed.decision or Word.NOT_RESOLVED
     reason = "" if replayed.decision else f"{width_text(found, replayed.level)} ({effort(found)})"

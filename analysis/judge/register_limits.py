@@ -31,14 +31,14 @@ class Series:
 
 
 def _replayed(series: Sequence[float], rounds: int, schedule: Schedule, rule: Decide) -> Replayed[Word]:
-    """As decisions.decide_pooled does it: the looks on launches, of which one decides nothing."""
+    """As decisions.decide_pooled does it."""
 
     def estimate(launches: int) -> stats.Estimate:
         if launches < 2:
-            return stats.ExactEstimate(series[0])  # never decides
+            return stats.ExactEstimate(series[0])  # says nothing
         return TrimmedEstimate(series[:launches], rounds * launches // len(series))
 
-    return replay(schedule, len(series), estimate, lambda found, level: None if found.launches < 2 else rule(found, level))
+    return replay(schedule, len(series), estimate, rule)
 
 
 def _together(cells: Sequence[Series]) -> Series:

@@ -169,7 +169,7 @@ class LooksTest(unittest.TestCase):
         self.assertLess(half_width(late.estimate, late.level), half_width(early.estimate, early.level))
 
     def test_a_word_stays_when_launches_are_added(self) -> None:
-        """What was decided at a look is decided for good, although the later launches are noisier than any test allows."""
+        """What was decided at a look stays decided, although the later launches are noisier than any test allows."""
         state = {"calls": 0}
 
         def worse(generator: np.random.Generator, variant: int) -> float:
@@ -178,7 +178,7 @@ class LooksTest(unittest.TestCase):
             return float(generator.normal(0.0, 0.004)) + (0.3 if late and variant == 0 else 0.0)
 
         pair = only_pair(judge([pair_cell(1.1)], noise=worse, plan=self.PLAN))
-        self.assertEqual((pair.word, pair.launches), (Word.FASTER, 8))
+        self.assertEqual((pair.word, pair.launches), (Word.FASTER, 16))
         state["calls"] = 0
         without = only_pair(judge([pair_cell(1.1)], noise=worse, plan={"looks": [16]}))
         self.assertNotEqual(without.word, Word.FASTER)

@@ -13,7 +13,7 @@ from analysis.judge.verdicts import ClaimResult
 from analysis.page.records import Record, Results, model, precise_pair, span, table
 from analysis.read.read_run import Case
 from analysis.show.regime_map import sentences
-from analysis.show.verdict_phrases import MARKS
+from analysis.show.verdict_phrases import MARKS, short_names
 
 Launches = list[tuple[Case, Roofline]]  # of one case
 
@@ -65,13 +65,16 @@ def ratios_table(result: ClaimResult) -> str:
                 model(factors), factors["dtype"], factors["seq_len"], f"`{slow}` / `{fast}`",
                 f"{precise_pair(pair)} {MARKS[pair.word]}",
             ])  # fmt: skip
-    return table(["model", "type", "tokens", "ratio of times", "estimate"], rows)
+    return table(["model", "type", "tokens", "ratio of times", "ratio"], rows)
 
 
 def findings(record: Record) -> str:
     """The sentences of the claim about the order, pair by pair."""
     result = record.claim("ordering")
-    found = [s for pair in range(len(result.claim.pairs)) for s in sentences(result, pair, record.judged.margin)]
+    found = []
+    for pair in range(len(result.claim.pairs)):
+        names = f"{' and '.join(short_names(result.claim, pair))}: " if len(result.claim.pairs) > 1 else ""
+        found += [names + sentence for sentence in sentences(result, pair, record.judged.margin)]
     return "\n".join(f"- {sentence}" for sentence in found) or "- nothing voted"
 
 

@@ -56,11 +56,12 @@ def _choice(entry: Entry | None, names: tuple[str, str]) -> str:
     if entry is None:
         return "not measured"
     fast, slow = names
+    mixed = "\\*" if entry.mixed else ""
     if entry.word is Word.FASTER and entry.ends is not None:
-        return f"{fast} {by_how_much(entry.ends)}"
+        return f"{fast} {by_how_much(entry.ends)}{mixed}"
     if entry.word is Word.SLOWER and entry.ends is not None:
-        return f"{slow} {by_how_much(inverse(entry.ends))}"
-    return {Word.EQUAL: "either", Word.DIFFERS: "differs"}.get(entry.word, "?")
+        return f"{slow} {by_how_much(inverse(entry.ends))}{mixed}"
+    return {Word.EQUAL: "either", Word.DIFFERS: "differs"}.get(entry.word, "?") + mixed
 
 
 def use_table(result: ClaimResult) -> str:
@@ -149,6 +150,26 @@ def _extremes(pairs: Sequence[PairResult]) -> str:
     return f"{precise_pair(ordered[0])} to {precise_pair(ordered[-1])}"
 
 
+def older_rule(first: ClaimResult, second: ClaimResult, margin: float) -> str:
+    """What would have a word if a direction had to lie beyond the margin: counts of cells and regimes."""
+
+    def words(intervals: Sequence[tuple[float, float] | None]) -> Counter[str]:
+        known: Counter[str] = Counter()
+        for low, high in (ends for ends in intervals if ends is not None):
+            known["faster"] += low > 1 + margin
+            known["slower"] += high < 1 / (1 + margin)
+            known["equal"] += low >= 1 / (1 + margin) and high <= 1 + margin
+        return known
+
+    cells = [words([pair.interval for pair in _pairs(result)]) for result in (first, second)]
+    regimes = words([regime.pairs[0].interval for regime in first.regimes if 0 in regime.pairs])
+    ahead = f"sequence is ahead in {regimes['faster'] or 'none'} and behind in {regimes['slower'] or 'none'} of {count(len(first.regimes), 'regime')}"
+    return (
+        f"{sum(cells[0].values())} of {len(first.voting)} cells have a word about sequence and head-wise, "
+        f"{sum(cells[1].values())} about the algorithms, and {ahead}"
+    )
+
+
 def decided_places(result: ClaimResult) -> str:
     """A list of the cells that are decided against the claim."""
     pairs = _pairs(result, Word.SLOWER)
@@ -206,6 +227,7 @@ def values(results: Results) -> dict[str, str]:
         "ordering.second_findings": findings(second, verdict.margin),
         "ordering.first_against": decided_places(first),
         "ordering.use_table": use_table(whole),
+        "ordering.older_rule": older_rule(first, second, verdict.margin),
         "ordering.claims_table": claims_table(record),
         "ordering.first_map": map_table(first),
         "ordering.second_map": map_table(second),
@@ -220,6 +242,5 @@ def values(results: Results) -> dict[str, str]:
         "aa.launches": str(aa.launches),
         "aa.lengths": span(int(case.factors["seq_len"]) for case in aa.run.cases),
         "aa.controls": controls(aa.judged.controls),
-        "aa.one_rank": same_code(aa.judged, "1"),
         "aa.two_ranks": same_code(aa.judged, "2"),
     }

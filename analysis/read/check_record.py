@@ -33,7 +33,7 @@ _COUNTS = {
     "lines_covered": r"^(\d+) of \d+ lines covered",
     "lines": r"^\d+ of (\d+) lines covered",
 }
-_FUZZED = re.compile(r"^(\w+_fuzz): (?:(\d+) runs in (\d+) s|FOUND (\S+))", re.MULTILINE)
+_FUZZED = re.compile(r"^(\w+_fuzz): (?:(\d+) runs in (\d+) s|FOUND (\S+)(?: after (\d+) runs)?)", re.MULTILINE)
 _BELOW = re.compile(r"^below: (\S+) (\d+) of (\d+) lines$", re.MULTILINE)
 
 
@@ -65,7 +65,7 @@ def parse_step(path: Path) -> StepRecord:
         raise UnusableInput(f"{path}: is not what ./check --full keeps of a step: revision, begun, == STEP: ...")
     ended = _ENDED.match(lines[-1])
     if ended is None:
-        raise UnusableInput(f"{path}: the step has not ended; ./check --full --from {title.group(1)} runs it again")
+        raise UnusableInput(f"{path}: the step has not ended; ./check --full --only {title.group(1)} runs it again")
     text = "\n".join(lines[3:])
     results = _TEST.findall(text)
     found = {name: re.search(line, text, re.MULTILINE) for name, line in _COUNTS.items()}
@@ -89,9 +89,9 @@ def parse_step(path: Path) -> StepRecord:
 
 def _fuzzed(text: str) -> list[dict[str, Any]]:
     targets: dict[str, dict[str, Any]] = {}
-    for target, runs, seconds, found in _FUZZED.findall(text):
+    for target, runs, seconds, found, before in _FUZZED.findall(text):
         entry = targets.setdefault(target, {"target": target, "runs": 0, "seconds": 0, "found": 0})
-        entry["runs"] += int(runs or 0)
+        entry["runs"] += int(runs or before or 0)
         entry["seconds"] += int(seconds or 0)
         entry["found"] += bool(found)
     return list(targets.values())

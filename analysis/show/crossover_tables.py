@@ -63,10 +63,13 @@ def read_cells(directory: Path) -> Cells:
     return measure_cells(read_run(directory))
 
 
-def measure_cells(run: Run, group: Callable[[Case], str] | None = None) -> Cells:
+def measure_cells(
+    run: Run, group: Callable[[Case], str] | None = None, error: float = stats.ONE_SIDED_ERROR
+) -> Cells:
     """The same of a run that is read. Copies of variants are controls and take no part.
 
-    With `group`, variants of one group stand for each other: the fastest of each in a cell takes part.
+    With `group`, variants of one group stand for each other: the fastest of each in a cell takes part. `error`: of one side of
+    the interval of a lead.
     """
     cells: dict[Key, dict[str, Launches]] = {}
     for case in run.cases:
@@ -77,7 +80,7 @@ def measure_cells(run: Run, group: Callable[[Case], str] | None = None) -> Cells
                 raise UnusableInput(f"{where}: {case.variant} twice in one launch, and {', '.join(CELL_KEY)} do not tell the two apart")
     if not cells:
         raise UnusableInput(f"{run.directory / 'cases.csv'}: no case that is ok")
-    return {key: _measurements(run, _fastest_of(list(variants.values()), group)) for key, variants in cells.items()}
+    return {key: _measurements(run, _fastest_of(list(variants.values()), group), error) for key, variants in cells.items()}
 
 
 def _fastest_of(variants: list[Launches], group: Callable[[Case], str] | None) -> list[Launches]:
@@ -89,17 +92,17 @@ def _fastest_of(variants: list[Launches], group: Callable[[Case], str] | None) -
     return list(best.values())
 
 
-def _measurements(run: Run, variants: list[Launches]) -> Measurements:
+def _measurements(run: Run, variants: list[Launches], error: float) -> Measurements:
     found = sorted(((_measured(list(launches.values())), launches) for launches in variants), key=lambda one: one[0].median)
     (first, launches), *others = found
     several = next(iter(launches.values())).factors["ranks"] != "1"
-    lead = _lead(run, launches, others[0][1]) if others else None
+    lead = _lead(run, launches, others[0][1], error) if others else None
     return Measurements([case for case, _ in found], lead, len(launches) == 1 and several)
 
 
-def _lead(run: Run, first: Launches, second: Launches) -> Interval | None:
+def _lead(run: Run, first: Launches, second: Launches, error: float) -> Interval | None:
     values = read_values(run, "time_s", Comparison(0, {}, first, second))
-    return None if isinstance(values, str) else stats.interval_of(values.estimate(len(values.launches)))
+    return None if isinstance(values, str) else stats.interval_of(values.estimate(len(values.launches)), error=error)
 
 
 def _number(value: float | None, default: float) -> float:

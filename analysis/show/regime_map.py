@@ -25,6 +25,7 @@ class Entry:
     ratio: float | None
     ends: Ends | None
     marks: str = ""  # of several cells without an estimate together
+    mixed: bool = False  # some of its cells are decided otherwise
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,10 @@ class RegimeMap:
 
 def _entry(result: RegimeResult, pair: int) -> Entry | None:
     found = result.pairs.get(pair)
-    return None if found is None else Entry(found.word, found.ratio, found.interval)
+    if found is None:
+        return None
+    words = {one.word for one in voting_pairs(result.cells, pair)}
+    return Entry(found.word, found.ratio, found.interval, mixed=any(word in DECIDED and word is not found.word for word in words))
 
 
 def _cells_entry(results: Sequence[PairResult]) -> Entry | None:
@@ -135,7 +139,7 @@ def _row_phrases(row: MapRow, shown: RegimeMap, names: tuple[str, str], margin: 
     if alone or (whole is not None and whole.word in DECIDED and {e.word for e in row.entries.values()} != {whole.word}):
         if whole is None:
             return ""
-        text = phrase(whole.word, names, whole.ratio, whole.ends, margin) + (" over all its cells" if row.entries else "")
+        text = phrase(whole.word, names, whole.ratio, whole.ends, margin) + (" in the mean of its cells" if row.entries else "")
         return f"estimate of one launch, {text}" if whole.word is Word.ESTIMATE_ONLY else text
     only = all(entry.word is Word.ESTIMATE_ONLY for entry in row.entries.values())
     parts = ["estimate of one launch"] if only else []

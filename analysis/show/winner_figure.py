@@ -3,11 +3,12 @@
 A field has the colour of the fastest strategy and says by how much the next one is slower, each by its fastest variant; in runs of
 one strategy, variants take the place of strategies. Where no lead is shown the field is pale: `=` if it is shown to be within the
 margin, `?` if it is not known. `~`: an estimate of one launch. Where the run has an automatic variant, a corner says what its choice
-was worth: filled if what it chose is within the margin of the fastest.
+was worth: filled if what it chose is within the margin of the fastest. The intervals hold for all fields together in 95 %.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Mapping, Sequence
@@ -15,6 +16,7 @@ from typing import Any, Callable, Mapping, Sequence
 from matplotlib import pyplot
 from matplotlib.patches import Patch, Polygon, Rectangle
 
+from analysis.estimate import paired_statistics as stats
 from analysis.estimate.predictions import results_of_choices
 from analysis.judge.regimes import factor_label
 from analysis.read.read_run import Case, Run
@@ -87,7 +89,10 @@ def winner_map(runs: Mapping[str, Run], margin: float) -> WinnerMap:
     way_of = _way_of(runs)
     ways = dict.fromkeys(way_of(case) for run in runs.values() for case in run.cases)  # as the experiment has them
     way_of_variant = {case.variant: way_of(case) for run in runs.values() for case in run.cases}
-    cells = {name: measure_cells(run, way_of) for name, run in runs.items()}
+    # Bonferroni over the fields and over the pairs of ways of which a field shows one.
+    fields = sum(len({key_of(case) for case in run.cases}) for run in runs.values())
+    error = stats.ONE_SIDED_ERROR / (fields * max(math.comb(len(ways), 2), 1))
+    cells = {name: measure_cells(run, way_of, error) for name, run in runs.items()}
     keys = sorted({key for found in cells.values() for key in found}, key=lambda key: [_number(word) for word in key])
     shown = [i for i in range(len(CELL_KEY)) if i != _COLUMN and len({key[i] for key in keys}) > 1]
     panels: dict[str, dict[tuple[str, str], Field]] = {}

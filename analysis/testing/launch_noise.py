@@ -115,9 +115,12 @@ def replay_many(values: FloatArray, schedule: Schedule, margin: float, kept: boo
         found = trimmed(values[:, :look])
         reach = -float(special.stdtrit(found.freedom, schedule.level(look))) * found.error
         below, above = found.centre - reach, found.centre + reach
+        common_low, common_high = np.maximum(low, below), np.minimum(high, above)
+        apart = common_low > common_high
+        below, above = np.where(apart, below, common_low), np.where(apart, above, common_high)
         decided = np.where(below >= 0, FASTER, np.where(above <= 0, SLOWER, OPEN))
         decided = np.where((below >= -limit) & (above <= limit), EQUAL, decided)
-        shown = (words == OPEN) | ((decided == words) if kept else False)
+        shown = np.full(studies, True) if kept else words == OPEN
         words[shown], used[shown], low[shown], high[shown] = decided[shown], look, below[shown], above[shown]
     return Replays(words, used, low, high)
 

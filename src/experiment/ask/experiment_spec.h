@@ -70,7 +70,7 @@ struct ExperimentSpec {
   // Numbers of launches after which the run is judged, rising. What is decided drops out; the last one is the
   // most there are.
   std::vector<int> looks = {1};
-  double margin = 0.02;            // ratios within 1 / (1 + margin) to 1 + margin are equal
+  double margin = 0.02;  // an interval of a ratio within 1 / (1 + margin) to 1 + margin is called equal
   std::optional<Control> control;  // none: no copies
   AxisValues axes;  // every axis is present; of `model` only if there are no weights, until they are attached
   std::string weights_path;                     // of a checkpoint; "" = seeded weights
