@@ -19,6 +19,7 @@ _ROOT = pathlib.Path.cwd()  # of the runfiles
 _EXPERIMENT = """\
 name: tiny
 title: Does it end in a verdict?
+launches: 1
 grid:
   model: [{heads: 2, kv_heads: 1, head_dim: 32}]
   variant: [sequence+online_softmax, headwise+online_softmax]
@@ -30,6 +31,30 @@ expect:
     metric: time_s
     over: variant
     order: [sequence+online_softmax, headwise+online_softmax]
+"""
+
+# The cell of 16 tokens is decided at the first look, by what is counted; that of 64 never, by so few launches.
+_SEQUENTIAL = """\
+name: tiny
+launches: {looks: [2, 3, 4]}
+margin: 0.001
+grid:
+  model: [{heads: 2, kv_heads: 1, head_dim: 32}]
+  variant: [sequence+online_softmax, headwise+online_softmax]
+  seq_len: [16, 64]
+  ranks: [2]
+measure: {rounds: 3}
+expect:
+  - claim: bytes
+    metric: comm_bytes_per_rank
+    over: variant
+    order: [headwise+online_softmax, sequence+online_softmax]
+    where: {seq_len: [16]}
+  - claim: time
+    metric: time_s
+    over: variant
+    order: [sequence+online_softmax, headwise+online_softmax]
+    where: {seq_len: [64]}
 """
 
 
@@ -126,6 +151,30 @@ class ReproduceTest(unittest.TestCase):
         self.assertEqual(len(verdict["claims"][0]["cells"]), 2)
         self.assertRegex(printed, r"\nReport: \S*out/report\.html\b")
         self.assertIn("Does it end in a verdict?", (self.output / "report.html").read_text())
+
+    def launches_of(self, seq_len: str) -> list[str]:
+        """Those that measured this cell, a row for each of its two variants."""
+        return sorted(row["launch"] for row in self.rows("cases.csv") if row["seq_len"] == seq_len)
+
+    def test_what_is_decided_at_a_look_is_not_measured_again(self) -> None:
+        """Interrupted behind a look and gone on with, too."""
+        (self.top / "experiments/tiny.yaml").write_text(_SEQUENTIAL)
+        process = self.start("--output", str(self.output))
+        deadline = time.monotonic() + 100
+        while "2" not in self.launches_of("64"):
+            self.assertIsNone(process.poll(), "ended before it could be interrupted")
+            self.assertLess(time.monotonic(), deadline, "the third launch never came")
+            time.sleep(0.05)
+        os.kill(process.pid, signal.SIGTERM)
+        first = self.end(process)
+        self.assertIn("look 1 of 3 (2 launches): 1 of 2 comparisons decided, 1 cell goes on", first)
+        process = self.start("--resume", str(self.output))
+        printed = self.end(process)
+        self.assertIn("look 3 of 3 (4 launches): 1 of 2 comparisons decided, 1 cell open", printed)
+        self.assertEqual(self.launches_of("16"), ["0", "0", "1", "1"], printed)
+        self.assertEqual(self.launches_of("64"), [str(launch) for launch in range(4) for _ in range(2)], printed)
+        claims = {claim["name"]: claim["decided"] for claim in json.loads((self.output / "verdict.json").read_text())["claims"]}
+        self.assertEqual(claims, {"bytes": 1, "time": 0})
 
     def test_without_a_report(self) -> None:
         """Only a page is missing then: it is said, and the run's status stays what it was."""

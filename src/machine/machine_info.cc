@@ -135,6 +135,15 @@ int64_t PhysicalMemoryBytes() {
   return pages > 0 && size > 0 ? int64_t{pages} * size : 0;
 }
 
+std::string TransparentHugePages() {
+  std::ifstream file("/sys/kernel/mm/transparent_hugepage/enabled");
+  std::string choices;
+  std::getline(file, choices);
+  // "always [madvise] never"
+  const size_t begin = choices.find('['), end = choices.find(']');
+  return begin < end && end != std::string::npos ? choices.substr(begin + 1, end - begin - 1) : "";
+}
+
 std::string UtcTime() {
   const std::time_t now = std::time(nullptr);
   std::tm parts = {};

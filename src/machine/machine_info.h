@@ -52,6 +52,9 @@ double ProcessCpuSeconds();
 // Physical memory of this node; 0 if unknown.
 int64_t PhysicalMemoryBytes();
 
+// When the kernel backs memory with transparent huge pages: "always", "madvise" or "never"; "" if unknown.
+std::string TransparentHugePages();
+
 // "2026-01-31T12:34:56Z"
 std::string UtcTime();
 

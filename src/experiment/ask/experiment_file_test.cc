@@ -98,6 +98,23 @@ TEST(ExperimentFileTest, SequentialPlansMarginsAndControls) {
   EXPECT_EQ(ClaimsToJson(spec.claims)[0]["regime"], (nlohmann::json{"contract", "seq_len"}));
 }
 
+TEST(ExperimentFileTest, ClaimsOnSeveralRanksAreJudgedAfterManyLaunches) {
+  const auto looks = [](const std::string& ranks, const std::string& rest) {
+    return ParseExperiment("name: x\ngrid: {variant: [headwise+standard, sequence+standard], ranks: " +
+                               ranks + "}\n" + rest,
+                           "x.yaml")
+        .looks;
+  };
+  const std::string claim =
+      "expect: [{claim: c, over: variant, order: [sequence+standard, headwise+standard]}]\n";
+  EXPECT_EQ(looks("[1, 2]", claim), (std::vector<int>{16, 32, 64, 128}));
+  // One launch on one rank decides; without a claim there is nothing to decide; a number that is given
+  // counts.
+  EXPECT_EQ(looks("[1]", claim), std::vector<int>{1});
+  EXPECT_EQ(looks("[1, 2]", ""), std::vector<int>{1});
+  EXPECT_EQ(looks("[1, 2]", claim + "launches: 1\n"), std::vector<int>{1});
+}
+
 TEST(ExperimentFileTest, AProfileStandsInPlaceOfWhatTheFileSays) {
   const std::string text =
       "name: x\nmargin: 0.03\nlaunches: 4\n"

@@ -68,7 +68,7 @@ struct ExperimentSpec {
   std::string title;
   std::string config_text;  // the file, byte for byte; "" for a one-off run
   // Numbers of launches after which the run is judged, rising. What is decided drops out; the last one is the
-  // most there are.
+  // most there are. A file with claims about several ranks that names none gets 16, 32, 64 and 128.
   std::vector<int> looks = {1};
   double margin = 0.02;  // an interval of a ratio within 1 / (1 + margin) to 1 + margin is called equal
   std::optional<Control> control;  // none: no copies

@@ -75,6 +75,14 @@ std::string Mebibytes(int64_t bytes) { return FormatSignificant(static_cast<doub
 
 std::string MilliSeconds(double seconds) { return FormatSignificant(seconds * 1e3); }
 
+// A difference of two times that were measured at different moments is known no better than the time is.
+std::string Exposed(const CaseRow& row) {
+  if (!std::isfinite(row.comm_exposed_s) || row.comm_exposed_s == 0.0)
+    return MilliSeconds(row.comm_exposed_s);
+  const double below = row.time_median_s - (std::isfinite(row.time_low_s) ? row.time_low_s : 0.0);
+  return row.comm_exposed_s > below ? MilliSeconds(row.comm_exposed_s) : "not resolved";
+}
+
 // Which cells are measured together, if any are.
 std::string TurnsLine(const Plan& plan) {
   std::set<std::string> bundles;
@@ -190,7 +198,7 @@ std::string ResultReport(const std::vector<CaseRow>& rows) {
     line.push_back(MilliSeconds(row.time_median_s));
     line.push_back(FormatSignificant(row.gflops));
     line.push_back(FormatSignificant(row.pct_peak));
-    line.push_back(MilliSeconds(row.comm_exposed_s));
+    line.push_back(Exposed(row));
     line.push_back(FormatSignificant(row.rel_l2_err, 2));
     line.push_back(std::string(Name(row.status)) + (row.oversubscribed ? " oversubscribed" : ""));
     table.AddRow(line);

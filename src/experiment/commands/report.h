@@ -19,8 +19,8 @@ std::string PlanReport(const ExperimentSpec& spec, const Plan& plan);
 // What an automatic variant of a cell is chosen from, fastest first, and the rates behind it.
 std::string ExplainReport(const Cell& cell, const Choice& choice);
 
-// Time, GFLOP/s, per cent of the measured FMA peak, exposed communication and error of each case; failures
-// below, a line each.
+// Time, GFLOP/s, per cent of the measured FMA peak, exposed communication (where it is known to be above
+// nothing) and error of each case; failures below, a line each.
 std::string ResultReport(const std::vector<CaseRow>& rows);
 
 // Error against a file made elsewhere, a row per variant and ISA.

@@ -63,6 +63,7 @@ nlohmann::json DescribeMachine(const Topology& topology) {
   record["mpi"] = MpiVersion();
   record["affinity"] = topology.affinities;
   record["physical_memory_bytes"] = PhysicalMemoryBytes();
+  record["transparent_hugepages"] = TransparentHugePages();
   const TimerInfo timer = MeasureTimer();
   record["timer_resolution_s"] = timer.resolution_s;
   record["timer_cost_s"] = timer.cost_s;
