@@ -165,7 +165,9 @@ TEST_F(RecoveryTest, LaunchesThatTheManifestForgot) {
   std::ofstream(path_ + "/cases.csv") << cases.substr(0, cases.find('\n') + 1);
   GoOn();
   ExpectWhole("forgotten");
-  for (const nlohmann::json& launch : nlohmann::json::parse(Read("manifest.json"))["launches"]) {
+  const nlohmann::json found = nlohmann::json::parse(Read("manifest.json"));
+  ASSERT_FALSE(found["launches"].empty());
+  for (const nlohmann::json& launch : found["launches"]) {
     EXPECT_GE(launch["launch"], kLaunchIdStep);
   }
 }
