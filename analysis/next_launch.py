@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).absolute().parent.parent))
 from analysis.judge.verdicts import RunVerdict, judge_run
 from analysis.judge.words import DECIDED
 from analysis.read.csv_table import UnusableInput
-from analysis.read.plan import done_launches, first_missing, parse_looks
+from analysis.read.plan import done_launches, first_missing, launch_seconds, parse_looks
 from analysis.read.read_run import read_manifest, read_run, restrict
 from analysis.read.whole_file import write_whole
 from analysis.show.quiet_parser import QuietParser
@@ -43,13 +43,27 @@ def planned_looks(manifest: Mapping[str, Any], path: Path, limit: int | None) ->
     return (*[look for look in looks if look < limit], limit)
 
 
-def progress(verdict: RunVerdict, looks: Sequence[int], done: int, cells: Sequence[str]) -> str:
-    """'look 2 of 4 (32 launches): 41 of 50 comparisons decided, 7 cells go on, at most 96 more launches'"""
+def duration(seconds: float) -> str:
+    """'about 40 s', 'about 12 min', 'about 3 h'."""
+    for unit, size, least in (("h", 3600, 2), ("min", 60, 2)):
+        if seconds >= least * size:
+            return f"about {seconds / size:.0f} {unit}"
+    return f"about {seconds:.0f} s"
+
+
+def progress(verdict: RunVerdict, looks: Sequence[int], done: int, cells: Sequence[str], last_seconds: float | None) -> str:
+    """'look 2 of 4 (32 launches): 41 of 50 comparisons decided, 7 cells go on, at most 96 more launches (about 2 h)'
+
+    As long as the last launch took, each; those to come have fewer cells.
+    """
     pairs = verdict.voting_pairs().values()
     decided = sum(1 for pair in pairs if pair.word in DECIDED)
     left = looks[-1] - done if cells else 0
     what = f"{len(cells)} cell{'' if len(cells) == 1 else 's'}"
-    going = f"{what} {'goes' if len(cells) == 1 else 'go'} on, at most {left} more launch{'' if left == 1 else 'es'}" if left else f"{what} open"
+    going = f"{what} open"
+    if left:
+        time = f" ({duration(left * last_seconds)})" if last_seconds is not None else ""
+        going = f"{what} {'goes' if len(cells) == 1 else 'go'} on, at most {left} more launch{'' if left == 1 else 'es'}{time}"
     return (
         f"look {looks.index(done) + 1} of {len(looks)} ({done} launch{'' if done == 1 else 'es'}): "
         f"{decided} of {len(pairs)} comparisons decided, {going}"
@@ -67,7 +81,8 @@ def next_step(directory: Path, limit: int | None) -> str:
         verdict = judge_run(restrict(read_run(directory), done))
         cells = verdict.open_cells()
         write_whole(directory / OPEN_CELLS, "".join(f"{cell}\n" for cell in cells))
-        print(progress(verdict, looks, len(done), cells), file=sys.stderr)
+        seconds = list(launch_seconds(manifest).values())
+        print(progress(verdict, looks, len(done), cells, seconds[-1] if seconds else None), file=sys.stderr)
         if not cells:
             return "done: everything is decided" if verdict.voting_pairs() else "done: no comparison has a vote"
     if len(done) >= looks[-1]:

@@ -85,6 +85,16 @@ class NextLaunchTest(unittest.TestCase):
         self.assertEqual(err, "look 1 of 3 (8 launches): 2 of 3 comparisons decided, 1 cell goes on, at most 24 more launches\n")
         self.assertEqual(self.open_cells(), ["cell001"])
 
+    def test_a_look_says_how_long_it_may_take(self) -> None:
+        self.write(cell(1.2, 512), open_cell(seq_len=1024), launches=8)
+        path = self.directory / "manifest.json"
+        for ended, said in (("00:00:02Z", "about 48 s"), ("00:02:00Z", "about 48 min"), ("01:00:00Z", "about 24 h"), ("?", None)):
+            content = json.loads(path.read_text())
+            content["launches"][-1] |= {"started": "2026-01-01T00:00:00Z", "ended": f"2026-01-01T{ended}"}
+            path.write_text(json.dumps(content))
+            more = f" ({said})" if said else ""
+            self.assertTrue(self.next()[2].endswith(f"at most 24 more launches{more}\n"), self.next()[2])
+
     def test_rows_of_a_launch_that_is_going_on_are_not_part_of_a_look(self) -> None:
         """Asked again after a kill, the look says the same."""
         self.write(cell(1.2, 512), open_cell(seq_len=1024), launches=9)

@@ -6,6 +6,7 @@ Runs made before these keys existed are read with defaults that judge them by th
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Mapping, Sequence
 
@@ -99,6 +100,18 @@ def launch_entries(manifest: Mapping[str, Any], path: Path) -> list[Mapping[str,
     launches = manifest.get("launches") or []
     _require(isinstance(launches, list), path, "'launches' must be a list")
     return [entry for entry in launches if isinstance(entry, dict)]
+
+
+def launch_seconds(manifest: Mapping[str, Any]) -> dict[int, float]:
+    """Wall time by id of launch (a number, plus a thousand for each time that it was gone on with), where both ends are recorded."""
+    found = {}
+    for launch in manifest.get("launches") or []:
+        try:
+            begin, end = (datetime.strptime(launch[key], "%Y-%m-%dT%H:%M:%SZ") for key in ("started", "ended"))
+            found[int(launch["launch"])] = (end - begin).total_seconds()
+        except (KeyError, TypeError, ValueError):
+            continue
+    return found
 
 
 def read_plan(manifest: Mapping[str, Any], path: Path, launches: int) -> Plan:

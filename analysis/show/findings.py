@@ -10,6 +10,7 @@ from analysis.estimate import looks
 from analysis.judge.decisions import half_width
 from analysis.judge.verdicts import ClaimResult, RunVerdict
 from analysis.judge.words import Word
+from analysis.read.plan import launch_seconds
 from analysis.read.read_run import COUNT_METRICS, Run
 from analysis.show.regime_map import claim_pairs_said, sentences
 from analysis.show.verdict_phrases import MARKS, percent, short_names
@@ -92,8 +93,22 @@ def regimes_text(result: ClaimResult) -> str:
     return f"Regimes: {', '.join(f'{counts[word]} {word}' for word in _ORDER if counts[word])}; {cells}"
 
 
+def kept_share(run: Run) -> float | None:
+    """Time of the samples over the wall time of the launches; None where that is not recorded of all of them."""
+    seconds = launch_seconds(run.manifest)
+    if not seconds or len(seconds) < len(run.manifest["launches"]):
+        return None
+    kept = sum(sample.metrics["time_s"] or 0.0 for rows in run.samples.values() for sample in rows if sample.status == "ok")
+    return kept / max(sum(seconds.values()), 1e-9)
+
+
 def conditions(run: Run) -> str:
-    """How often something took a core away from a sample, where it was recorded."""
+    """How much of the time was measured, and how often something took a core away from a sample, where it was recorded."""
+    share = kept_share(run)
+    return (f"Samples are {percent(min(share, 1.0))} % of the wall time of the launches. " if share is not None else "") + _disturbed(run)
+
+
+def _disturbed(run: Run) -> str:
     kept = [sample.metrics for rows in run.samples.values() for sample in rows if sample.metrics["steal_s"] is not None]
     if not kept:
         return "Not recorded: what the host or other processes took from the samples."

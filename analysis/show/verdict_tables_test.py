@@ -162,6 +162,15 @@ class ReportTest(unittest.TestCase):
         self.assertIn("Disturbed: 100 % of the samples by other guests of the host (steal), 0 % by a switch", text)
         self.assertIn("ranks left the barrier within 0.5 % of the time in the middle", text)
 
+    def test_how_much_of_the_time_was_measured(self) -> None:
+        """Two launches of 100 s each, in which 3 rounds of 1 and of 1.1 s were kept."""
+        times = {"started": "2026-01-01T00:00:00Z", "ended": "2026-01-01T00:01:40Z", "exit_status": 0}
+        cells = lengths({512: 1.1})
+        both = report(cells, PAIR, launches=2, plan={"launches": [{"launch": launch, **times} for launch in (0, 1)]})
+        self.assertIn("Samples are 6.3 % of the wall time of the launches.", flat(both))
+        one = report(cells, PAIR, launches=2, plan={"launches": [{"launch": 0, **times}, {"launch": 1, "exit_status": 0}]})
+        self.assertNotIn("wall time", flat(one))
+
     def test_order_of_four(self) -> None:
         names = [SEQUENCE, HEADWISE, STANDARD, "sequence+standard"]
         times = {name: 1.1**index for index, name in enumerate(names)}
