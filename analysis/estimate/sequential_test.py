@@ -60,13 +60,10 @@ class SequentialTest(unittest.TestCase):
             shares.append(float(np.mean(np.any([np.isin(one.words, wrong_words(effect)) for one in replays], axis=0))))
         return max(shares)
 
-    def missed_studies(self, pools: list[Pool], effect: float, seed: int, schedule: Schedule | None = None) -> float:
-        """The share of studies in which some interval shown misses the truth, likewise."""
-        shares = []
-        for kept in (False, True):
-            replays = simulate(np.random.default_rng(seed), pools, effect, schedule or self.schedule, MARGIN, STUDIES, kept)
-            shares.append(float(np.mean(np.any([(one.low > effect) | (one.high < effect) for one in replays], axis=0))))
-        return max(shares)
+    def missed_studies(self, pools: list[Pool], effect: float, seed: int, kept: bool, schedule: Schedule | None = None) -> float:
+        """The share of studies in which some interval shown misses the truth. `kept`: decided cells are measured on."""
+        replays = simulate(np.random.default_rng(seed), pools, effect, schedule or self.schedule, MARGIN, STUDIES, kept)
+        return float(np.mean(np.any([(one.low > effect) | (one.high < effect) for one in replays], axis=0)))
 
     def decided(self, pools: list[Pool], ratio: float, seed: int) -> float:
         """The share of comparisons that have a word in the end."""
@@ -95,8 +92,9 @@ class SequentialTest(unittest.TestCase):
             for seed, effect in enumerate((0.0, *WORST[2:]), start=11):
                 with self.subTest(name, effect=effect):
                     self.assertLessEqual(self.wrong_studies(pools, effect, seed, schedule), FAMILY_ERROR)
-            with self.subTest(name):
-                self.assertLessEqual(self.missed_studies(pools, 0.0, 14, schedule), FAMILY_ERROR + SAMPLING)
+            for kept in (False, True):
+                with self.subTest(name, kept=kept):
+                    self.assertLessEqual(self.missed_studies(pools, 0.0, 14, kept, schedule), FAMILY_ERROR + SAMPLING * kept)
 
     def test_most_is_decided_whatever_the_ratio(self) -> None:
         """Hardest half way to the margin, where a direction and 'equal' are both far to go."""
@@ -116,9 +114,12 @@ class SequentialTest(unittest.TestCase):
         self.assertGreaterEqual(np.mean([one.words == EQUAL for one in replays]), 0.95)
 
     def test_simultaneous_intervals_cover_together(self) -> None:
-        """Of the noisiest launches that were measured, in 93 % of the studies; of quieter ones see the records above."""
+        """On the noisiest launches measured: in 95 % of the studies if decided cells are dropped. What all looks have in common
+        holds in 93 % only: Yuen's interval misses more often than it says so far out, and there each look counts."""
         for seed, ratio in enumerate((1.0, 1.03), start=41):
-            self.assertLessEqual(self.missed_studies(self.ordering, math.log(ratio), seed), 0.07)
+            for kept, most in ((False, FAMILY_ERROR), (True, 0.07)):
+                with self.subTest(ratio=ratio, kept=kept):
+                    self.assertLessEqual(self.missed_studies(self.ordering, math.log(ratio), seed, kept), most)
 
     def test_the_correction_is_needed(self) -> None:
         """Mutation: without the shares for comparisons and looks, some word is wrong in most studies."""

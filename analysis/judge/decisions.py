@@ -140,8 +140,8 @@ def family_size(candidates: Sequence[Candidate]) -> int:
 def order_rule(margin: float) -> Decide:
     """Shown to lie within the margin; else shown above 1, or below.
 
-    A simultaneous half-width of half the margin then decides every comparison, whatever its ratio. And a direction takes an
-    estimate of more than half the margin: an interval that excludes 1 and reaches beyond the margin has its centre there.
+    A simultaneous half-width of half the margin then decides every comparison, whatever its ratio. The two words overlap: of a
+    ratio within the margin that is not 1, either can come, and is right.
     """
     limit = math.log1p(margin)
 

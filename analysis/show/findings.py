@@ -96,16 +96,16 @@ def regimes_text(result: ClaimResult) -> str:
 def kept_share(run: Run) -> float | None:
     """Time of the samples over the wall time of the launches; None where that is not recorded of all of them."""
     seconds = launch_seconds(run.manifest)
-    if not seconds or len(seconds) < len(run.manifest["launches"]):
+    wall = sum(seconds.values())
+    if wall == 0 or len(seconds) < len(run.manifest["launches"]):
         return None
-    kept = sum(sample.metrics["time_s"] or 0.0 for rows in run.samples.values() for sample in rows if sample.status == "ok")
-    return kept / max(sum(seconds.values()), 1e-9)
+    return sum(sample.metrics["time_s"] or 0.0 for rows in run.samples.values() for sample in rows if sample.status == "ok") / wall
 
 
 def conditions(run: Run) -> str:
     """How much of the time was measured, and how often something took a core away from a sample, where it was recorded."""
     share = kept_share(run)
-    return (f"Samples are {percent(min(share, 1.0))} % of the wall time of the launches. " if share is not None else "") + _disturbed(run)
+    return (f"Samples are {percent(share)} % of the wall time of the launches. " if share is not None else "") + _disturbed(run)
 
 
 def _disturbed(run: Run) -> str:
