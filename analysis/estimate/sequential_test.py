@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from scipy import special
 
-from analysis.estimate.looks import CELLS_ERROR, FAMILY_ERROR, Schedule, replay
+from analysis.estimate.looks import CELLS_ERROR, FAMILY_ERROR, REGIMES_ERROR, Schedule, replay
 from analysis.estimate.paired_statistics import RoundsEstimate
 from analysis.estimate.trimmed_mean import FloatArray, Trimmed, TrimmedEstimate, trimmed
 from analysis.judge.decisions import order_rule
@@ -95,6 +95,25 @@ class SequentialTest(unittest.TestCase):
             for kept in (False, True):
                 with self.subTest(name, kept=kept):
                     self.assertLessEqual(self.missed_studies(pools, 0.0, 14, kept, schedule), FAMILY_ERROR + SAMPLING * kept)
+
+    def test_words_of_regimes_and_of_their_cells(self) -> None:
+        """A regime is judged on the mean of its cells, launch by launch; its words have a share of the error of their own."""
+        run = read_run(Path("results/ordering/reference"))
+        pools = [pool for pair in PAIRS for pool in pools_of(run, *pair)]
+        groups = [pools[begin : begin + 3] for begin in range(0, len(pools), 3)]
+        cells = Schedule(run.plan.looks, len(pools), CELLS_ERROR)
+        regimes = Schedule(run.plan.looks, len(groups), REGIMES_ERROR)
+        for seed, effect in enumerate((0.0, *WORST), start=81):
+            generator = np.random.default_rng(seed)
+            wrong, wrong_of_regimes = np.zeros((2, STUDIES), dtype=bool)
+            for group in groups:
+                values = [pool.draw(generator, (STUDIES, run.plan.looks[-1])) + effect for pool in group]
+                for value in values:
+                    wrong |= np.isin(replay_many(value, cells, MARGIN).words, wrong_words(effect))
+                wrong_of_regimes |= np.isin(replay_many(np.mean(values, axis=0), regimes, MARGIN).words, wrong_words(effect))
+            with self.subTest(effect=effect):
+                self.assertLessEqual(float(np.mean(wrong | wrong_of_regimes)), FAMILY_ERROR)
+                self.assertLessEqual(float(np.mean(wrong_of_regimes)), REGIMES_ERROR)
 
     def test_most_is_decided_whatever_the_ratio(self) -> None:
         """Hardest half way to the margin, where a direction and 'equal' are both far to go."""
