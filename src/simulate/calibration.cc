@@ -17,7 +17,8 @@ namespace attention {
 namespace {
 
 constexpr std::string_view kStepWords[] = {"full", "carried", "diagonal"};
-constexpr std::string_view kMemoryWords[] = {"copy", "merge", "finish"};
+constexpr std::string_view kMemoryWords[] = {"copy", "merge", "finish", "norm", "rotate", "activate", "add"};
+constexpr std::string_view kProduct = "product";
 
 template <typename Work, size_t count>
 std::optional<Work> WorkOf(const Work (&all)[count], std::string_view name) {
@@ -52,19 +53,23 @@ class Line {
     KernelKind kind;
     const std::optional<AttentionAlgorithm> algorithm = ParseAlgorithm(Text(1));
     if (!algorithm) Complain(1, "an algorithm");
-    const std::optional<Isa> isa = ParseIsa(Text(2));
-    if (!isa) Complain(2, "an instruction set");
     kind.algorithm = *algorithm;
-    kind.isa = *isa;
-    if (Text(3) == Name(DataType::kBfloat16)) {
-      kind.data_type = DataType::kBfloat16;
-    } else if (Text(3) != Name(DataType::kFloat32)) {
-      Complain(3, "fp32 or bf16");
-    }
-    kind.threads = static_cast<int>(Count(4, 4096));
+    const ProductKind cores = Product();
+    kind.isa = cores.isa;
+    kind.data_type = cores.data_type;
+    kind.threads = cores.threads;
     kind.head_dim = Count(5, kMaxHeadDim);
     kind.group_size = Count(6, 4096);
     return kind;
+  }
+  ProductKind Product() const {
+    const std::optional<Isa> isa = ParseIsa(Text(2));
+    if (!isa) Complain(2, "an instruction set");
+    if (Text(3) != Name(DataType::kFloat32) && Text(3) != Name(DataType::kBfloat16)) {
+      Complain(3, "fp32 or bf16");
+    }
+    const DataType type = Text(3) == Name(DataType::kBfloat16) ? DataType::kBfloat16 : DataType::kFloat32;
+    return {*isa, type, static_cast<int>(Count(4, 4096))};
   }
   [[noreturn]] void Complain(size_t column, const std::string& expected) const {
     FailUsage(where_, ": '", Text(column).substr(0, 40), "' in column ", column + 1, ", expected is ",
@@ -104,6 +109,10 @@ std::string Name(const KernelKind& kind) {
                                kind.group_size);
 }
 
+std::string Name(const ProductKind& kind) {
+  return internal::Concatenate(Name(kind.isa), " ", Name(kind.data_type), " threads ", kind.threads);
+}
+
 double Calibration::Grid::At(double at_queries, double at_keys) const {
   const auto [q, q_part] = PlaceIn(queries, std::log2(std::max(at_queries, 1.0)));
   const auto [k, k_part] = PlaceIn(keys, std::log2(std::max(at_keys, 1.0)));
@@ -128,8 +137,7 @@ Calibration::Grid Calibration::MakeGrid(const Points& points, const std::string&
   for (int64_t q : queries) {
     for (int64_t k : keys) {
       const auto point = points.find({q, k});
-      if (point == points.end())
-        FailUsage(file_name, ": ", what, ": nothing for ", q, " queries and ", k, " keys");
+      if (point == points.end()) FailUsage(file_name, ": ", what, ": nothing for queries ", q, ", keys ", k);
       grid.rates.push_back(std::log2(point->second));
     }
   }
@@ -138,6 +146,7 @@ Calibration::Grid Calibration::MakeGrid(const Points& points, const std::string&
 
 Calibration Calibration::Parse(const std::string& text, const std::string& file_name) {
   std::map<std::pair<KernelKind, StepWork>, Points> steps;
+  std::map<ProductKind, Points> products;
   std::map<MemoryWork, Points> memory;
   std::istringstream lines(text);
   bool has_header = false;
@@ -162,11 +171,16 @@ Calibration Calibration::Parse(const std::string& text, const std::string& file_
       const double pairs = *work == StepWork::kDiagonal ? q * (q + 1) / 2 : q * k;
       const std::pair lengths{queries, *work == StepWork::kDiagonal ? int64_t{1} : keys};
       steps[{kind, *work}][lengths] = seconds / (pairs * static_cast<double>(kind.group_size));
+    } else if (fields.Text(0) == kProduct) {
+      const int64_t rows = fields.Count(7, kMostTokens), inputs = fields.Count(8, kMostTokens);
+      products[fields.Product()][{rows, inputs}] =
+          seconds / (static_cast<double>(rows) * static_cast<double>(inputs));
     } else if (const auto move = WorkOf(kAllMemoryWork, fields.Text(0))) {
       const int64_t bytes = fields.Count(9, kMostTokens);
       memory[*move][{bytes, 1}] = seconds / static_cast<double>(bytes);
     } else {
-      fields.Complain(0, "full, carried, diagonal, copy, merge or finish");
+      fields.Complain(0,
+                      "full, carried, diagonal, product, copy, merge, finish, norm, rotate, activate or add");
     }
   }
   Calibration calibration;
@@ -174,7 +188,12 @@ Calibration Calibration::Parse(const std::string& text, const std::string& file_
     calibration.steps_[key] =
         MakeGrid(points, file_name, internal::Concatenate(Name(key.second), " steps of ", Name(key.first)));
   }
+  for (const auto& [kind, points] : products) {
+    calibration.products_[kind] =
+        MakeGrid(points, file_name, internal::Concatenate("products of ", Name(kind)));
+  }
   for (MemoryWork work : kAllMemoryWork) {
+    if (memory.count(work) == 0 && work >= kFirstDecoderWork) continue;
     if (memory.count(work) == 0) FailUsage(file_name, ": nothing for ", Name(work));
     calibration.memory_[work] = MakeGrid(memory[work], file_name, std::string(Name(work)));
   }
@@ -195,6 +214,8 @@ Calibration Calibration::Drawn(double deviation, int draw) const {
     shift(grid, static_cast<size_t>(key.first.algorithm) * kSteps + static_cast<size_t>(key.second));
   }
   for (auto& [work, grid] : drawn.memory_) shift(grid, kAlgorithms * kSteps + static_cast<size_t>(work));
+  constexpr size_t kProducts = kAlgorithms * kSteps + std::size(kAllMemoryWork);
+  for (auto& [kind, grid] : drawn.products_) shift(grid, kProducts);
   return drawn;
 }
 
@@ -208,6 +229,23 @@ void Calibration::RequireKind(const KernelKind& kind) const {
     for (const std::string& name : known) list += (list.empty() ? "" : "; ") + name;
     FailUsage("the calibration has no ", Name(work), " steps of ", Name(kind), "; it has ", list);
   }
+}
+
+void Calibration::RequireDecoder(const ProductKind& kind) const {
+  for (MemoryWork work : kAllMemoryWork) {
+    if (memory_.count(work) == 0) FailUsage("the calibration has nothing for ", Name(work));
+  }
+  if (products_.count(kind) > 0) return;
+  std::string list;
+  for (const auto& [known, grid] : products_) list += (list.empty() ? "" : "; ") + Name(known);
+  FailUsage("the calibration has no products of ", Name(kind), "; it has ", list.empty() ? "none" : list);
+}
+
+double Calibration::SecondsOfProduct(const ProductKind& kind, int64_t rows, int64_t inputs,
+                                     int64_t outputs) const {
+  if (rows <= 0 || inputs <= 0 || outputs <= 0) return 0;
+  const auto m = static_cast<double>(rows), k = static_cast<double>(inputs), n = static_cast<double>(outputs);
+  return products_.at(kind).At(m, k) * m * k * n;
 }
 
 double Calibration::SecondsPerPair(const KernelKind& kind, StepWork work, double queries, double keys) const {

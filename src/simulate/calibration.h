@@ -3,11 +3,15 @@
 // The file is CSV; lines that begin with # are remarks. Columns:
 //   work       full: a step that is first and last and sees all its keys. carried: neither first nor last,
 //              sees all its keys. diagonal: first and last, causal, as many keys as queries.
-//              copy, merge, finish: of a block, of two states, of a state
-//   algorithm, isa, dtype, threads, head_dim, group    of a step's kernel; empty for the last three
-//   queries, keys    of a step: query rows of a head, and keys; empty for the last three
-//   bytes      copied, or of one state; empty for steps
-//   seconds    of one run: a step, per KV head; a copy, a merge, a finish
+//              copy, merge, finish: of a block, of two states, of a state.
+//              norm, rotate, activate, add: in a decoder, of rows; see MemoryWork. product: of a linear
+//              layer, whose weights come from memory and not from a cache. A file may be without these five,
+//              and is then for attention alone
+//   algorithm, isa, dtype, threads, head_dim, group    of a step's kernel; empty for bytes. A product
+//              has no algorithm, head_dim and group
+//   queries, keys    of a step: query rows of a head, and keys; of a product: rows and inputs; empty for
+//   bytes bytes      of what SpendBytes takes; empty for steps and products seconds    of one run: a step,
+//   per KV head; a product, per output; work on so many bytes
 #ifndef SRC_SIMULATE_CALIBRATION_H_
 #define SRC_SIMULATE_CALIBRATION_H_
 
@@ -30,7 +34,11 @@ enum class StepWork { kFull, kCarried, kDiagonal };
 std::string_view Name(StepWork work);
 std::string_view Name(MemoryWork work);
 inline constexpr StepWork kAllStepWork[] = {StepWork::kFull, StepWork::kCarried, StepWork::kDiagonal};
-inline constexpr MemoryWork kAllMemoryWork[] = {MemoryWork::kCopy, MemoryWork::kMerge, MemoryWork::kFinish};
+inline constexpr MemoryWork kAllMemoryWork[] = {MemoryWork::kCopy, MemoryWork::kMerge,  MemoryWork::kFinish,
+                                                MemoryWork::kNorm, MemoryWork::kRotate, MemoryWork::kActivate,
+                                                MemoryWork::kAdd};
+// Those of a decoder come last.
+inline constexpr MemoryWork kFirstDecoderWork = MemoryWork::kNorm;
 
 // Kernels of one kind, whose cost depends on lengths alone.
 struct KernelKind {
@@ -45,8 +53,9 @@ struct KernelKind {
   auto operator<=>(const KernelKind&) const = default;
 };
 std::string Name(const KernelKind& kind);
+std::string Name(const ProductKind& kind);
 
-class Calibration : public MemoryCosts {
+class Calibration : public WorkCosts {
  public:
   static constexpr std::string_view kHeader =
       "work,algorithm,isa,dtype,threads,head_dim,group,queries,keys,bytes,seconds";
@@ -63,12 +72,16 @@ class Calibration : public MemoryCosts {
 
   // Throws Error (bad usage), naming what there is, if the kernels were not measured.
   void RequireKind(const KernelKind& kind) const;
+  // Likewise what a decoder does beside its attention.
+  void RequireDecoder(const ProductKind& kind) const;
 
   // Of a step over one KV head, seconds for each visible pair of a query row and a key, per query head.
   // Between measured lengths: linear in the logarithms of lengths and rates. Outside: as at the border.
   double SecondsPerPair(const KernelKind& kind, StepWork work, double queries, double keys) const;
   // Likewise between measured sizes.
   double SecondsOf(MemoryWork work, int64_t bytes) const override;
+  double SecondsOfProduct(const ProductKind& kind, int64_t rows, int64_t inputs,
+                          int64_t outputs) const override;
 
  private:
   // Rates over lengths; log2 of each.
@@ -82,6 +95,7 @@ class Calibration : public MemoryCosts {
   static Grid MakeGrid(const Points& points, const std::string& file_name, const std::string& what);
 
   std::map<std::pair<KernelKind, StepWork>, Grid> steps_;
+  std::map<ProductKind, Grid> products_;  // over rows and inputs
   std::map<MemoryWork, Grid> memory_;
 };
 

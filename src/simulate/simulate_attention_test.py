@@ -30,6 +30,18 @@ exclude:
 measure: {rounds: 1}
 """
 
+LAYER = """name: small
+model: qwen3-0.6b
+scope: layer
+grid:
+  variant: [sequence+online_softmax, headwise+online_softmax]
+  seq_len: [64]
+  causal: [false]
+  ranks: [1, 8]
+  isa: [scalar]
+measure: {rounds: 1}
+"""
+
 
 class SimulateAttentionTest(unittest.TestCase):
     """The program as a user calls it."""
@@ -129,6 +141,7 @@ class SimulateAttentionTest(unittest.TestCase):
     def test_a_written_calibration_is_read(self) -> None:
         """write_calibration's file fits simulate_attention, and what it cannot measure it refuses."""
         options = "--isa scalar --head-dim 8 --groups 2 --queries 1,4 --keys 1,4 --bytes 1024 --seconds 0".split()
+        options += ["--inputs", "8", "--weight-bytes", "4096"]
         options += ["--algorithms", "online_softmax,standard"]
         command = [str(HERE / "write_calibration"), *options]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
@@ -140,6 +153,62 @@ class SimulateAttentionTest(unittest.TestCase):
             refused = subprocess.run([*command, "--threads", threads], capture_output=True, text=True, check=False, timeout=100)
             self.assertEqual(refused.returncode, 2, threads)
             self.assertIn("a whole number from 1 to 4096", refused.stderr)
+
+    def layer_calibration(self) -> Path:
+        """The test's, for the heads of Qwen3."""
+        path = self.directory / "layer.csv"
+        path.write_text(CALIBRATION.read_text(encoding="utf-8").replace(",8,2,", ",128,2,"), encoding="utf-8")
+        return path
+
+    def test_layer(self) -> None:
+        """A layer takes what its products, its rows, its attention and its sums over ranks do."""
+        self.experiment.write_text(LAYER, encoding="utf-8")
+        done = self.call("--calibration", str(self.layer_calibration()))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        rows = self.rows("cases.csv")
+        times = {(row["ranks"], row["strategy"]): float(row["time_median_s"]) for row in rows}
+        sent = {(row["ranks"], row["strategy"]): int(row["comm_bytes_per_rank"]) for row in rows}
+        tokens, hidden, heads, kv_heads, head_dim, intermediate = 64, 1024, 16, 8, 128, 3072
+        projected = (heads + 2 * kv_heads) * head_dim
+        products = tokens * hidden * (projected + heads * head_dim + 3 * intermediate) * 1e-9
+        norms = 2 * tokens * hidden * 4 * 1e-10
+        others = tokens * projected * 4 * 2e-10 + tokens * 2 * intermediate * 4 * 3e-10
+        attention = heads * tokens**2 * 1e-7
+        one = products + norms + others + attention
+        for strategy in ("sequence", "headwise"):
+            self.assertAlmostEqual(times["1", strategy] / one, 1, delta=1e-6)
+            self.assertEqual(sent["1", strategy], 0)
+        # Twice a sum of all hidden states: parts of an eighth from and to each, added, then the sums.
+        eighth = tokens * hidden // 8 * 4
+        self.assertEqual(sent["8", "headwise"], 2 * 2 * 7 * eighth)
+        least = (products + others + attention) / 8 + norms + 2 * 8 * eighth * 4e-10
+        travel = 2 * 2 * (7 * eighth / 1e9 + 7 * 11e-6)  # by the node's link; two ranks share it
+        self.assertGreater(times["8", "headwise"], least)
+        self.assertLess(times["8", "headwise"], least + 2 * travel)
+        self.assertEqual(sent["8", "sequence"], 7 * 2 * kv_heads * tokens // 8 * head_dim * 4)
+        self.assertGreater(times["8", "sequence"], one / 8 * (1 - 1e-6))
+        self.assertLess(times["8", "sequence"], one / 8 * 1.05)
+
+    def test_what_a_layer_needs(self) -> None:
+        """Products and rows that were measured, types that were, less than a model."""
+        whole = self.layer_calibration()
+        plain = self.directory / "plain.csv"
+        lines = whole.read_text(encoding="utf-8").splitlines(keepends=True)
+        for without, said in (("product", "the calibration has no products of scalar fp32 threads 1"), ("add", "has nothing for add")):
+            plain.write_text("".join(line for line in lines if not line.startswith(without)), encoding="utf-8")
+            self.experiment.write_text(LAYER, encoding="utf-8")
+            refused = self.call("--calibration", str(plain))
+            self.assertEqual(refused.returncode, 2)
+            self.assertIn(said, refused.stderr)
+        for change, said in (
+            ("scope: model\ngrid:", "scope model cannot be simulated; valid scopes: attention, block, layer"),
+            ("scope: layer\ngrid:\n  kv_cache: [int8]", "kv_cache int8 cannot be simulated"),
+            ("scope: layer\ndtype: bf16\ngrid:\n  activations: [fp32]", "activations fp32 on weights of bf16 cannot be simulated"),
+        ):
+            self.experiment.write_text(LAYER.replace("[false]", "[true]").replace("scope: layer\ngrid:", change), encoding="utf-8")
+            refused = self.call("--calibration", str(whole))
+            self.assertEqual((refused.returncode, refused.stderr.count("\n")), (2, 1), refused.stderr)
+            self.assertIn(said, refused.stderr)
 
     def test_resume(self) -> None:
         """What is there is not simulated again; another platform is refused."""

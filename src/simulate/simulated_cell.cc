@@ -11,6 +11,7 @@
 #include "src/simulate/isolated_process.h"
 #include "src/simulate/simulated_backend.h"
 #include "src/simulate/simulated_job.h"
+#include "src/simulate/simulated_layer.h"
 
 namespace attention {
 namespace {
@@ -60,12 +61,28 @@ SimulatedSpan TimeOnce(const Communicator& world, Run run) {
   return {world.Max(seconds), world.Min(seconds)};
 }
 
+// A layer's parts are not timed alone, nor has it a formula for its bytes: as in a real run.
+Outcome RunLayer(Communicator& world, const Cell& cell, const Case& made, const ExecutionOptions& execution) {
+  SimulatedLayer layer(world, cell, made.variant, execution);
+  Outcome outcome;
+  const int64_t sent_before = world.traffic().bytes_sent;
+  const SimulatedSpan span = TimeOnce(world, [&] { layer.Run(); });
+  outcome.bytes_per_rank = world.Max(world.traffic().bytes_sent - sent_before);
+  outcome.time_s = span.max_s;
+  outcome.time_min_rank_s = span.min_s;
+  outcome.workspace_bytes = world.Max(layer.workspace_bytes());
+  outcome.q_block = world.Max(layer.tiles().q_block);
+  outcome.kv_block = world.Max(layer.tiles().kv_block);
+  return outcome;
+}
+
 Outcome RunCase(Communicator& world, const Cell& cell, const Case& made, const SimulationOptions& options) {
   if (options.joins_heads) world.settings().own_message_bytes = std::numeric_limits<int64_t>::max();
   ExecutionOptions execution;
   execution.isa = cell.isa;
   execution.threads = cell.threads;
   execution.backend = &MakeSimulatedBackend;
+  if (cell.scope != Scope::kAttention) return RunLayer(world, cell, made, execution);
   AttentionRun run(world, cell.problem, made.variant, cell.contract, execution);
   Outcome outcome;
   const int64_t sent_before = world.traffic().bytes_sent;
@@ -141,20 +158,35 @@ SimulatedCase SimulateOne(const Cell& cell, const Case& made, const Platform& pl
   return result;
 }
 
+// Kernels are calibrated for one type of weights, activations, and of keys that are read as they are.
+void CheckPrecision(const Cell& cell) {
+  if (cell.precision.activations != cell.problem.data_type) {
+    FailUsage("activations ", Name(cell.precision.activations), " on weights of ",
+              Name(cell.problem.data_type), " cannot be simulated; valid are activations like the weights");
+  }
+  if (cell.precision.kv_cache == DataType::kInt8) {
+    FailUsage("kv_cache int8 cannot be simulated; valid are fp32 and bf16");
+  }
+}
+
 JobShape ShapeOf(const Cell& cell) { return {cell.ranks, cell.threads, cell.placement}; }
 
 }  // namespace
 
 void CheckCanSimulate(const Cell& cell, const Platform& platform, const Calibration& calibration) {
-  if (cell.scope != Scope::kAttention) {
-    FailUsage("scope ", Name(cell.scope), " cannot be simulated; valid scope: attention");
+  const bool is_attention = cell.scope == Scope::kAttention;
+  if (cell.scope == Scope::kModel) {
+    FailUsage("scope ", Name(cell.scope), " cannot be simulated; valid scopes: attention, block, layer");
   }
+  if (!is_attention) CheckPrecision(cell);
   NodesUsed(platform, ShapeOf(cell));
   for (const Case& made : cell.cases) {
     if (made.is_auto)
       FailUsage("variant ", made.label, " is chosen on the machine it runs on; a simulation needs one");
-    calibration.RequireKind({made.variant.algorithm, cell.isa, cell.problem.data_type, cell.threads,
-                             cell.problem.head_dim, cell.problem.group_size()});
+    const DataType type = is_attention ? cell.problem.data_type : cell.precision.queries();
+    calibration.RequireKind({made.variant.algorithm, cell.isa, type, cell.threads, cell.problem.head_dim,
+                             cell.problem.group_size()});
+    if (!is_attention) calibration.RequireDecoder({cell.isa, cell.problem.data_type, cell.threads});
   }
 }
 

@@ -19,7 +19,7 @@ struct SimulatedCase {
 };
 
 struct SimulationOptions {
-  bool parts = true;  // compute alone and exchange alone, too
+  bool parts = true;  // compute alone and exchange alone, too, of the scope attention
   // All heads of a block travel as one message, where a real run sends each by itself: as many bytes on the
   // same links in a fraction of the messages, which is what a simulation's own time is spent on.
   bool joins_heads = false;
@@ -28,7 +28,7 @@ struct SimulationOptions {
   int draws = 0;
 };
 
-// Throws Error (bad usage) for what cannot be simulated at all: another scope than attention, more cores than
+// Throws Error (bad usage) for what cannot be simulated at all: the scope of a whole model, more cores than
 // the platform has, kernels that were not measured.
 void CheckCanSimulate(const Cell& cell, const Platform& platform, const Calibration& calibration);
 

@@ -4,6 +4,23 @@
 #include <vector>
 
 namespace attention {
+namespace {
+
+// How often the bytes of a work go through memory, for SpendBytes.
+double Passes(MemoryWork work) {
+  switch (work) {
+    case MemoryWork::kMerge:  // reads two states, writes one
+      return 3;
+    case MemoryWork::kActivate:  // writes half of what it reads
+      return 1.5;
+    case MemoryWork::kAdd:  // reads all parts, writes one
+      return 1;
+    default:  // read and written
+      return 2;
+  }
+}
+
+}  // namespace
 
 const HostCosts& CostsOfHost() { return *simgrid::s4u::this_actor::get_host()->get_data<const HostCosts>(); }
 
@@ -22,9 +39,12 @@ void SpendSeconds(double seconds, double memory_bytes) {
 }
 
 void SpendBytes(MemoryWork work, int64_t bytes) {
-  // A copy and a finished state are read and written; a merge reads two states and writes one.
-  const double passes = work == MemoryWork::kMerge ? 3 : 2;
-  SpendSeconds(CostsOfHost().memory->SecondsOf(work, bytes), passes * static_cast<double>(bytes));
+  SpendSeconds(CostsOfHost().work->SecondsOf(work, bytes), Passes(work) * static_cast<double>(bytes));
+}
+
+void SpendProduct(const ProductKind& kind, int64_t rows, int64_t inputs, int64_t outputs,
+                  double memory_bytes) {
+  SpendSeconds(CostsOfHost().work->SecondsOfProduct(kind, rows, inputs, outputs), memory_bytes);
 }
 
 }  // namespace attention

@@ -2,25 +2,43 @@
 #ifndef SRC_SIMULATE_SIMULATED_TIME_H_
 #define SRC_SIMULATE_SIMULATED_TIME_H_
 
+#include <compare>
 #include <cstdint>
+
+#include "src/base/data_type.h"
+#include "src/simd/isa.h"
 
 namespace attention {
 
-// What moves bytes within a rank: a copy of a block, two states merged, a state finished.
-enum class MemoryWork { kCopy, kMerge, kFinish };
+// What moves bytes within a rank: a copy of a block, two states merged, a state finished; and in a decoder
+// rows normed, heads normed, rotated and kept, gates applied, parts of a sum over ranks added.
+enum class MemoryWork { kCopy, kMerge, kFinish, kNorm, kRotate, kActivate, kAdd };
 
-class MemoryCosts {
+// Products of linear layers of one kind, whose cost depends on their sizes alone.
+struct ProductKind {
+  Isa isa = Isa::kScalar;
+  DataType data_type = DataType::kFloat32;  // of weights, and of what they are multiplied with
+  int threads = 1;
+
+  auto operator<=>(const ProductKind&) const = default;
+};
+
+class WorkCosts {
  public:
-  virtual ~MemoryCosts() = default;
-  // bytes: copied, or of one state.
+  virtual ~WorkCosts() = default;
+  // bytes: copied, or of one state; of the rows that are normed, rotated and kept, or activated; of all
+  // parts.
   virtual double SecondsOf(MemoryWork work, int64_t bytes) const = 0;
+  // [rows, inputs] times weights [outputs, inputs].
+  virtual double SecondsOfProduct(const ProductKind& kind, int64_t rows, int64_t inputs,
+                                  int64_t outputs) const = 0;
 };
 
 class Calibration;
 
 // What work costs on a host.
 struct HostCosts {
-  const MemoryCosts* memory = nullptr;
+  const WorkCosts* work = nullptr;
   const Calibration* kernels = nullptr;
 };
 
@@ -39,6 +57,8 @@ void SleepUntil(double seconds);
 // which its ranks share, is not done with `memory_bytes` by then. Messages travel meanwhile.
 void SpendSeconds(double seconds, double memory_bytes = 0);
 void SpendBytes(MemoryWork work, int64_t bytes);
+void SpendProduct(const ProductKind& kind, int64_t rows, int64_t inputs, int64_t outputs,
+                  double memory_bytes);
 
 }  // namespace attention
 

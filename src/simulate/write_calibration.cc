@@ -20,6 +20,12 @@
 #include "src/kernels/attention_kernel.h"
 #include "src/machine/machine_info.h"
 #include "src/mpi/copy_block.h"
+#include "src/qwen3/decoder/key_value_cache.h"
+#include "src/qwen3/decoder/rank_order.h"
+#include "src/qwen3/decoder/row_work.h"
+#include "src/qwen3/linear/linear.h"
+#include "src/qwen3/linear/packed_matrix.h"
+#include "src/qwen3/linear/rotary.h"
 #include "src/simulate/calibration.h"
 
 namespace attention {
@@ -32,7 +38,9 @@ struct Request {
   KernelKind kind;                     // of all but the algorithm
   std::vector<int64_t> groups;         // query heads of a KV head
   std::vector<int64_t> queries, keys;  // lengths of steps; diagonals take those of queries
-  std::vector<int64_t> bytes;          // of copies and states
+  std::vector<int64_t> inputs;         // of products, whose rows are those of queries
+  int64_t weight_bytes = 0;            // of a product
+  std::vector<int64_t> bytes;          // of copies, states and a decoder's rows
   double seconds = 0;                  // for each point, at least three runs
 };
 
@@ -117,16 +125,73 @@ double MemorySeconds(const Request& request, MemoryWork work, int64_t bytes) {
   // A copy has no m and l.
   const double scale = work == MemoryWork::kCopy ? static_cast<double>(head_dim + 2) / head_dim : 1.0;
   const double seconds = MedianSeconds(request, [&] {
-    switch (work) {
-      case MemoryWork::kCopy:
-        return CopyBlock(state.view().o, output_view);
-      case MemoryWork::kMerge:
-        return MergeState(state.view(), other.view());
-      case MemoryWork::kFinish:
-        return FinishState(state.view(), output_view);
-    }
+    if (work == MemoryWork::kCopy) return CopyBlock(state.view().o, output_view);
+    if (work == MemoryWork::kMerge) return MergeState(state.view(), other.view());
+    FinishState(state.view(), output_view);
   });
   return seconds * scale * static_cast<double>(bytes) / static_cast<double>(rows * row);
+}
+
+// Of a product whose weights do not stay in a cache, seconds of one output.
+double ProductSeconds(const Request& request, int64_t rows, int64_t inputs) {
+  const DataType type = request.kind.data_type;
+  const int64_t row_bytes = StoredInputs(inputs, type) * static_cast<int64_t>(SizeOf(type));
+  const int64_t outputs = PanelCount(request.weight_bytes / row_bytes + 1) * kPanelOutputs;
+  const PackedMatrix weights(outputs, inputs, type);
+  const AlignedBuffer x = Filled({1, 1, rows, inputs}, DataType::kFloat32, 1);
+  AlignedBuffer y(static_cast<size_t>(rows * outputs) * sizeof(float));
+  Linear linear(request.kind.isa, request.kind.threads, rows, inputs, type);
+  const double seconds = MedianSeconds(request, [&] {
+    linear.Run({x.As<float>().data(), rows, inputs}, weights.view(), Store::kOverwrite,
+               {y.As<float>().data(), rows, outputs});
+  });
+  return seconds / static_cast<double>(outputs);
+}
+
+// Of a decoder's work on rows of about so many bytes, all together; seconds of exactly so many.
+double RowSeconds(const Request& request, MemoryWork work, int64_t bytes) {
+  Qwen3Config config;
+  config.head_dim = request.kind.head_dim;
+  constexpr int64_t kHeads = 3;  // a query, a key, a value
+  // As wide as a panel's groups, and heads, of float32.
+  const int64_t width = kHeads * config.head_dim * kPanelOutputs;
+  const int64_t rows = std::max<int64_t>(1, bytes / (width * static_cast<int64_t>(sizeof(float))));
+  const int64_t tokens = rows * kPanelOutputs;  // of one query head each
+  const RotaryTable rotary(tokens, config.head_dim, config.rope_theta);
+  const RowWork row_work(config, request.kind.isa, request.kind.threads, rotary);
+  AlignedBuffer x = Filled({1, 1, rows, width}, DataType::kFloat32, 1);
+  AlignedBuffer y(x.size_bytes());
+  const std::vector<float> weight(static_cast<size_t>(width), 1.0f);
+  AttentionWeights weights;
+  weights.q_norm = weights.k_norm = {weight.data(), static_cast<size_t>(config.head_dim)};
+  KeyValueCache cache(1, 1, tokens, config.head_dim);
+  const TokenSegments segments = {{0, 0, tokens}};
+  const double seconds = MedianSeconds(request, [&] {
+    float* from = x.As<float>().data();
+    float* to = y.As<float>().data();
+    if (work == MemoryWork::kNorm) return row_work.Norm(from, weight, rows, to);
+    if (work == MemoryWork::kRotate) {
+      return row_work.NormAndRotate(weights, {from, 1, &segments, 1, 1, kHeads * config.head_dim, nullptr},
+                                    {&cache, nullptr, 0});
+    }
+    if (work == MemoryWork::kActivate) {
+      return row_work.Activate({from, rows, width}, width / kPanelOutputs, {to, rows, width});
+    }
+    // Two ranks' parts, in halves of the rows.
+    AddInRankOrder(0, 2, from, 0, rows * width / 2, to);
+  });
+  return seconds * static_cast<double>(bytes) / static_cast<double>(x.size_bytes());
+}
+
+void WriteProducts(const Request& request) {
+  for (int64_t rows : request.queries) {
+    for (int64_t inputs : request.inputs) {
+      std::printf("product,,%s,%s,%d,,,%lld,%lld,,%.6e\n", std::string(Name(request.kind.isa)).c_str(),
+                  Name(request.kind.data_type), request.kind.threads, static_cast<long long>(rows),
+                  static_cast<long long>(inputs), ProductSeconds(request, rows, inputs));
+      std::fflush(stdout);
+    }
+  }
 }
 
 void WriteSteps(const Request& request, const KernelKind& kind) {
@@ -158,10 +223,12 @@ void Write(const Request& request) {
       WriteSteps(request, kind);
     }
   }
+  WriteProducts(request);
   for (MemoryWork work : kAllMemoryWork) {
     for (int64_t bytes : request.bytes) {
-      std::printf("%s,,,,,,,,,%lld,%.6e\n", std::string(Name(work)).c_str(), static_cast<long long>(bytes),
-                  MemorySeconds(request, work, bytes));
+      std::printf(
+          "%s,,,,,,,,,%lld,%.6e\n", std::string(Name(work)).c_str(), static_cast<long long>(bytes),
+          work < kFirstDecoderWork ? MemorySeconds(request, work, bytes) : RowSeconds(request, work, bytes));
     }
   }
 }
@@ -175,7 +242,9 @@ po::options_description Options() {
       "algorithms", text("online_softmax,row_blocked,standard"), "which to measure")(
       "queries", text("1,16,64,256,1024,4096"), "query rows of a step")(
       "keys", text("16,64,256,1024,4096,16384"), "keys of a step")(
-      "bytes", text("4096,65536,1048576,16777216"), "of copies and states")(
+      "inputs", text("1024,4096"), "of a linear layer; its rows are those of --queries")(
+      "weight-bytes", text("67108864"), "of a linear layer: more than stay in a cache, as in a whole model")(
+      "bytes", text("4096,65536,1048576,16777216"), "of copies, of states, of a decoder's rows")(
       "seconds", text("0.2"), "for each point")("help", "print this");
   return options;
 }
@@ -232,6 +301,8 @@ Request RequestOf(const po::variables_map& given) {
   request.groups = arguments.Counts("groups");
   request.queries = arguments.Counts("queries");
   request.keys = arguments.Counts("keys");
+  request.inputs = arguments.Counts("inputs");
+  request.weight_bytes = arguments.Count("weight-bytes", int64_t{1} << 34);
   request.bytes = arguments.Counts("bytes");
   const std::optional<double> seconds = ParseNumber(arguments.Text("seconds"));
   if (!seconds || *seconds < 0) arguments.Refuse("seconds", arguments.Text("seconds"), "a number from 0");

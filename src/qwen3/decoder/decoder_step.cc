@@ -3,8 +3,6 @@
 #include <algorithm>
 
 #include "src/base/error.h"
-#include "src/base/int8_row.h"
-#include "src/base/tensor_rows.h"
 #include "src/parallel/make_distributed_attention.h"
 #include "src/qwen3/decoder/window_cache.h"
 
@@ -50,22 +48,6 @@ AlignedBuffer Floats(int64_t rows, int64_t columns) {
       CheckedProduct(CheckedProduct(rows, columns, "activations"), sizeof(float), "activations")));
 }
 
-// Position of a local token in the whole sequence.
-int64_t GlobalPosition(const TokenSegments& tokens, int64_t local) {
-  for (const TokenSegment& segment : tokens) {
-    if (local < segment.local_begin + segment.length)
-      return segment.global_begin + local - segment.local_begin;
-  }
-  Fail("token ", local, " is beyond this rank's share");
-}
-
-// Rows worth a thread each; one row is not.
-template <typename Function>
-void ForEachRow(int threads, int64_t rows, const Function& function) {
-#pragma omp parallel for num_threads(threads) schedule(static) if (rows > 1)
-  for (int64_t row = 0; row < rows; ++row) function(row);
-}
-
 }  // namespace
 
 Variant VariantInsideDecoder(const Variant& asked, Phase phase) {
@@ -95,8 +77,6 @@ DecoderStep::DecoderStep(Communicator& communicator, const Qwen3Config& config, 
       shape_(shape),
       options_(options),
       precision_(precision),
-      rotary_(&rotary),
-      row_kernels_(&GetRowKernels(options.isa)),
       full_{MakeAttention(communicator, config, asked, options, shape, precision)},
       sliding_{!config.slides() ? nullptr
                                 : MakeAttention(communicator, config, asked, options,
@@ -109,6 +89,7 @@ DecoderStep::DecoderStep(Communicator& communicator, const Qwen3Config& config, 
       rows_(shape.batch * local_tokens_),
       qkv_row_{full_.attention->query_shard().head_count, full_.attention->key_value_shard().head_count, 0},
       gate_groups_(0),
+      row_work_(config, options.isa, options.threads, rotary),
       linear_(options.isa, options.threads, rows_,
               std::max({config.hidden_size, config.query_width(),
                         GateGroups(config.intermediate_size) * kGateGroup}),
@@ -216,11 +197,7 @@ TensorView DecoderStep::Queries() {
 }
 
 void DecoderStep::Norm(const float* x, std::span<const float> weight, int64_t rows, float* y) {
-  const int64_t width = static_cast<int64_t>(weight.size());
-  const float epsilon = static_cast<float>(config_.rms_norm_epsilon);
-  ForEachRow(options_.threads, rows, [&](int64_t row) {
-    row_kernels_->rms_norm(x + row * width, weight.data(), width, epsilon, y + row * width);
-  });
+  row_work_.Norm(x, weight, rows, y);
 }
 
 void DecoderStep::Project(const AttentionWeights& weights, const float* x) {
@@ -241,62 +218,14 @@ void DecoderStep::Project(const AttentionWeights& weights, const float* x) {
   });
 }
 
-void DecoderStep::AddBias(std::span<const float> bias, float* rows) const {
-  if (bias.empty()) return;
-  ForEachRow(options_.threads, rows_, [&](int64_t row) {
-    float* values = rows + row * static_cast<int64_t>(bias.size());
-    for (size_t i = 0; i < bias.size(); ++i) values[i] += bias[i];
-  });
-}
-
-void DecoderStep::StoreKeysAndValues(const AttentionWeights& weights, int64_t append_begin,
-                                     KeyValueCache& cache, int64_t row) {
-  const int64_t head_dim = config_.head_dim;
-  const float epsilon = static_cast<float>(config_.rms_norm_epsilon);
-  const int64_t batch = row / local_tokens_, token = row % local_tokens_;
-  const int64_t position = GlobalPosition(tokens_, token);
-  float* key = qkv_.As<float>().data() + row * qkv_row_.width + qkv_row_.query_heads * head_dim;
-  const float* value = key + qkv_row_.kv_heads * head_dim;
-  const TensorView widened_keys = widened_ ? widened_->keys() : TensorView{},
-                   widened_values = widened_ ? widened_->values() : TensorView{};
-  const auto row_of = [&](const float* from) { return std::span(from, static_cast<size_t>(head_dim)); };
-  for (int64_t head = 0; head < qkv_row_.kv_heads; ++head, key += head_dim, value += head_dim) {
-    row_kernels_->rms_norm(key, weights.k_norm.data(), head_dim, epsilon, key);
-    row_kernels_->rotate_half(key, rotary_->cos(position), rotary_->sin(position), rotary_->half());
-    KeepRow(row_of(key), cache.keys(), widened_keys, batch, head, append_begin + token);
-    KeepRow(row_of(value), cache.values(), widened_values, batch, head, append_begin + token);
-  }
-}
-
-void DecoderStep::KeepRow(std::span<const float> from, const TensorView& cache, const TensorView& widened,
-                          int64_t batch, int64_t head, int64_t token) const {
-  if (cache.data_type == DataType::kBfloat16) {
-    row_kernels_->round_to_bfloat16(from.data(), std::ssize(from), cache.Row<Bfloat16>(batch, head, token));
-    return;
-  }
-  StoreRow(from, cache, batch, head, token);
-  if (widened.data == nullptr) return;
-  WidenInt8Row(cache.Row<int8_t>(batch, head, token), {widened.Row<float>(batch, head, token), from.size()});
-}
-
-void DecoderStep::NormAndRotate(const AttentionWeights& weights, const CachedAttention& cached,
-                                KeyValueCache& cache) {
-  const int64_t head_dim = config_.head_dim;
-  const float epsilon = static_cast<float>(config_.rms_norm_epsilon);
-  ForEachRow(options_.threads, rows_, [&](int64_t row) {
-    float* heads = qkv_.As<float>().data() + row * qkv_row_.width;
-    const int64_t position = GlobalPosition(tokens_, row % local_tokens_);
-    for (int64_t head = 0; head < qkv_row_.query_heads; ++head) {
-      float* query = heads + head * head_dim;
-      row_kernels_->rms_norm(query, weights.q_norm.data(), head_dim, epsilon, query);
-      row_kernels_->rotate_half(query, rotary_->cos(position), rotary_->sin(position), rotary_->half());
-    }
-    if (precision_.kv_cache == DataType::kBfloat16) {
-      const int64_t width = qkv_row_.query_heads * head_dim;
-      row_kernels_->round_to_bfloat16(heads, width, rounded_queries_.As<Bfloat16>().data() + row * width);
-    }
-    if (cached.append_count > 0) StoreKeysAndValues(weights, cached.append_begin, cache, row);
-  });
+ProjectedRows DecoderStep::Projected() {
+  return {qkv_.As<float>().data(),
+          shape_.batch,
+          &tokens_,
+          qkv_row_.query_heads,
+          qkv_row_.kv_heads,
+          qkv_row_.width,
+          precision_.kv_cache == DataType::kBfloat16 ? rounded_queries_.As<Bfloat16>().data() : nullptr};
 }
 
 void DecoderStep::ProjectToHidden(const ConstRows& x, const PackedMatrixView& weights, Store store,
@@ -315,8 +244,10 @@ void DecoderStep::Attention(const AttentionWeights& weights, const float* x, Key
   Require(cache.data_type() == precision_.kv_cache, "KV cache: of ", Name(cache.data_type()),
           ", the step of ", Name(precision_.kv_cache));
   Project(weights, x);
-  AddBias(weights.qkv_bias, qkv_.As<float>().data());
-  NormAndRotate(weights, seen, cache);
+  row_work_.AddBias(weights.qkv_bias, rows_, qkv_.As<float>().data());
+  KeptTokens kept;
+  if (seen.append_count > 0) kept = {&cache, widened_ ? &*widened_ : nullptr, seen.append_begin};
+  row_work_.NormAndRotate(weights, Projected(), kept);
   const int64_t heads = seen.attention->output_shard().head_count;
   float* mixed = mixed_.As<float>().data();
   KeyValueCache& read = widened_ ? *widened_ : cache;
@@ -334,7 +265,7 @@ void DecoderStep::ProjectHeads(const AttentionWeights& weights, const float* mix
       slices_weights_ ? weights.o.SliceInputs(shard.head_begin * config_.head_dim, width) : weights.o;
   ProjectToHidden({mixed, rows_, width}, own, store, output);
   // After the sum over ranks, in which it would be once per rank.
-  AddBias(weights.o_bias, output);
+  row_work_.AddBias(weights.o_bias, rows_, output);
 }
 
 void DecoderStep::Mlp(const MlpWeights& weights, const float* x, Store store, float* output) {
@@ -348,10 +279,7 @@ void DecoderStep::Mlp(const MlpWeights& weights, const float* x, Store store, fl
   const Rows gate_up{gate_up_.As<float>().data(), rows_, gate_groups_ * kPanelOutputs};
   const Rows activated{activated_.As<float>().data(), rows_, gate_groups_ * kGateGroup};
   linear_.Run({x, rows_, config_.hidden_size}, part.gate_up, Store::kOverwrite, gate_up);
-  ForEachRow(options_.threads, rows_, [&](int64_t row) {
-    row_kernels_->swiglu(gate_up.data + row * gate_up.stride, gate_groups_,
-                         activated.data + row * activated.stride);
-  });
+  row_work_.Activate(gate_up, gate_groups_, activated);
   ProjectToHidden(activated, part.down, store, output);
 }
 

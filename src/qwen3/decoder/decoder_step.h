@@ -25,10 +25,10 @@
 #include "src/qwen3/decoder/key_value_cache.h"
 #include "src/qwen3/decoder/precision.h"
 #include "src/qwen3/decoder/rank_collectives.h"
+#include "src/qwen3/decoder/row_work.h"
 #include "src/qwen3/decoder/weights.h"
 #include "src/qwen3/linear/linear.h"
 #include "src/qwen3/linear/rotary.h"
-#include "src/qwen3/linear/row_kernels.h"
 
 namespace attention {
 
@@ -112,15 +112,7 @@ class DecoderStep {
   // cached token lies.
   bool sees_all() const { return shape_.mask == Mask::Causal() || shape_.mask == Mask::Full(); }
   void Project(const AttentionWeights& weights, const float* x);
-  // rows += bias, which may be empty.
-  void AddBias(std::span<const float> bias, float* rows) const;
-  void NormAndRotate(const AttentionWeights& weights, const CachedAttention& cached, KeyValueCache& cache);
-  void StoreKeysAndValues(const AttentionWeights& weights, int64_t append_begin, KeyValueCache& cache,
-                          int64_t row);
-  // One head's key or value of a token, rounded, into its row of the cache, and what that stands for into the
-  // same row of `widened`, which is empty if the cache is read as it is.
-  void KeepRow(std::span<const float> from, const TensorView& cache, const TensorView& widened, int64_t batch,
-               int64_t head, int64_t token) const;
+  ProjectedRows Projected();
   // output (=, +=) mixed heads times the output projection, and its bias.
   void ProjectHeads(const AttentionWeights& weights, const float* mixed, Store store, float* output);
   // output (=, +=) x W^T; with tensor-parallel weights x and W are parts and the sum goes over ranks.
@@ -135,8 +127,6 @@ class DecoderStep {
   StepShape shape_;
   ExecutionOptions options_;
   DecoderPrecision precision_;
-  const RotaryTable* rotary_;
-  const RowKernels* row_kernels_;
   CachedAttention full_, sliding_;  // by LayerType; the latter if some layer slides
   // Weights are the whole model's and this step uses slices of them (sequence decode).
   bool slices_weights_;
@@ -148,6 +138,7 @@ class DecoderStep {
   QkvRow qkv_row_;
   int64_t gate_groups_;  // of this rank in this step
 
+  RowWork row_work_;
   Linear linear_;
   RankSum sum_;
   AlignedBuffer qkv_, mixed_, normed_, gate_up_, activated_;

@@ -7,6 +7,7 @@
 #include "src/mpi/peers.h"
 #include "src/mpi/request_set.h"
 #include "src/parallel/partition/token_dealing.h"
+#include "src/qwen3/decoder/rank_order.h"
 
 namespace attention {
 namespace {
@@ -42,26 +43,6 @@ RankSum::RankSum(const Communicator& communicator, int64_t max_elements) : commu
       CheckedProduct(CheckedProduct(slot, ranks, "all-reduce room"), sizeof(float), "bytes")));
 }
 
-void RankSum::AddInRankOrder(float* own, int64_t elements, int64_t stride) const {
-  const float* received = received_.As<float>().data();
-  const int64_t rank = communicator_->rank(), size = communicator_->size();
-  // Blocks small enough that a block of the sum stays in cache while every rank's part is added.
-  constexpr int64_t kBlock = 4096;
-  float sum[kBlock];
-  for (int64_t begin = 0; begin < elements; begin += kBlock) {
-    const int64_t count = std::min(kBlock, elements - begin);
-    for (int64_t r = 0; r < size; ++r) {
-      const float* part = r == rank ? own + begin : received + r * stride + begin;
-      if (r == 0) {
-        std::copy_n(part, count, sum);
-      } else {
-        for (int64_t i = 0; i < count; ++i) sum[i] += part[i];
-      }
-    }
-    std::copy_n(sum, count, own + begin);
-  }
-}
-
 void RankSum::Run(float* data, int64_t elements) {
   const int rank = communicator_->rank(), size = communicator_->size();
   if (size == 1 || elements == 0) return;
@@ -80,7 +61,7 @@ void RankSum::Run(float* data, int64_t elements) {
     Send(parts, data + slice(destination).begin, slice(destination).size(), destination);
   });
   parts.Wait("sum over ranks: parts", 0);
-  AddInRankOrder(data + slice(rank).begin, slice(rank).size(), stride);
+  AddInRankOrder(rank, size, received, stride, slice(rank).size(), data + slice(rank).begin);
   if (direct) return;
   RequestSet sums(*communicator_);
   ForEachPeer(rank, size, [&](int source, int destination) {

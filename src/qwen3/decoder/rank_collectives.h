@@ -28,8 +28,6 @@ class RankSum {
   size_t workspace_bytes() const { return received_.size_bytes(); }
 
  private:
-  void AddInRankOrder(float* own, int64_t elements, int64_t stride) const;
-
   const Communicator* communicator_;
   AlignedBuffer received_;  // one slot per rank
 };

@@ -5,6 +5,7 @@
 #include "src/base/error.h"
 #include "src/mpi/agreement.h"
 #include "src/parallel/attention_run.h"
+#include "src/simulate/simulated_layer.h"
 
 namespace attention {
 namespace {
@@ -49,28 +50,63 @@ std::vector<Variant> VariantsOf(const ExchangeRow& row, const Mask& mask, int ra
   return variants;
 }
 
+// The lines of a case.
+template <typename Run>
+std::string MessagesOf(Communicator& world, const std::string& name, const Run& run) {
+  std::vector<MessageStarted> messages;
+  world.settings().on_message = [&](const MessageStarted& message) { messages.push_back(message); };
+  run();
+  world.settings().on_message = nullptr;
+  std::string text = internal::Concatenate("ranks ", world.size(), " ", name, "\n");
+  for (int r = 0; r < world.size(); ++r) {
+    text += internal::Concatenate("  ", r, ":", world.Broadcast(TextOf(messages), r), "\n");
+  }
+  return text;
+}
+
 std::string RunOne(Communicator& world, BackendFactory backend, const AttentionProblem& problem,
                    const Variant& variant, Contract contract) {
   ExecutionOptions options;
   options.backend = backend;
   options.least_block_bytes = 1;  // as many pieces of heads as there are
   AttentionRun run(world, problem, variant, contract, options);
-  std::vector<MessageStarted> messages;
-  world.settings().on_message = [&](const MessageStarted& message) { messages.push_back(message); };
   const int64_t before = world.traffic().bytes_sent;
-  run.Run();
-  world.settings().on_message = nullptr;
   const std::string name = internal::Concatenate(Name(problem.phase), " ", Name(contract), " ",
                                                  Name(problem.mask), " ", Name(variant));
+  const std::string text = MessagesOf(world, name, [&] { run.Run(); });
   AgreeOnErrors(world, [&] {
     const int64_t sent = world.traffic().bytes_sent - before, expected = run.attention().comm_bytes_formula();
     if (sent != expected) Fail(name, ": ", sent, " bytes sent, the formula says ", expected);
   });
-  std::string text = internal::Concatenate("ranks ", world.size(), " ", name, "\n");
-  for (int r = 0; r < world.size(); ++r) {
-    text += internal::Concatenate("  ", r, ":", world.Broadcast(TextOf(messages), r), "\n");
-  }
   return text;
+}
+
+// A decoder's layer: of hidden states that a sum sends whole, and of more of them, which it adds in slices.
+std::string RunLayer(Communicator& world, BackendFactory backend, Phase phase, ParallelStrategy strategy,
+                     int64_t hidden_size) {
+  Cell cell;
+  cell.scope = Scope::kLayer;
+  cell.phase = phase;
+  cell.model = {"", 6, 3, 8, hidden_size, 80, 1, 16};
+  cell.seq_len = 37;
+  AttentionProblem& problem = cell.problem;
+  problem.query_heads = cell.model.query_heads;
+  problem.kv_heads = cell.model.kv_heads;
+  problem.head_dim = cell.model.head_dim;
+  problem.kv_tokens = cell.seq_len;
+  problem.phase = phase;
+  problem.query_tokens = phase == Phase::kDecode ? 1 : cell.seq_len;
+  problem.mask = Mask::Causal();
+  Variant variant;
+  variant.strategy = strategy;
+  variant.exchange = strategy == ParallelStrategy::kHeadwise ? Exchange::kNone : Exchange::kRing;
+  if (variant.exchange == Exchange::kRing) variant.sharding = Sharding::kZigzag;
+  ExecutionOptions options;
+  options.backend = backend;
+  SimulatedLayer layer(world, cell, VariantInsideDecoder(variant, phase), options);
+  const std::string name =
+      internal::Concatenate(Name(phase), " layer hidden ", hidden_size, " ", Name(strategy));
+  return MessagesOf(world, name, [&] { layer.Run(); });
 }
 
 }  // namespace
@@ -98,6 +134,13 @@ std::string MessageOrder(Communicator& world, BackendFactory backend) {
           text += RunOne(world, backend, problem, variant, contract);
         }
       }
+    }
+  }
+  world.settings().max_message_bytes = 1 << 20;
+  for (const Phase phase : {Phase::kPrefill, Phase::kDecode}) {
+    for (const ParallelStrategy strategy : {ParallelStrategy::kHeadwise, ParallelStrategy::kSequence}) {
+      for (const int64_t hidden_size : {48, 512})
+        text += RunLayer(world, backend, phase, strategy, hidden_size);
     }
   }
   return text;
