@@ -3,7 +3,7 @@
 
 usage: scale_map.py RUN_DIR...
 
-Of each run directory of src/simulate: sentences to act on, then a table, a row for each model, contract, mask and length and a column
+Of each run directory of src/simulate, and of each task in it (attention or a layer, prefill or decode): sentences to act on, then a table, a row for each model, contract, mask and length and a column
 for each number of ranks. An entry has the fastest way, its parallel efficiency (time of one rank over ranks times the time), and by
 how much the next one is slower, as an interval over the machines that were drawn (simulate_attention --draws); ways within 2 % of the
 fastest stand beside it, and after "perhaps" those that may be. Exit status: 0, or 2 for input that cannot be used.
@@ -18,7 +18,7 @@ from typing import Sequence
 # Run as a script, Python finds only this directory; the modules are named from the directory above.
 sys.path.insert(0, str(Path(__file__).absolute().parent.parent))
 
-from analysis.estimate.scale_map import scale_map
+from analysis.estimate.scale_map import scale_maps
 from analysis.read.csv_table import UnusableInput
 from analysis.read.read_run import read_run
 from analysis.show.scale_tables import platform_section
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str]) -> int:
         print_quietly(__doc__ or "")
         return 0 if arguments else 2
     try:
-        sections = [platform_section(scale_map(read_run(Path(argument)))) for argument in arguments]
+        sections = [platform_section(found) for argument in arguments for found in scale_maps(read_run(Path(argument)))]
     except UnusableInput as problem:
         print(f"scale_map.py: {problem}", file=sys.stderr)
         return 2

@@ -146,6 +146,22 @@ class ScaleMapTest(unittest.TestCase):
         self.assertIn("the best two are equal within 2 % in 1.", section)
         self.assertIn("| ring or grid 2x2 |", section)
 
+    def test_tasks_are_not_compared(self) -> None:
+        """A decoded token beside a prefill of as many, a layer beside its attention: a map each."""
+        self.write(
+            [Cell({HEADWISE: seconds, RING: 1.0}, {"ranks": 4, "scope": scope, "phase": phase})
+             for scope, phase, seconds in (
+                ("layer", "decode", 4.0), ("layer", "prefill", 3.0), ("attention", "decode", 2.0), ("attention", "prefill", 5.0)
+             )],
+            SIMULATED,
+        )  # fmt: skip
+        status, out, err = self.command()
+        self.assertEqual((status, err), (0, ""))
+        headings = [line for line in out.splitlines() if line.startswith("###")]
+        self.assertEqual(headings, ["### home", "### home, decoding", "### home, a layer", "### home, decoding a layer"])
+        leads = [line.split("(")[1] for line in out.splitlines() if line.startswith("| qwen3")]
+        self.assertEqual(leads, ["+400 %) |", "+100 %) |", "+200 %) |", "+300 %) |"])
+
     def test_intervals_of_a_run(self) -> None:
         self.write([Cell({HEADWISE: 2.5, RING: 3.0}, {"ranks": 4})], SIMULATED, noise=lambda generator, variant: generator.normal(0, 0.01 * variant))
         status, out, err = self.command()

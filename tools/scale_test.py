@@ -28,9 +28,15 @@ class ScaleTest(StandInTree):
         status, output, calls = self.scale()
         self.assertEqual(status, 0, output)
         study = self.top / "results/scale/study"
+        directories = [
+            name + task for name in ("home_1gbit", "ethernet_10gbit", "fat_tree_100gbit", "original") for task in ("", "_decode", "_layer")
+        ]
         simulated = [call for call in calls if call.startswith("simulate_attention")]
         self.assertEqual([call.split("--output ")[1].split()[0] for call in simulated], [
-            str(study / name) for name in ("this_machine", "home_1gbit", "ethernet_10gbit", "fat_tree_100gbit", "original")
+            str(study / name) for name in ("this_machine", *directories)
+        ])  # fmt: skip
+        self.assertEqual([call.split("--experiment ")[1].split()[0] for call in simulated[1:4]], [
+            f"experiments/scale/{task}.yaml" for task in ("map", "decode", "layer")
         ])  # fmt: skip
         self.assertIn("--experiment experiments/ordering.yaml", simulated[0])
         self.assertNotIn("--join-heads", simulated[0])
@@ -38,17 +44,16 @@ class ScaleTest(StandInTree):
         self.assertNotIn("--draws", simulated[0])
         for call in simulated[1:]:
             self.assertIn("--draws 20", call)
-        self.assertIn("--profile large", simulated[2])
+        self.assertIn("--profile large", simulated[4])
         self.assertIn(f"--calibration {study}/calibration_avx2.csv", simulated[1])
-        self.assertIn(f"--calibration {study}/calibration_avx512.csv", simulated[2])
+        self.assertIn(f"--calibration {study}/calibration_avx512.csv", simulated[4])
         # Twice for each instruction set; rows of memory once.
         self.assertEqual(sum(call.startswith("write_calibration") for call in calls), 4)
         self.assertEqual((study / "calibration_avx2.csv").read_text(), "# a CPU\nwork,...\nfull,1\ncopy,2\nfull,1\n")
         machine = (study / "this_machine.yaml").read_text()
         self.assertIn("isa: avx512\nwithin_node: {gb_per_s: 6.4, latency_us: 1.5}\n", machine)
         tables = [line for line in output.splitlines() if line.startswith("table of ")]
-        directories = " ".join(str(study / name) for name in ("home_1gbit", "ethernet_10gbit", "fat_tree_100gbit", "original"))
-        self.assertEqual(tables[1], f"table of analysis/scale_map.py {directories}")
+        self.assertEqual(tables[1], "table of analysis/scale_map.py " + " ".join(str(study / name) for name in directories))
         self.assertTrue(tables[0].startswith("table of analysis/validation.py ") and tables[0].endswith(f" {study}/this_machine"), output)
 
     def test_what_is_there_is_not_made_again(self) -> None:
@@ -60,7 +65,7 @@ class ScaleTest(StandInTree):
 
     def test_some_platforms_or_none(self) -> None:
         _, output, calls = self.scale("--only", "original,home_1gbit")
-        self.assertEqual(sum(call.startswith("simulate_attention") for call in calls), 3, output)
+        self.assertEqual(sum(call.startswith("simulate_attention") for call in calls), 7, output)
         status, output, calls = self.scale("--only", "none", "--output", str(self.top / "elsewhere"))
         self.assertEqual((status, sum(call.startswith("simulate_attention") for call in calls)), (0, 1), output)
         self.assertTrue(output.splitlines()[-1].startswith("table of analysis/validation.py "), output)

@@ -25,7 +25,7 @@ calibration_of() {
     # Of standard as much as the comparison needs; its scores are whole matrices.
     {
       "${calibrate[@]}" --algorithms online_softmax --groups 1,2,4,8 >"$file.part" &&
-        "${calibrate[@]}" --algorithms standard --groups 2,4 --keys 256,1024,4096 --queries 64,256,1024,4096 >"$file.standard" &&
+        "${calibrate[@]}" --weight-bytes 4096 --algorithms standard --groups 2,4 --keys 256,1024,4096 --queries 64,256,1024,4096 >"$file.standard" &&
         grep -E '^(full|diagonal),' "$file.standard" >>"$file.part" && rm "$file.standard" && mv "$file.part" "$file"
     } || give_up "the calibration failed" 1
   fi

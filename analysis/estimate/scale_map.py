@@ -1,6 +1,6 @@
 """What is fastest where on a simulated machine: from the run directories that src/simulate leaves.
 
-A *place* is what is to be computed: model, contract, mask, length. At each number of ranks the ways of doing it are compared:
+A map is of one task: attention or a layer, prefill or decode. A *place* in it is model, contract, mask and length. At each number of ranks the ways of doing it are compared:
 `head-wise`, an exchange of a sequence strategy (`ring`), or a grid of both (`grid 4x4`). A simulation repeats to the last digit; what
 is uncertain is the machine. So every way was simulated on machines drawn around it as well, the same ones for all ways (`--draws`). A
 lead is an interval of the ratio of two ways' times: where 95 % of such machines lie, from the mean and the standard deviation of its
@@ -80,6 +80,8 @@ class ScaleMap:
     ways: Mapping[Place, Mapping[int, list[Way]]]  # by ranks, fastest first
     base: Mapping[tuple[str, str, int], float] = field(default_factory=dict)  # model, mask, length: one rank
     uncertainty: Mapping[str, float] = field(default_factory=dict)  # of the draws, as the platform says it
+    scope: str = "attention"
+    phase: str = "prefill"
 
     def efficiency(self, place: Place, ranks: int) -> float | None:
         """Of the fastest way: time of one rank over ranks times theirs. None if one rank was not simulated."""
@@ -144,14 +146,26 @@ def drawn_uncertainty(run: Run) -> dict[str, float]:
     return {name: float(value) for name, value in found.items() if isinstance(value, (int, float))}
 
 
-def scale_map(run: Run) -> ScaleMap:
-    """Of one simulated run. Raises UnusableInput if nothing is left of it, or if two of its cases are one way at one place."""
-    where = run.directory / "cases.csv"
+def scale_maps(run: Run) -> list[ScaleMap]:
+    """Of one simulated run, for each task. Raises UnusableInput if nothing is left of it, or if two of its cases are one way at one
+    place."""
+    tasks: dict[tuple[str, str], list[Case]] = {}
+    for case in run.cases:
+        tasks.setdefault((case.factors["scope"], case.factors["phase"]), []).append(case)
+    platform, uncertainty = platform_name(run), drawn_uncertainty(run)
+    maps = [_map_of(run, cases, platform, uncertainty) for _, cases in sorted(tasks.items(), key=lambda task: (task[0][0], task[0][1] != "prefill"))]
+    if not any(found.ways for found in maps):
+        raise UnusableInput(f"{run.directory / 'cases.csv'}: no case that is ok")
+    return [found for found in maps if found.ways]
+
+
+def _map_of(run: Run, cases: list[Case], platform: str, uncertainty: Mapping[str, float]) -> ScaleMap:
+    """Of the cases of one task."""
     failed = 0
     ways: dict[Place, dict[int, list[Way]]] = {}
     nodes: dict[int, int] = {}
     base: dict[tuple[str, str, int], float] = {}
-    for case in run.cases:
+    for case in cases:
         # Round 0 is the platform itself.
         times = {sample.round: sample.metrics["time_s"] for sample in run.samples.get((case.launch, case.case), [])}
         draws = {draw: seconds for draw, seconds in times.items() if draw > 0 and seconds}
@@ -165,17 +179,15 @@ def scale_map(run: Run) -> ScaleMap:
         known = ways.setdefault(place, {}).setdefault(ranks, [])
         if way_name(case) in (way.name for way in known):
             raise UnusableInput(
-                f"{where}: two cases are {way_name(case)} of {place.model}, {place.contract}, {place.mask}, {place.seq_len} tokens on "
-                f"{ranks} ranks; a map compares ways of dividing the work, and nothing else may differ"
+                f"{run.directory / 'cases.csv'}: two cases are {way_name(case)} of {place.model}, {place.contract}, {place.mask}, "
+                f"{place.seq_len} tokens on {ranks} ranks; a map compares ways of dividing the work, and nothing else may differ"
             )
         known.append(Way(way_name(case), seconds, draws))
         nodes[ranks] = int(factors["nodes"])
         if ranks == 1:
             key = (place.model, place.mask, place.seq_len)
             base[key] = min(seconds, base.get(key, seconds))
-    if not ways:
-        raise UnusableInput(f"{where}: no case that is ok")
     for by_ranks in ways.values():
         for found in by_ranks.values():
             found.sort(key=lambda way: way.seconds)
-    return ScaleMap(platform_name(run), failed, nodes, ways, base, drawn_uncertainty(run))
+    return ScaleMap(platform, failed, nodes, ways, base, uncertainty, cases[0].factors["scope"], cases[0].factors["phase"])

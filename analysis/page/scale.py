@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from analysis.estimate.scale_map import MARGIN, ScaleMap, scale_map
+from analysis.estimate.scale_map import MARGIN, ScaleMap, scale_maps
 from analysis.estimate.validation import compared, errors
 from analysis.page.records import Record, Results
 from analysis.read.csv_table import UnusableInput
@@ -10,6 +10,8 @@ from analysis.show.scale_tables import platform_section, summary
 from analysis.show.validation_tables import error_table
 
 PLATFORMS = ("home_1gbit", "ethernet_10gbit", "fat_tree_100gbit", "original")
+# Of a platform's run directories, beside that of the map.
+TASKS = ("", "_decode", "_layer")
 HERE = "this_machine"
 # No measurements, so not among the records that verdicts are made of.
 SIMULATED = "scale/simulated"
@@ -20,7 +22,10 @@ def _simulated(results: Results, name: str) -> Record:
 
 
 def _maps(results: Results) -> list[ScaleMap]:
-    return [scale_map(_simulated(results, name).run) for name in PLATFORMS]
+    """Platform by platform; of a prefill of attention first."""
+    directory = results.directory / SIMULATED
+    names = [f"{name}{task}" for name in PLATFORMS for task in TASKS if task == "" or (directory / f"{name}{task}").is_dir()]
+    return [found for name in names for found in scale_maps(_simulated(results, name).run)]
 
 
 def _errors(results: Results) -> dict[str, str]:
@@ -60,7 +65,7 @@ def values(results: Results) -> dict[str, str]:
     sections = ["\n".join(platform_section(found)) for found in maps]
     return {
         "scale.margin": f"{100 * MARGIN:.0f} %",
-        "scale.summary": summary(maps),
+        "scale.summary": summary([found for found in maps if (found.scope, found.phase) == ("attention", "prefill")]),
         "scale.uncertainty": _uncertainty(maps),
         "scale.maps": "\n\n".join(sections),
         "scale.most_ranks": str(max(max(found.nodes) for found in maps)),

@@ -84,7 +84,7 @@ def summary(maps: Sequence[ScaleMap]) -> str:
         cells = _cells(found, None)
         counts = [f"{name.replace('a grid of both', 'grid')} {len(cells.leads[name])}" for name in cells.kinds]
         counts += [f"equal {cells.equal}"] + ([f"not resolved {cells.open}"] if cells.open else [])
-        clauses.append(f"`{found.platform}`: " + ", ".join(counts) + f" of {cells.total}")
+        clauses.append(f"`{found.platform}`{task_suffix(found)}: " + ", ".join(counts) + f" of {cells.total}")
     return "; ".join(clauses)
 
 
@@ -125,11 +125,17 @@ def _farthest(found: ScaleMap, contract: str) -> list[str]:
     return lines
 
 
+def task_suffix(found: ScaleMap) -> str:
+    """Behind the platform's name; nothing for a prefill of attention."""
+    names = {"prefill": {"attention": "", "layer": ", a layer", "block": ", an attention block"}, "decode": {"attention": ", decoding"}}
+    return names.get(found.phase, {}).get(found.scope, f", decoding a {found.scope}")
+
+
 def platform_section(found: ScaleMap) -> list[str]:
     """A heading, sentences, a table."""
     contracts = sorted({place.contract for place in found.ways})
     ranks = sorted({count for by_ranks in found.ways.values() for count in by_ranks if count > 1})
-    lines = [f"### {found.platform}", ""]
+    lines = [f"### {found.platform}{task_suffix(found)}", ""]
     for contract in contracts:
         sentence = _who_wins(found, contract)
         farthest = _farthest(found, contract)
