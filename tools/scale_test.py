@@ -33,7 +33,7 @@ class ScaleTest(StandInTree):
         ]
         simulated = [call for call in calls if call.startswith("simulate_attention")]
         self.assertEqual([call.split("--output ")[1].split()[0] for call in simulated], [
-            str(study / name) for name in ("this_machine", *directories)
+            str(study / name) for name in ("this_machine", *directories, "published", "published_original")
         ])  # fmt: skip
         self.assertEqual([call.split("--experiment ")[1].split()[0] for call in simulated[1:4]], [
             f"experiments/scale/{task}.yaml" for task in ("map", "decode", "layer")
@@ -42,8 +42,11 @@ class ScaleTest(StandInTree):
         self.assertNotIn("--join-heads", simulated[0])
         self.assertNotIn("--profile", simulated[1])
         self.assertNotIn("--draws", simulated[0])
-        for call in simulated[1:]:
+        for call in simulated[1:-2]:
             self.assertIn("--draws 20", call)
+        self.assertIn(f"--calibration {study}/calibration_avx512.csv", simulated[-2])
+        self.assertIn(f"--calibration {study}/calibration_avx2_52_threads.csv", simulated[-1])
+        self.assertIn("--profile original", simulated[-1])
         self.assertIn("--profile large", simulated[4])
         self.assertIn(f"--calibration {study}/calibration_avx2.csv", simulated[1])
         self.assertIn(f"--calibration {study}/calibration_avx512.csv", simulated[4])
@@ -65,7 +68,7 @@ class ScaleTest(StandInTree):
 
     def test_some_platforms_or_none(self) -> None:
         _, output, calls = self.scale("--only", "original,home_1gbit")
-        self.assertEqual(sum(call.startswith("simulate_attention") for call in calls), 7, output)
+        self.assertEqual(sum(call.startswith("simulate_attention") for call in calls), 8, output)
         status, output, calls = self.scale("--only", "none", "--output", str(self.top / "elsewhere"))
         self.assertEqual((status, sum(call.startswith("simulate_attention") for call in calls)), (0, 1), output)
         self.assertTrue(output.splitlines()[-1].startswith("table of analysis/validation.py "), output)

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # What the scripts that simulate have in common; sourced by tools/scale and tools/cluster/simulated_links from the repository's top
 # directory. The caller sets: output, its directory; calibration, a directory of calibration_ISA.csv files made elsewhere, or empty.
-# From here it gets: latency_us, gb_per_s, isa.
+# It may set assumed_threads. From here it gets: latency_us, gb_per_s, isa.
 # shellcheck disable=SC2034,SC2154 # for the caller, and from it
 
+assumed_threads=1 # of a rank, whose steps and products take this part of the time that they take on one core
 latency_us= # between two ranks, as the probe of `auto` finds it
 gb_per_s=   # of one rank while both send
 isa=        # that the probe's kernels ran on
@@ -32,11 +33,23 @@ calibration_of() {
   echo "$file"
 }
 
+# threaded FILE: the calibration of one thread as one of assumed_threads, beside it.
+threaded() {
+  [ "$assumed_threads" != 1 ] || { echo "$1" && return; }
+  local file=$output/$(basename "$1" .csv)_${assumed_threads}_threads.csv
+  awk -F, -v OFS=, -v threads="$assumed_threads" '
+    NR == 1 { print "# Made of " $0 " Assumed: " threads " threads are so many times as fast as one." }
+    $5 == 1 { $5 = threads; $11 = sprintf("%.6e", $11 / threads) }
+    NR > 1' "$1" >"$file"
+  echo "$file"
+}
+
 # simulate EXPERIMENT PLATFORM_FILE DIRECTORY OPTION...
 simulate() {
   local directory=$3 options=("${@:4}") kernels
   # Nothing that follows can do without; a caller's || would go on.
   kernels=$(calibration_of "$(sed -n 's/^isa: //p' "$2")") || exit
+  kernels=$(threaded "$kernels")
   [ ! -f "$directory/manifest.json" ] || options+=(--resume)
   bazel-bin/src/simulate/simulate_attention --experiment "$1" --platform "$2" --calibration "$kernels" \
     --output "$directory" "${options[@]}"

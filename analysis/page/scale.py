@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from analysis.estimate.scale_map import MARGIN, ScaleMap, scale_maps
 from analysis.estimate.validation import compared, errors
+from analysis.judge.published import read_published
 from analysis.page.records import Record, Results
 from analysis.read.csv_table import UnusableInput
+from analysis.read.read_run import Case
 from analysis.show.scale_tables import platform_section, summary
+from analysis.show.text_table import markdown_table
 from analysis.show.validation_tables import error_table
 
 PLATFORMS = ("home_1gbit", "ethernet_10gbit", "fat_tree_100gbit", "original")
 # Of a platform's run directories, beside that of the map.
 TASKS = ("", "_decode", "_layer")
 HERE = "this_machine"
+PUBLISHED = "published"
+ORIGINAL = "published_original"
 # No measurements, so not among the records that verdicts are made of.
 SIMULATED = "scale/simulated"
 
@@ -39,6 +44,55 @@ def _errors(results: Results) -> dict[str, str]:
         "scale.median_error": f"{100 * both.median:.0f} %",
         "scale.error_at_90_percent": f"{100 * both.at_90_percent:.0f} %",
         "scale.compared_cases": str(both.cases),
+    }
+
+
+def _case_of(results: Results, directory: str, **factors: str) -> Case:
+    """The one with these factors."""
+    record = _simulated(results, directory)
+    found = [case for case in record.run.cases if all(case.factors[name] == value for name, value in factors.items())]
+    if len(found) != 1 or not found[0].metrics["time_median_s"]:
+        raise UnusableInput(f"{record.directory / 'cases.csv'}: {len(found)} cases with {factors}")
+    return found[0]
+
+
+def _efficiency(one: Case, several: Case) -> float:
+    """Of several ranks over one."""
+    slow, fast = one.metrics["time_median_s"], several.metrics["time_median_s"]
+    assert slow and fast
+    return slow / (int(several.factors["ranks"]) * fast)
+
+
+def _published_original(results: Results) -> str:
+    """The earlier study's efficiencies of eight nodes, and those that its cluster has here."""
+    rows = read_published(results.directory / "original" / "published.csv")
+    online = {"algorithm": "online_softmax"}
+    ways: tuple[tuple[str, dict[str, str]], ...] = (
+        ("ring", {"strategy": "sequence", "contract": "native", **online}),
+        ("head-wise, `native`", {"strategy": "headwise", "contract": "native", **online}),
+        ("head-wise, `token_sharded`", {"strategy": "headwise", "contract": "token_sharded", **online}),
+    )
+    table = []
+    for tokens in ("1024", "8192", "65536"):
+        line = [tokens, f"{rows[f'table7 | efficiency at 8 nodes | T={tokens}'].value:.0f} %"]
+        for _, way in ways:
+            one = _case_of(results, ORIGINAL, **{**way, "contract": "native"}, ranks="1", seq_len=tokens)
+            several = _case_of(results, ORIGINAL, **way, ranks="8", seq_len=tokens)
+            line.append(f"{100 * _efficiency(one, several):.0f} %")
+        table.append(line)
+    return "\n".join(markdown_table(["tokens", "published", *(name for name, _ in ways)], table))
+
+
+def _published(results: Results) -> dict[str, str]:
+    """Figures of others beside what is simulated."""
+    one, ring_16, ring_128 = (_case_of(results, PUBLISHED, exchange="ring", ranks=ranks) for ranks in ("1", "16", "128"))
+    mesh = _case_of(results, PUBLISHED, exchange="mesh", ranks="16")
+    sent, of_ring = mesh.metrics["comm_bytes_per_rank"], ring_16.metrics["comm_bytes_per_rank"]
+    assert sent and of_ring
+    return {
+        "scale.ring_128": f"{100 * _efficiency(one, ring_128):.0f} %",
+        "scale.mesh_bytes": f"x{sent / of_ring:.2f}",
+        "scale.original_table": _published_original(results),
     }
 
 
@@ -70,4 +124,5 @@ def values(results: Results) -> dict[str, str]:
         "scale.maps": "\n\n".join(sections),
         "scale.most_ranks": str(max(max(found.nodes) for found in maps)),
         **_errors(results),
+        **_published(results),
     }
