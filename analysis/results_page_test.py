@@ -135,6 +135,9 @@ class ResultsPageTest(unittest.TestCase):
             (models, "decode/reference/cases.csv", {"variant": SEQUENCE}, slower_median, "models.decode_table"),
             (scale, "scale/simulated/home_1gbit/samples.csv", {"variant": "headwise+online_softmax"}, slower, "scale.maps"),
             (scale, "ordering/reference/cases.csv", {"variant": SEQUENCE}, slower_median, "scale.error_table"),
+            (scale, "scale/simulated/published/cases.csv", {"exchange": "mesh"}, more_bytes, "scale.mesh_bytes"),
+            (scale, "scale/simulated/published/cases.csv", {"ranks": "128"}, slower_median, "scale.ring_128"),
+            (scale, "scale/simulated/published_original/cases.csv", {"ranks": "8"}, slower_median, "scale.original_table"),
             (register, "kernels_threads/reference/samples.csv", {"order_in_round": "0"}, slower, "register.table"),
             (register, "network/reference/unshaped/cases.csv", {"variant": SEQUENCE}, more_bytes, "register.counts"),
         ]  # fmt: skip

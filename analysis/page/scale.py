@@ -18,6 +18,11 @@ TASKS = ("", "_decode", "_layer")
 HERE = "this_machine"
 PUBLISHED = "published"
 ORIGINAL = "published_original"
+# Facts to cite.
+META = "Meta reports an efficiency of 93 % ([Yang et al.](https://arxiv.org/abs/2411.01783)) for a ring of 128 GPUs"
+MESH = (
+    "[Mesh-Attention](https://arxiv.org/abs/2512.20968) reports x0.60 of a ring's bytes for 16 query heads, 8 KV heads and 16 ranks"
+)
 # No measurements, so not among the records that verdicts are made of.
 SIMULATED = "scale/simulated"
 
@@ -51,14 +56,14 @@ def _case_of(results: Results, directory: str, **factors: str) -> Case:
     """The one with these factors."""
     record = _simulated(results, directory)
     found = [case for case in record.run.cases if all(case.factors[name] == value for name, value in factors.items())]
-    if len(found) != 1 or not found[0].metrics["time_median_s"]:
+    if len(found) != 1 or not found[0].summary["time_median_s"]:
         raise UnusableInput(f"{record.directory / 'cases.csv'}: {len(found)} cases with {factors}")
     return found[0]
 
 
 def _efficiency(one: Case, several: Case) -> float:
     """Of several ranks over one."""
-    slow, fast = one.metrics["time_median_s"], several.metrics["time_median_s"]
+    slow, fast = one.summary["time_median_s"], several.summary["time_median_s"]
     assert slow and fast
     return slow / (int(several.factors["ranks"]) * fast)
 
@@ -87,9 +92,12 @@ def _published(results: Results) -> dict[str, str]:
     """Figures of others beside what is simulated."""
     one, ring_16, ring_128 = (_case_of(results, PUBLISHED, exchange="ring", ranks=ranks) for ranks in ("1", "16", "128"))
     mesh = _case_of(results, PUBLISHED, exchange="mesh", ranks="16")
-    sent, of_ring = mesh.metrics["comm_bytes_per_rank"], ring_16.metrics["comm_bytes_per_rank"]
+    sent, of_ring = mesh.counts["comm_bytes_per_rank"], ring_16.counts["comm_bytes_per_rank"]
     assert sent and of_ring
     return {
+        "scale.meta_published": META,
+        "scale.mesh_published": MESH,
+        "scale.original_threads": _case_of(results, ORIGINAL, strategy="sequence", contract="native", ranks="1", seq_len="1024").factors["threads"],
         "scale.ring_128": f"{100 * _efficiency(one, ring_128):.0f} %",
         "scale.mesh_bytes": f"x{sent / of_ring:.2f}",
         "scale.original_table": _published_original(results),
