@@ -52,7 +52,7 @@ class ScaleTest(StandInTree):
         self.assertIn(f"--calibration {study}/calibration_avx512.csv", simulated[4])
         # Twice for each instruction set; rows of memory once.
         self.assertEqual(sum(call.startswith("write_calibration") for call in calls), 4)
-        self.assertEqual((study / "calibration_avx2.csv").read_text(), "# a CPU\nwork,...\nfull,1\ncopy,2\nfull,1\n")
+        self.assertEqual((study / "calibration_avx2.csv").read_text(), "# a CPU\nwork,...\nfull,1\ncopy,2\nproduct,3\nfull,1\n")
         machine = (study / "this_machine.yaml").read_text()
         self.assertIn("isa: avx512\nwithin_node: {gb_per_s: 6.4, latency_us: 1.5}\n", machine)
         tables = [line for line in output.splitlines() if line.startswith("table of ")]

@@ -30,17 +30,22 @@ calibration_of() {
         grep -E '^(full|diagonal),' "$file.standard" >>"$file.part" && rm "$file.standard" && mv "$file.part" "$file"
     } || give_up "the calibration failed" 1
   fi
+  grep -q '^product,' "$file" || give_up "$file: has no products of linear layers, so it is an older one; move it away to measure anew"
   echo "$file"
 }
 
 # threaded FILE: the calibration of one thread as one of assumed_threads, beside it.
 threaded() {
   [ "$assumed_threads" != 1 ] || { echo "$1" && return; }
-  local file=$output/$(basename "$1" .csv)_${assumed_threads}_threads.csv
-  awk -F, -v OFS=, -v threads="$assumed_threads" '
+  local file
+  file=$output/$(basename "$1" .csv)_${assumed_threads}_threads.csv
+  rm -f "$file"
+  if ! awk -F, -v OFS=, -v threads="$assumed_threads" '
     NR == 1 { print "# Made of " $0 " Assumed: " threads " threads are so many times as fast as one." }
     $5 == 1 { $5 = threads; $11 = sprintf("%.6e", $11 / threads) }
-    NR > 1' "$1" >"$file"
+    NR > 1' "$1" >"$file.part" || ! mv "$file.part" "$file"; then
+    give_up "$file could not be made" 1
+  fi
   echo "$file"
 }
 
@@ -49,7 +54,7 @@ simulate() {
   local directory=$3 options=("${@:4}") kernels
   # Nothing that follows can do without; a caller's || would go on.
   kernels=$(calibration_of "$(sed -n 's/^isa: //p' "$2")") || exit
-  kernels=$(threaded "$kernels")
+  kernels=$(threaded "$kernels") || exit
   [ ! -f "$directory/manifest.json" ] || options+=(--resume)
   bazel-bin/src/simulate/simulate_attention --experiment "$1" --platform "$2" --calibration "$kernels" \
     --output "$directory" "${options[@]}"

@@ -19,9 +19,13 @@ HERE = "this_machine"
 PUBLISHED = "published"
 ORIGINAL = "published_original"
 # Facts to cite.
-META = "Meta reports an efficiency of 93 % ([Yang et al.](https://arxiv.org/abs/2411.01783)) for a ring of 128 GPUs"
+META = (
+    "Meta reports a parallelization efficiency of 93 % for a prefill of a million tokens by a whole model on 128 GPUs of "
+    "16 nodes ([Yang et al.](https://arxiv.org/abs/2411.01783))"
+)
 MESH = (
-    "[Mesh-Attention](https://arxiv.org/abs/2512.20968) reports x0.60 of a ring's bytes for 16 query heads, 8 KV heads and 16 ranks"
+    "For 16 query heads, 8 KV heads and 16 ranks the formula of [Mesh-Attention](https://arxiv.org/abs/2512.20968) has its tiles send "
+    "x0.60 of a ring's bytes"
 )
 # No measurements, so not among the records that verdicts are made of.
 SIMULATED = "scale/simulated"
@@ -71,11 +75,13 @@ def _efficiency(one: Case, several: Case) -> float:
 def _published_original(results: Results) -> str:
     """The earlier study's efficiencies of eight nodes, and those that its cluster has here."""
     rows = read_published(results.directory / "original" / "published.csv")
-    online = {"algorithm": "online_softmax"}
+    prefill, decode = {"phase": "prefill"}, {"phase": "decode"}
     ways: tuple[tuple[str, dict[str, str]], ...] = (
-        ("ring", {"strategy": "sequence", "contract": "native", **online}),
-        ("head-wise, `native`", {"strategy": "headwise", "contract": "native", **online}),
-        ("head-wise, `token_sharded`", {"strategy": "headwise", "contract": "token_sharded", **online}),
+        ("prefill: ring", {"strategy": "sequence", "contract": "native", **prefill}),
+        ("head-wise, `native`", {"strategy": "headwise", "contract": "native", **prefill}),
+        ("head-wise, `token_sharded`", {"strategy": "headwise", "contract": "token_sharded", **prefill}),
+        ("one token: by tokens", {"strategy": "sequence", "contract": "native", **decode}),
+        ("head-wise", {"strategy": "headwise", "contract": "native", **decode}),
     )
     table = []
     for tokens in ("1024", "8192", "65536"):
@@ -97,7 +103,7 @@ def _published(results: Results) -> dict[str, str]:
     return {
         "scale.meta_published": META,
         "scale.mesh_published": MESH,
-        "scale.original_threads": _case_of(results, ORIGINAL, strategy="sequence", contract="native", ranks="1", seq_len="1024").factors["threads"],
+        "scale.original_threads": _case_of(results, ORIGINAL, strategy="sequence", phase="decode", ranks="1", seq_len="1024").factors["threads"],
         "scale.ring_128": f"{100 * _efficiency(one, ring_128):.0f} %",
         "scale.mesh_bytes": f"x{sent / of_ring:.2f}",
         "scale.original_table": _published_original(results),

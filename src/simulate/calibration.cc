@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <iterator>
+#include <limits>
 #include <numbers>
 #include <optional>
 #include <set>
@@ -17,7 +18,8 @@ namespace attention {
 namespace {
 
 constexpr std::string_view kStepWords[] = {"full", "carried", "diagonal"};
-constexpr std::string_view kMemoryWords[] = {"copy", "merge", "finish", "norm", "rotate", "activate", "add"};
+constexpr std::string_view kMemoryWords[] = {"copy",   "merge", "finish",   "norm",
+                                             "rotate", "keep",  "activate", "add"};
 constexpr std::string_view kProduct = "product";
 
 template <typename Work, size_t count>
@@ -179,8 +181,8 @@ Calibration Calibration::Parse(const std::string& text, const std::string& file_
       const int64_t bytes = fields.Count(9, kMostTokens);
       memory[*move][{bytes, 1}] = seconds / static_cast<double>(bytes);
     } else {
-      fields.Complain(0,
-                      "full, carried, diagonal, product, copy, merge, finish, norm, rotate, activate or add");
+      fields.Complain(
+          0, "full, carried, diagonal, product, copy, merge, finish, norm, rotate, keep, activate or add");
     }
   }
   Calibration calibration;
@@ -249,7 +251,13 @@ double Calibration::SecondsOfProduct(const ProductKind& kind, int64_t rows, int6
 }
 
 double Calibration::SecondsPerPair(const KernelKind& kind, StepWork work, double queries, double keys) const {
-  return steps_.at({kind, work}).At(queries, keys);
+  const Grid& grid = steps_.at({kind, work});
+  const double longest = std::exp2(grid.queries.back());
+  if (work != StepWork::kDiagonal || queries <= longest) return grid.At(queries, keys);
+  // n / m triangles of length m on the diagonal have m / n of its pairs, about; beside them are rectangles.
+  const double share = longest / queries;
+  return share * grid.At(longest, 1) +
+         (1 - share) * steps_.at({kind, StepWork::kFull}).At(longest, std::numeric_limits<double>::max());
 }
 
 double Calibration::SecondsOf(MemoryWork work, int64_t bytes) const {

@@ -52,6 +52,33 @@ TEST(CalibrationTest, RatesAreReadAndInterpolated) {
   EXPECT_EQ(calibration.SecondsOf(MemoryWork::kCopy, 0), 0);
 }
 
+// n / m triangles and the rectangles beside them; not the rate of the longest triangle.
+TEST(CalibrationTest, DiagonalsBeyondTheLongest) {
+  const Calibration calibration = Calibration::Parse(SmallFile(), "c.csv");
+  const auto rate = [&](double queries) {
+    return calibration.SecondsPerPair(kKind, StepWork::kDiagonal, queries, 1);
+  };
+  EXPECT_NEAR(rate(64), 2e-9, 1e-15);
+  EXPECT_NEAR(rate(128), 0.5 * 2e-9 + 0.5 * 0.0625e-9, 1e-15);
+  EXPECT_NEAR(rate(64000), 0.001 * 2e-9 + 0.999 * 0.0625e-9, 1e-15);
+}
+
+TEST(CalibrationTest, ProductsByRowsAndInputs) {
+  constexpr ProductKind kProducts = {Isa::kAvx2, DataType::kBfloat16, 2};
+  std::string text = SmallFile();
+  // 1e-9 s for a row, an input and an output; four times that, half, and a quarter of it.
+  text += "product,,avx2,bf16,2,,,1,16,,16e-9\nproduct,,avx2,bf16,2,,,1,256,,1024e-9\n";
+  text += "product,,avx2,bf16,2,,,64,16,,512e-9\nproduct,,avx2,bf16,2,,,64,256,,4096e-9\n";
+  const Calibration calibration = Calibration::Parse(text, "c.csv");
+  EXPECT_NEAR(calibration.SecondsOfProduct(kProducts, 1, 16, 10), 160e-9, 1e-15);
+  EXPECT_NEAR(calibration.SecondsOfProduct(kProducts, 1, 256, 10), 10240e-9, 1e-14);
+  EXPECT_NEAR(calibration.SecondsOfProduct(kProducts, 64, 16, 10), 5120e-9, 1e-14);
+  EXPECT_NEAR(calibration.SecondsOfProduct(kProducts, 1, 64, 10), 64 * 2e-9 * 10, 1e-14);
+  EXPECT_EQ(calibration.SecondsOfProduct(kProducts, 0, 16, 10), 0);
+  EXPECT_NE(Refusal([&] { calibration.RequireDecoder(kProducts); }).find("nothing for norm"),
+            std::string::npos);
+}
+
 TEST(CalibrationTest, DrawsMoveEachKindOfStepByItself) {
   const Calibration calibration = Calibration::Parse(SmallFile(), "c.csv");
   const auto factor = [&](const Calibration& drawn, StepWork work, double queries) {

@@ -6,7 +6,7 @@
 namespace attention {
 
 void AddInRankOrder(int, int ranks, const float*, int64_t, int64_t elements, float*) {
-  SpendBytes(MemoryWork::kAdd, ranks * elements * static_cast<int64_t>(sizeof(float)));
+  SpendBytes(MemoryWork::kAdd, (ranks + 1) * elements * static_cast<int64_t>(sizeof(float)));
 }
 
 }  // namespace attention

@@ -24,13 +24,14 @@ void RowWork::Norm(const float*, std::span<const float> weight, int64_t rows, fl
 }
 
 void RowWork::AddBias(std::span<const float> bias, int64_t rows, float*) const {
-  if (!bias.empty()) SpendBytes(MemoryWork::kAdd, 2 * Floats(rows, std::ssize(bias)));
+  if (!bias.empty()) SpendBytes(MemoryWork::kAdd, 3 * Floats(rows, std::ssize(bias)));
 }
 
 void RowWork::NormAndRotate(const AttentionWeights&, const ProjectedRows& projected,
                             const KeptTokens& kept) const {
-  const int64_t heads = projected.query_heads + (kept.cache != nullptr ? 2 * projected.kv_heads : 0);
-  SpendBytes(MemoryWork::kRotate, Floats(projected.rows(), heads * head_dim_));
+  SpendBytes(MemoryWork::kRotate, Floats(projected.rows(), projected.query_heads * head_dim_));
+  if (kept.cache == nullptr) return;
+  SpendBytes(MemoryWork::kKeep, Floats(projected.rows(), 2 * projected.kv_heads * head_dim_));
 }
 
 void RowWork::Activate(const Rows& gate_up, int64_t groups, const Rows&) const {

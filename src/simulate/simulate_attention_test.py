@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 import unittest
 from pathlib import Path
+from typing import NamedTuple
 
 HERE = Path("src/simulate")
 PLATFORM = HERE / "testing/platform.yaml"
@@ -41,6 +42,48 @@ grid:
   isa: [scalar]
 measure: {rounds: 1}
 """
+
+HIDDEN, HEADS, KV_HEADS, HEAD_DIM, INTERMEDIATE = 1024, 16, 8, 128, 3072  # of that model
+
+
+class Part(NamedTuple):
+    """Of a rank's work: on a core of the test's calibration, and the bytes of memory it goes through."""
+
+    seconds: float
+    bytes: float
+
+
+def product(rows: int, inputs: int, outputs: int) -> Part:
+    return Part(rows * inputs * outputs * 1e-9, 4 * (inputs * outputs + rows * (inputs + outputs)))
+
+
+def row_work(floats: int, seconds_per_byte: float, passes: float = 2) -> Part:
+    return Part(4 * floats * seconds_per_byte, 4 * floats * passes)
+
+
+def block(rows: int, keys: int, parts: int = 1) -> list[Part]:
+    """The attention block over `keys` keys, of one of so many equal parts of its heads."""
+    heads, kv_heads = HEADS // parts, KV_HEADS // parts
+    return [
+        product(rows, HIDDEN, (heads + 2 * kv_heads) * HEAD_DIM),
+        row_work(rows * heads * HEAD_DIM, 2e-10),
+        row_work(rows * 2 * kv_heads * HEAD_DIM, 5e-10),
+        Part(heads * rows * keys * 1e-7, 4 * HEAD_DIM * (2 * heads * rows + 2 * kv_heads * keys)),
+        product(rows, heads * HEAD_DIM, HIDDEN),
+    ]
+
+
+def layer(rows: int, keys: int, parts: int = 1) -> list[Part]:
+    """All of it."""
+    norm, intermediate = row_work(rows * HIDDEN, 1e-10), INTERMEDIATE // parts
+    return [
+        norm, *block(rows, keys, parts), norm, product(rows, HIDDEN, 2 * intermediate),
+        row_work(rows * 2 * intermediate, 3e-10, 1.5), product(rows, intermediate, HIDDEN),
+    ]  # fmt: skip
+
+
+def seconds_of(parts: list[Part]) -> float:
+    return sum(part.seconds for part in parts)
 
 
 class SimulateAttentionTest(unittest.TestCase):
@@ -168,33 +211,57 @@ class SimulateAttentionTest(unittest.TestCase):
         rows = self.rows("cases.csv")
         times = {(row["ranks"], row["strategy"]): float(row["time_median_s"]) for row in rows}
         sent = {(row["ranks"], row["strategy"]): int(row["comm_bytes_per_rank"]) for row in rows}
-        tokens, hidden, heads, kv_heads, head_dim, intermediate = 64, 1024, 16, 8, 128, 3072
-        projected = (heads + 2 * kv_heads) * head_dim
-        products = tokens * hidden * (projected + heads * head_dim + 3 * intermediate) * 1e-9
-        norms = 2 * tokens * hidden * 4 * 1e-10
-        others = tokens * projected * 4 * 2e-10 + tokens * 2 * intermediate * 4 * 3e-10
-        attention = heads * tokens**2 * 1e-7
-        one = products + norms + others + attention
+        one = seconds_of(layer(64, 64))
         for strategy in ("sequence", "headwise"):
             self.assertAlmostEqual(times["1", strategy] / one, 1, delta=1e-6)
             self.assertEqual(sent["1", strategy], 0)
         # Twice a sum of all hidden states: parts of an eighth from and to each, added, then the sums.
-        eighth = tokens * hidden // 8 * 4
-        self.assertEqual(sent["8", "headwise"], 2 * 2 * 7 * eighth)
-        least = (products + others + attention) / 8 + norms + 2 * 8 * eighth * 4e-10
-        travel = 2 * 2 * (7 * eighth / 1e9 + 7 * 11e-6)  # by the node's link; two ranks share it
-        self.assertGreater(times["8", "headwise"], least)
-        self.assertLess(times["8", "headwise"], least + 2 * travel)
-        self.assertEqual(sent["8", "sequence"], 7 * 2 * kv_heads * tokens // 8 * head_dim * 4)
+        self.assertEqual(sent["8", "headwise"], 2 * 2 * 7 * 64 * HIDDEN // 8 * 4)
+        self.assertGreater(times["8", "headwise"], seconds_of(layer(64, 64, parts=8)))
+        self.assertEqual(sent["8", "sequence"], 7 * 2 * KV_HEADS * 64 // 8 * HEAD_DIM * 4)
         self.assertGreater(times["8", "sequence"], one / 8 * (1 - 1e-6))
         self.assertLess(times["8", "sequence"], one / 8 * 1.05)
+
+    def test_where_links_cost_nothing(self) -> None:
+        """Head-wise ranks take what their parts do, prefill and decode, and the additions of two sums."""
+        links = PLATFORM.read_text(encoding="utf-8")
+        for old in ("gb_per_s: 4, latency_us: 1}", "gb_per_s: 1, latency_us: 10}"):
+            self.assertIn(old, links)
+            links = links.replace(old, "gb_per_s: 1000000, latency_us: 0.0001}")
+        fast = self.directory / "fast.yaml"
+        fast.write_text(links, encoding="utf-8")
+        for phase, rows, added in (("prefill", 64, 64 * HIDDEN // 8), ("decode", 1, HIDDEN)):  # a small sum is every rank's
+            text = LAYER.replace("scope: layer", f"scope: layer\nphase: {phase}").replace("[1, 8]", "[8]")
+            self.experiment.write_text(text.replace("sequence+online_softmax, ", ""), encoding="utf-8")
+            done = self.call("--calibration", str(self.layer_calibration()), platform=fast, output=phase)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            (row,) = self.rows("cases.csv", phase)
+            expected = seconds_of(layer(rows, 64, parts=8)) + 2 * (8 + 1) * added * 4 * 4e-10
+            self.assertAlmostEqual(float(row["time_median_s"]) / expected, 1, delta=1e-4)
+
+    def test_memory_bounds_what_it_is_slower_than(self) -> None:
+        """Of a layer and of its block alone, each part takes the later of its core and the node's memory."""
+        bytes_per_second = 0.5e9
+        text = PLATFORM.read_text(encoding="utf-8") + "memory_gb_per_s: 0.5\n"
+        slow = self.directory / "slow.yaml"
+        slow.write_text(text, encoding="utf-8")
+        for scope, tokens, parts in (("layer", 4, layer(4, 4)), ("block", 64, block(64, 64))):
+            bound = [part.bytes / bytes_per_second > part.seconds for part in parts]
+            self.assertEqual((any(bound), all(bound)), (True, tokens == 4))
+            text = LAYER.replace("scope: layer", f"scope: {scope}").replace("[64]", f"[{tokens}]").replace("[1, 8]", "[1]")
+            self.experiment.write_text(text, encoding="utf-8")
+            done = self.call("--calibration", str(self.layer_calibration()), platform=slow, output=scope)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            expected = sum(max(part.seconds, part.bytes / bytes_per_second) for part in parts)
+            for row in self.rows("cases.csv", scope):
+                self.assertAlmostEqual(float(row["time_median_s"]) / expected, 1, delta=1e-6)
 
     def test_what_a_layer_needs(self) -> None:
         """Products and rows that were measured, types that were, less than a model."""
         whole = self.layer_calibration()
         plain = self.directory / "plain.csv"
         lines = whole.read_text(encoding="utf-8").splitlines(keepends=True)
-        for without, said in (("product", "the calibration has no products of scalar fp32 threads 1"), ("add", "has nothing for add")):
+        for without, said in (("product", "the calibration has no products of scalar fp32 threads 1"), ("keep", "has nothing for keep")):
             plain.write_text("".join(line for line in lines if not line.startswith(without)), encoding="utf-8")
             self.experiment.write_text(LAYER, encoding="utf-8")
             refused = self.call("--calibration", str(plain))
@@ -203,6 +270,7 @@ class SimulateAttentionTest(unittest.TestCase):
         for change, said in (
             ("scope: model\ngrid:", "scope model cannot be simulated; valid scopes: attention, block, layer"),
             ("scope: layer\ngrid:\n  kv_cache: [int8]", "kv_cache int8 cannot be simulated"),
+            ("scope: layer\ngrid:\n  threads: [2]", "threads 2 of scope layer cannot be simulated"),
             ("scope: layer\ndtype: bf16\ngrid:\n  activations: [fp32]", "activations fp32 on weights of bf16 cannot be simulated"),
         ):
             self.experiment.write_text(LAYER.replace("[false]", "[true]").replace("scope: layer\ngrid:", change), encoding="utf-8")

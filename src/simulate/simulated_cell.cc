@@ -158,8 +158,13 @@ SimulatedCase SimulateOne(const Cell& cell, const Case& made, const Platform& pl
   return result;
 }
 
-// Kernels are calibrated for one type of weights, activations, and of keys that are read as they are.
-void CheckPrecision(const Cell& cell) {
+// A decoder's work is calibrated on one thread, for one type of weights and activations, and for keys that
+// are read as they are.
+void CheckDecoder(const Cell& cell) {
+  if (cell.threads != 1) {
+    FailUsage("threads ", cell.threads, " of scope ", Name(cell.scope),
+              " cannot be simulated; valid threads: 1");
+  }
   if (cell.precision.activations != cell.problem.data_type) {
     FailUsage("activations ", Name(cell.precision.activations), " on weights of ",
               Name(cell.problem.data_type), " cannot be simulated; valid are activations like the weights");
@@ -178,7 +183,7 @@ void CheckCanSimulate(const Cell& cell, const Platform& platform, const Calibrat
   if (cell.scope == Scope::kModel) {
     FailUsage("scope ", Name(cell.scope), " cannot be simulated; valid scopes: attention, block, layer");
   }
-  if (!is_attention) CheckPrecision(cell);
+  if (!is_attention) CheckDecoder(cell);
   NodesUsed(platform, ShapeOf(cell));
   for (const Case& made : cell.cases) {
     if (made.is_auto)

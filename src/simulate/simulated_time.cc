@@ -13,7 +13,7 @@ double Passes(MemoryWork work) {
       return 3;
     case MemoryWork::kActivate:  // writes half of what it reads
       return 1.5;
-    case MemoryWork::kAdd:  // reads all parts, writes one
+    case MemoryWork::kAdd:  // its bytes are those of all parts and of the sum
       return 1;
     default:  // read and written
       return 2;

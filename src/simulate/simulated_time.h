@@ -11,8 +11,9 @@
 namespace attention {
 
 // What moves bytes within a rank: a copy of a block, two states merged, a state finished; and in a decoder
-// rows normed, heads normed, rotated and kept, gates applied, parts of a sum over ranks added.
-enum class MemoryWork { kCopy, kMerge, kFinish, kNorm, kRotate, kActivate, kAdd };
+// rows normed, query heads normed and rotated (and rounded, if keys are bf16), key heads likewise and put
+// into the cache with their values, gates applied, parts of a sum over ranks added.
+enum class MemoryWork { kCopy, kMerge, kFinish, kNorm, kRotate, kKeep, kActivate, kAdd };
 
 // Products of linear layers of one kind, whose cost depends on their sizes alone.
 struct ProductKind {
@@ -26,8 +27,8 @@ struct ProductKind {
 class WorkCosts {
  public:
   virtual ~WorkCosts() = default;
-  // bytes: copied, or of one state; of the rows that are normed, rotated and kept, or activated; of all
-  // parts.
+  // bytes: copied, or of one state; of the float32 rows or heads that are normed, rotated, kept or activated;
+  // of all parts of a sum and of the sum.
   virtual double SecondsOf(MemoryWork work, int64_t bytes) const = 0;
   // [rows, inputs] times weights [outputs, inputs].
   virtual double SecondsOfProduct(const ProductKind& kind, int64_t rows, int64_t inputs,

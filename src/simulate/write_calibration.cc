@@ -76,7 +76,8 @@ AlignedBuffer Filled(TensorShape shape, DataType type, uint64_t stream) {
   return buffer;
 }
 
-// A step over as many KV heads as there are threads, so that all have work; seconds of one.
+// A step over as many KV heads as there are threads, so that all have work, or of few queries over several;
+// seconds of one.
 double StepSeconds(const Request& request, const KernelKind& kind, StepWork work, int64_t queries,
                    int64_t keys) {
   BackendConfig config;
@@ -85,8 +86,10 @@ double StepSeconds(const Request& request, const KernelKind& kind, StepWork work
   config.data_type = kind.data_type;
   config.threads = kind.threads;
   config.heads.group_size = kind.group_size;
-  config.kv_heads = kind.threads;
-  config.query_heads = kind.threads * kind.group_size;
+  const bool is_decoding = queries <= kDecodedQueries && work != StepWork::kDiagonal;
+  config.kv_heads =
+      is_decoding ? (kDecodedHeads + kind.threads - 1) / kind.threads * kind.threads : kind.threads;
+  config.query_heads = config.kv_heads * kind.group_size;
   config.head_dim = kind.head_dim;
   config.mask = work == StepWork::kDiagonal ? Mask::Causal() : Mask::Full();
   config.max_query_tokens = queries;
@@ -148,37 +151,39 @@ double ProductSeconds(const Request& request, int64_t rows, int64_t inputs) {
   return seconds / static_cast<double>(outputs);
 }
 
-// Of a decoder's work on rows of about so many bytes, all together; seconds of exactly so many.
+// Of a decoder's work on rows of about so many bytes, on one thread; seconds of exactly so many.
 double RowSeconds(const Request& request, MemoryWork work, int64_t bytes) {
   Qwen3Config config;
   config.head_dim = request.kind.head_dim;
-  constexpr int64_t kHeads = 3;  // a query, a key, a value
-  // As wide as a panel's groups, and heads, of float32.
-  const int64_t width = kHeads * config.head_dim * kPanelOutputs;
+  const DataType type = request.kind.data_type;
+  const bool is_bfloat16 = type == DataType::kBfloat16;
+  // Of a row: heads, and groups of gates and ups. Of a sum: three parts, the third being the sum.
+  const int64_t width = 6 * config.head_dim * kPanelOutputs;
   const int64_t rows = std::max<int64_t>(1, bytes / (width * static_cast<int64_t>(sizeof(float))));
-  const int64_t tokens = rows * kPanelOutputs;  // of one query head each
+  const int64_t tokens = rows * kPanelOutputs * 3;  // of two heads each
   const RotaryTable rotary(tokens, config.head_dim, config.rope_theta);
-  const RowWork row_work(config, request.kind.isa, request.kind.threads, rotary);
+  const RowWork row_work(config, request.kind.isa, 1, rotary);
   AlignedBuffer x = Filled({1, 1, rows, width}, DataType::kFloat32, 1);
-  AlignedBuffer y(x.size_bytes());
+  AlignedBuffer y(x.size_bytes()), rounded(x.size_bytes() / 2);
   const std::vector<float> weight(static_cast<size_t>(width), 1.0f);
   AttentionWeights weights;
   weights.q_norm = weights.k_norm = {weight.data(), static_cast<size_t>(config.head_dim)};
-  KeyValueCache cache(1, 1, tokens, config.head_dim);
+  KeyValueCache cache(1, 1, tokens, config.head_dim, type);
   const TokenSegments segments = {{0, 0, tokens}};
+  float* from = x.As<float>().data();
+  float* to = y.As<float>().data();
+  ProjectedRows heads{from, 1, &segments, 0, 0, 2 * config.head_dim, nullptr};
+  if (work == MemoryWork::kRotate) heads.query_heads = 2;
+  if (work == MemoryWork::kRotate && is_bfloat16) heads.rounded_queries = rounded.As<Bfloat16>().data();
+  if (work == MemoryWork::kKeep) heads.kv_heads = 1;
+  const KeptTokens kept{work == MemoryWork::kKeep ? &cache : nullptr, nullptr, 0};
   const double seconds = MedianSeconds(request, [&] {
-    float* from = x.As<float>().data();
-    float* to = y.As<float>().data();
     if (work == MemoryWork::kNorm) return row_work.Norm(from, weight, rows, to);
-    if (work == MemoryWork::kRotate) {
-      return row_work.NormAndRotate(weights, {from, 1, &segments, 1, 1, kHeads * config.head_dim, nullptr},
-                                    {&cache, nullptr, 0});
-    }
     if (work == MemoryWork::kActivate) {
       return row_work.Activate({from, rows, width}, width / kPanelOutputs, {to, rows, width});
     }
-    // Two ranks' parts, in halves of the rows.
-    AddInRankOrder(0, 2, from, 0, rows * width / 2, to);
+    if (work == MemoryWork::kAdd) return AddInRankOrder(0, 2, from, 0, rows * width / 3, to);
+    row_work.NormAndRotate(weights, heads, kept);
   });
   return seconds * static_cast<double>(bytes) / static_cast<double>(x.size_bytes());
 }

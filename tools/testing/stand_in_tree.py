@@ -20,7 +20,7 @@ echo "$name $*" >>"$CALLS"
 if [ "$name" = "${FAILING:-}" ]; then exit 1; fi
 case $name in
   mpirun | cluster) echo "$PROBE" ;;
-  write_calibration) printf '# a CPU\\nwork,...\\nfull,1\\ncopy,2\\n' ;;
+  write_calibration) printf '# a CPU\\nwork,...\\nfull,1\\ncopy,2\\nproduct,3\\n' ;;
   simulate_attention)
     while [ $# -gt 0 ]; do
       if [ "$1" = --output ]; then mkdir -p "$2"; touch "$2/manifest.json"; fi
