@@ -122,6 +122,12 @@ ExitStatus Run(const CommandLine& line) {
     std::vector<CaseRow> rows;
     for (const SimulatedCase& result : SimulateCell(cell, platform, calibration, options)) {
       for (const SampleRow& sample : result.samples) directory.Append(sample);
+      if (result.prediction) {
+        directory.launch_record()["predictions"][result.row.made->id] = {
+            {"predicted_s", result.prediction->seconds},
+            {"compute_s", result.prediction->compute_s},
+            {"exchange_s", result.prediction->exchange_s}};
+      }
       rows.push_back(result.row);
       any_failed = any_failed || result.row.status == CaseStatus::kFailed;
       std::printf("%s ranks %d seq_len %lld %s: %.6g s%s\n", cell.id.c_str(), cell.ranks,
@@ -131,6 +137,7 @@ ExitStatus Run(const CommandLine& line) {
       std::fflush(stdout);
     }
     directory.Append(rows);
+    directory.SaveManifest();  // its predictions with it
   }
   const ExitStatus status = any_failed ? ExitStatus::kCaseFailed : ExitStatus::kOk;
   directory.launch_record()["exit_status"] = static_cast<int>(status);

@@ -9,6 +9,7 @@
 #include "src/mpi/communicator.h"
 #include "src/parallel/attention_run.h"
 #include "src/simulate/isolated_process.h"
+#include "src/simulate/model_prediction.h"
 #include "src/simulate/simulated_backend.h"
 #include "src/simulate/simulated_job.h"
 #include "src/simulate/simulated_layer.h"
@@ -149,6 +150,9 @@ SimulatedCase SimulateOne(const Cell& cell, const Case& made, const Platform& pl
     // What a row says is of the platform itself.
     SummarizeSamples({result.samples.data(), 1}, cell.flops, row);
     row.rounds = static_cast<int>(result.samples.size());
+    if (cell.scope == Scope::kAttention && cell.ranks > 1 && cell.ranks <= kMostRanksPriced) {
+      result.prediction = PredictOn(platform, calibration, cell, made.variant);
+    }
   } catch (const Error& error) {
     if (error.status() == ExitStatus::kBadUsage) throw;
     result.samples.clear();

@@ -2,11 +2,13 @@
 #ifndef SRC_SIMULATE_SIMULATED_CELL_H_
 #define SRC_SIMULATE_SIMULATED_CELL_H_
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "src/experiment/ask/cell.h"
 #include "src/experiment/record/results.h"
+#include "src/parallel/choose/cost_model.h"
 #include "src/simulate/calibration.h"
 #include "src/simulate/platform.h"
 
@@ -15,6 +17,8 @@ namespace attention {
 struct SimulatedCase {
   std::vector<SampleRow>
       samples;  // by draw: of the machine as it is said to be, then of those drawn around it
+  // What the cost model of `auto` says; of the scope attention, on several ranks.
+  std::optional<Prediction> prediction;
   CaseRow row;  // its status says so if one failed, and there are no samples
 };
 

@@ -31,20 +31,9 @@ void Configure() {
   }
 }
 
-int RanksPerNode(const Platform& platform, const JobShape& shape) {
-  const int fit = platform.cores_per_node / shape.threads;
-  const int needed = fit == 0 ? 0 : (shape.ranks + fit - 1) / fit;
-  if (fit == 0 || needed > platform.nodes) {
-    FailUsage(shape.ranks, " ranks of ", shape.threads, " threads do not fit on platform ", platform.name,
-              ": ", platform.nodes, " nodes of ", platform.cores_per_node, " cores");
-  }
-  if (shape.placement == Placement::kPacked) return fit;
-  return (shape.ranks + platform.nodes - 1) / platform.nodes;
-}
-
-class Machine {
+class SimulatedMachine {
  public:
-  explicit Machine(const Platform& platform) : platform_(platform) {
+  explicit SimulatedMachine(const Platform& platform) : platform_(platform) {
     if (platform.fat_tree.empty()) {
       MakeStar();
     } else {
@@ -119,6 +108,17 @@ class Machine {
 
 }  // namespace
 
+int RanksPerNode(const Platform& platform, const JobShape& shape) {
+  const int fit = platform.cores_per_node / shape.threads;
+  const int needed = fit == 0 ? 0 : (shape.ranks + fit - 1) / fit;
+  if (fit == 0 || needed > platform.nodes) {
+    FailUsage(shape.ranks, " ranks of ", shape.threads, " threads do not fit on platform ", platform.name,
+              ": ", platform.nodes, " nodes of ", platform.cores_per_node, " cores");
+  }
+  if (shape.placement == Placement::kPacked) return fit;
+  return (shape.ranks + platform.nodes - 1) / platform.nodes;
+}
+
 int NodesUsed(const Platform& platform, const JobShape& shape) {
   const int per_node = RanksPerNode(platform, shape);
   return (shape.ranks + per_node - 1) / per_node;
@@ -133,7 +133,7 @@ void RunSimulatedJob(const Platform& platform, const Calibration& calibration, c
   s4u::Engine engine(&count, arguments);
   Configure();
   SMPI_init();
-  const Machine machine(platform);
+  const SimulatedMachine machine(platform);
   HostCosts costs = {&calibration, &calibration};
   for (s4u::Host* host : machine.hosts()) host->set_data(&costs);
   SMPI_app_instance_register(kJob, nullptr, shape.ranks);

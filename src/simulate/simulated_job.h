@@ -19,6 +19,8 @@ struct JobShape {
 };
 
 // Nodes that have ranks. Throws Error (bad usage) if the platform has too few cores.
+// So many ranks are placed on each node, and on the last what is left. Throws as NodesUsed.
+int RanksPerNode(const Platform& platform, const JobShape& shape);
 int NodesUsed(const Platform& platform, const JobShape& shape);
 
 // Runs `rank` on every rank of MPI_COMM_WORLD, all in this process and thread, which is at simulated time 0
