@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from analysis import scale_map
-from analysis.estimate.scale_map import Place, ScaleMap, Way, lead_of
-from analysis.show.scale_tables import platform_section, summary
+from analysis.estimate.scale_map import Place, ScaleMap, Way, lead_of, scale_maps
+from analysis.read.read_run import read_run
+from analysis.show.scale_tables import departure_table, model_table, platform_section, summary
 from analysis.testing.synthetic_run import Cell, Noise, write_run
 
 RING, HEADWISE, GRID = "sequence+online_softmax", "headwise+online_softmax", "grid 2x2+online_softmax"
@@ -161,6 +162,41 @@ class ScaleMapTest(unittest.TestCase):
         self.assertEqual(headings, ["### home", "### home, decoding", "### home, a layer", "### home, decoding a layer"])
         leads = [line.split("(")[1] for line in out.splitlines() if line.startswith("| qwen3")]
         self.assertEqual(leads, ["+400 %) |", "+100 %) |", "+200 %) |", "+300 %) |"])
+
+    def test_the_cost_model_and_its_choice(self) -> None:
+        """Departures of every way of several ranks; a choice is judged by the time of what it chose."""
+        def ways(ring: float, head_wise: float) -> list[Way]:
+            return [Way("ring", 1.0, predicted=ring), Way("head-wise", 1.5, predicted=head_wise)]
+
+        other = Place("qwen3-0.6b", "native", "causal", 2048)
+        found = ScaleMap("home", 0, {1: 1, 4: 1}, {PLACE: {1: [Way("ring", 4.0)], 4: ways(1.05, 1.5)}, other: {4: ways(1.3, 1.2)}})
+        self.assertEqual(found.regret(PLACE, 4), 0.0)
+        self.assertEqual(found.regret(other, 4), 0.5)
+        self.assertIsNone(found.regret(PLACE, 1))
+        (_, _, row) = model_table([found])
+        self.assertEqual(row, "| home | 4 | 20 % | 30 % | 2 | 1 of 2 | 50 % |")
+        self.assertEqual(
+            departure_table([found])[2:], ["| head-wise | 4 | 2 | +0.0 % | -20 to +0 % |", "| ring | 4 | 2 | +30.0 % | +5 to +30 % |"]
+        )
+        silent = ScaleMap("home", 0, {4: 1}, {PLACE: {4: [Way("ring", 1.0), Way("head-wise", 2.0)]}})
+        self.assertEqual((model_table([silent]), departure_table([silent])), ([], []))
+
+    def test_predictions_of_a_manifest(self) -> None:
+        plan: dict[str, Any] = {"launches": [{**SIMULATED["launches"][0], "predictions": {}}]}
+        self.write([Cell({HEADWISE: 2.5, RING: 3.0}, {"ranks": 4})], plan)
+        run = read_run(self.run_directory)
+        plan["launches"][0]["predictions"] = {run.cases[1].case: {"predicted_s": 3.3}}
+        self.write([Cell({HEADWISE: 2.5, RING: 3.0}, {"ranks": 4})], plan)
+        (found,) = scale_maps(read_run(self.run_directory))
+        ((place, ranks),) = found.cells()
+        self.assertEqual([way.predicted for way in found.ways[place][ranks]], [None, 3.3])
+        self.assertIsNone(found.regret(place, ranks))
+        for wrong in ("x", 0, None):
+            plan["launches"][0]["predictions"][run.cases[1].case]["predicted_s"] = wrong
+            self.write([Cell({HEADWISE: 2.5, RING: 3.0}, {"ranks": 4})], plan)
+            status, _, err = self.command()
+            self.assertEqual(status, 2)
+            self.assertIn("'predictions' of ", err)
 
     def test_intervals_of_a_run(self) -> None:
         self.write([Cell({HEADWISE: 2.5, RING: 3.0}, {"ranks": 4})], SIMULATED, noise=lambda generator, variant: generator.normal(0, 0.01 * variant))

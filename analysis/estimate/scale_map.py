@@ -37,6 +37,12 @@ class Way:
     name: str
     seconds: float  # on the platform itself
     draws: Mapping[int, float] = field(default_factory=dict)  # on those drawn around it, by draw
+    predicted: float | None = None  # seconds, by the cost model of `auto`; None where it was not asked
+
+    @property
+    def departure(self) -> float | None:
+        """Of the cost model from the simulation, as a part of the simulated time."""
+        return None if self.predicted is None else self.predicted / self.seconds - 1
 
 
 @dataclass(frozen=True)
@@ -104,6 +110,13 @@ class ScaleMap:
         fastest, *others = self.ways[place][ranks]
         return min((lead_of(fastest, way) for way in others), key=lambda lead: (not lead.is_equal, lead.low)) if others else None
 
+    def regret(self, place: Place, ranks: int) -> float | None:
+        """By how much what the cost model would choose is slower than the fastest; None where it has nothing to choose from."""
+        ways = [way for way in self.ways[place][ranks] if way.predicted is not None]
+        if len(ways) < 2 or len(ways) < len(self.ways[place][ranks]):
+            return None
+        return min(ways, key=lambda way: way.predicted or 0.0).seconds / self.ways[place][ranks][0].seconds - 1
+
     @property
     def draws(self) -> tuple[int, int]:
         """Of a way, the fewest and the most."""
@@ -146,6 +159,20 @@ def drawn_uncertainty(run: Run) -> dict[str, float]:
     return {name: float(value) for name, value in found.items() if isinstance(value, (int, float))}
 
 
+def predictions_of(run: Run) -> dict[str, float]:
+    """Seconds by case, of the manifest's launches."""
+    found: dict[str, float] = {}
+    launches = run.manifest.get("launches", [])
+    for launch in launches if isinstance(launches, list) else []:
+        predictions = launch.get("predictions") if isinstance(launch, dict) else None
+        for case, prediction in predictions.items() if isinstance(predictions, dict) else ():
+            seconds = prediction.get("predicted_s") if isinstance(prediction, dict) else None
+            if not isinstance(seconds, (int, float)) or not seconds > 0:
+                raise UnusableInput(f"{run.directory / 'manifest.json'}: 'predictions' of {case}: no time")
+            found[case] = float(seconds)
+    return found
+
+
 def scale_maps(run: Run) -> list[ScaleMap]:
     """Of one simulated run, for each task. Raises UnusableInput if nothing is left of it, or if two of its cases are one way at one
     place."""
@@ -162,6 +189,7 @@ def scale_maps(run: Run) -> list[ScaleMap]:
 def _map_of(run: Run, cases: list[Case], platform: str, uncertainty: Mapping[str, float]) -> ScaleMap:
     """Of the cases of one task."""
     failed = 0
+    predictions = predictions_of(run)
     ways: dict[Place, dict[int, list[Way]]] = {}
     nodes: dict[int, int] = {}
     base: dict[tuple[str, str, int], float] = {}
@@ -182,7 +210,7 @@ def _map_of(run: Run, cases: list[Case], platform: str, uncertainty: Mapping[str
                 f"{run.directory / 'cases.csv'}: two cases are {way_name(case)} of {place.model}, {place.contract}, {place.mask}, "
                 f"{place.seq_len} tokens on {ranks} ranks; a map compares ways of dividing the work, and nothing else may differ"
             )
-        known.append(Way(way_name(case), seconds, draws))
+        known.append(Way(way_name(case), seconds, draws, predictions.get(case.case)))
         nodes[ranks] = int(factors["nodes"])
         if ranks == 1:
             key = (place.model, place.mask, place.seq_len)

@@ -8,7 +8,7 @@ from analysis.judge.published import read_published
 from analysis.page.records import Record, Results
 from analysis.read.csv_table import UnusableInput
 from analysis.read.read_run import Case
-from analysis.show.scale_tables import platform_section, summary
+from analysis.show.scale_tables import departure_table, model_table, platform_section, summary
 from analysis.show.text_table import markdown_table
 from analysis.show.validation_tables import error_table
 
@@ -27,6 +27,7 @@ MESH = (
     "For 16 query heads, 8 KV heads and 16 ranks the formula of [Mesh-Attention](https://arxiv.org/abs/2512.20968) has its tiles send "
     "x0.60 of a ring's bytes"
 )
+NOT_ASKED = "(The runs above are older than this comparison.)"
 # No measurements, so not among the records that verdicts are made of.
 SIMULATED = "scale/simulated"
 
@@ -136,6 +137,8 @@ def values(results: Results) -> dict[str, str]:
         "scale.summary": summary([found for found in maps if (found.scope, found.phase) == ("attention", "prefill")]),
         "scale.uncertainty": _uncertainty(maps),
         "scale.maps": "\n\n".join(sections),
+        "scale.model_table": "\n".join(model_table(maps)) or NOT_ASKED,
+        "scale.departure_table": "\n".join(departure_table(maps)) or NOT_ASKED,
         "scale.most_ranks": str(max(max(found.nodes) for found in maps)),
         **_errors(results),
         **_published(results),

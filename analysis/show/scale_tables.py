@@ -9,6 +9,10 @@ from analysis.estimate.scale_map import MARGIN, Lead, Place, ScaleMap
 from analysis.show.text_table import markdown_table
 
 
+# A departure of the cost model that is worth a word.
+FAR = 0.1
+
+
 def _percent(value: float) -> str:
     return f"{100 * value:.0f} %" if value >= 0.095 else f"{100 * value:.1f} %"
 
@@ -129,6 +133,48 @@ def task_suffix(found: ScaleMap) -> str:
     """Behind the platform's name; nothing for a prefill of attention."""
     names = {"prefill": {"attention": "", "layer": ", a layer", "block": ", an attention block"}, "decode": {"attention": ", decoding"}}
     return names.get(found.phase, {}).get(found.scope, f", decoding a {found.scope}")
+
+
+def model_table(maps: Sequence[ScaleMap]) -> list[str]:
+    """How far the cost model departs from the simulation, and what its choice costs, by map; nothing if it was not asked."""
+    rows = []
+    for found in maps:
+        ways = [way for place, ranks in found.cells() for way in found.ways[place][ranks]]
+        departures = sorted(abs(way.departure) for way in ways if way.departure is not None)
+        regrets = [regret for place, ranks in found.cells() if (regret := found.regret(place, ranks)) is not None]
+        if not departures or not regrets:
+            continue
+        far = sum(departure > FAR for departure in departures)
+        right = sum(regret <= MARGIN for regret in regrets)
+        rows.append(
+            [
+                f"{found.platform}{task_suffix(found)}",
+                str(len(departures)),
+                _percent(departures[len(departures) // 2]),
+                _percent(departures[9 * len(departures) // 10]),
+                str(far),
+                f"{right} of {len(regrets)}",
+                _percent(max(regrets)),
+            ]
+        )
+    header = ["machine", "cases", "median departure", "90th percentile", f"beyond {_percent(FAR)}", "right choices", "worst choice"]
+    return markdown_table(header, rows) if rows else []
+
+
+def departure_table(maps: Sequence[ScaleMap]) -> list[str]:
+    """Where the cost model departs from the simulation: by way and number of ranks, over all maps."""
+    groups: dict[tuple[str, int], list[float]] = {}
+    for found in maps:
+        for place, ranks in found.cells():
+            for way in found.ways[place][ranks]:
+                if way.departure is not None:
+                    groups.setdefault((way.name.partition(" ")[0], ranks), []).append(way.departure)
+    rows = [
+        [name, str(ranks), str(len(found)), f"{100 * sorted(found)[len(found) // 2]:+.1f} %", f"{100 * min(found):+.0f} to {100 * max(found):+.0f} %"]
+        for (name, ranks), found in sorted(groups.items())
+        if any(abs(departure) > FAR for departure in found)
+    ]
+    return markdown_table(["way", "ranks", "cases", "median", "from, to"], rows) if rows else []
 
 
 def platform_section(found: ScaleMap) -> list[str]:
