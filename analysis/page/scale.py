@@ -8,7 +8,7 @@ from analysis.judge.published import read_published
 from analysis.page.records import Record, Results
 from analysis.read.csv_table import UnusableInput
 from analysis.read.read_run import Case
-from analysis.show.scale_tables import departure_table, model_table, platform_section, summary
+from analysis.show.scale_tables import FAR, departure_table, model_table, platform_section, summary
 from analysis.show.text_table import markdown_table
 from analysis.show.validation_tables import error_table
 
@@ -28,6 +28,11 @@ MESH = (
     "x0.60 of a ring's bytes"
 )
 NOT_ASKED = "(The runs above are older than this comparison.)"
+WHY_IT_DEPARTS = (
+    "It departs mostly for two reasons. A probe measures steps that stand alone; the short steps of a ring of many ranks go on from a "
+    "state, which takes longer. And the link within a node counts as shared by all of its ranks, also where one of them sends to the "
+    "next node."
+)
 # No measurements, so not among the records that verdicts are made of.
 SIMULATED = "scale/simulated"
 
@@ -111,6 +116,14 @@ def _published(results: Results) -> dict[str, str]:
     }
 
 
+def _model(maps: list[ScaleMap]) -> dict[str, str]:
+    """The cost model beside the simulation: of those maps that were asked for it."""
+    departures = departure_table(maps)
+    why = "\n".join([*departures, "", WHY_IT_DEPARTS]) if departures else f"No case departs by more than {100 * FAR:.0f} %."
+    table = model_table(maps)
+    return {"scale.model_table": "\n".join(table) or NOT_ASKED, "scale.departures": why if table else ""}
+
+
 _DEVIATIONS = {"core_speed": "speeds of cores", "kernels": "steps of kernels", "gb_per_s": "bandwidths", "latency_us": "latencies"}
 
 
@@ -137,8 +150,7 @@ def values(results: Results) -> dict[str, str]:
         "scale.summary": summary([found for found in maps if (found.scope, found.phase) == ("attention", "prefill")]),
         "scale.uncertainty": _uncertainty(maps),
         "scale.maps": "\n\n".join(sections),
-        "scale.model_table": "\n".join(model_table(maps)) or NOT_ASKED,
-        "scale.departure_table": "\n".join(departure_table(maps)) or NOT_ASKED,
+        **_model(maps),
         "scale.most_ranks": str(max(max(found.nodes) for found in maps)),
         **_errors(results),
         **_published(results),
