@@ -46,7 +46,7 @@ class ScaleTest(StandInTree):
             self.assertIn("--draws 20", call)
         self.assertIn(f"--calibration {study}/calibration_avx512.csv", simulated[-2])
         self.assertIn(f"--calibration {study}/calibration_avx2_52_threads.csv", simulated[-1])
-        self.assertIn("--profile original", simulated[-1])
+        self.assertIn("--experiment experiments/scale/published_original.yaml", simulated[-1])
         self.assertIn("--profile large", simulated[4])
         self.assertIn(f"--calibration {study}/calibration_avx2.csv", simulated[1])
         self.assertIn(f"--calibration {study}/calibration_avx512.csv", simulated[4])
