@@ -36,10 +36,18 @@ def _interval(launches: Launches, values: Sequence[float]) -> Interval:
     return Interval(values[0] / high, values[0], values[0] / low)
 
 
+def _place(case: Case, types: Sequence[str]) -> tuple[int, int, int, int]:
+    """Of a case in a table."""
+    factors = case.factors
+    return types.index(factors["dtype"]), int(factors["seq_len"]), int(factors["ranks"]), int(factors["threads"])
+
+
 def roofline_table(record: Record) -> str:
-    """A row per case: rate and share of the roofline."""
+    """A row per case: rate and share of the roofline. By length and ranks, as cells were measured in random order."""
     rows = []
-    for launches in _by_case(record):
+    of_cases = _by_case(record)
+    types = list(dict.fromkeys(launches[0][0].factors["dtype"] for launches in of_cases))
+    for launches in sorted(of_cases, key=lambda launches: _place(launches[0][0], types)):
         case, line = launches[0]
         rate = _interval(launches, [one.tokens_per_s for _, one in launches])
         share = _interval(launches, [one.share for _, one in launches])
