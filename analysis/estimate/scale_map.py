@@ -1,6 +1,7 @@
 """What is fastest where on a simulated machine: from the run directories that src/simulate leaves.
 
-A map is of one task: attention or a layer, prefill or decode. A *place* in it is model, contract, mask and length. At each number of ranks the ways of doing it are compared:
+A map is of one task: attention or a layer, prefill or decode. A *place* in it is model, contract, mask and length. At each number
+of ranks the ways of doing it are compared:
 `head-wise`, an exchange of a sequence strategy (`ring`), or a grid of both (`grid 4x4`). A simulation repeats to the last digit; what
 is uncertain is the machine. So every way was simulated on machines drawn around it as well, the same ones for all ways (`--draws`). A
 lead is an interval of the ratio of two ways' times: where 95 % of such machines lie, from the mean and the standard deviation of its
@@ -135,25 +136,28 @@ def way_name(case: Case) -> str:
     return "head-wise" if case.factors["strategy"] == "headwise" else case.factors["exchange"]
 
 
+def _launches(run: Run) -> list[dict[str, Any]]:
+    """Records of the manifest; an empty one for what is none."""
+    launches = run.manifest.get("launches", [])
+    return [launch if isinstance(launch, dict) else {} for launch in launches] if isinstance(launches, list) else []
+
+
 def platform_name(run: Run) -> str:
     """Of the manifest; refused unless the run is simulated, on one machine."""
-    where = run.directory / "manifest.json"
-    launches = run.manifest.get("launches", [])
     names = set()
-    for launch in launches if isinstance(launches, list) else []:
-        platform: Any = launch.get("platform") if isinstance(launch, dict) else None
+    for launch in _launches(run):
+        platform: Any = launch.get("platform")
         value = platform.get("name") if isinstance(platform, dict) else None
         names.add(value if isinstance(value, str) else None)
     name = names.pop() if len(names) == 1 else None
     if name is None:
-        raise UnusableInput(f"{where}: 'launches' name no platform: the run was not simulated")
+        raise UnusableInput(f"{run.directory / 'manifest.json'}: 'launches' name no platform: the run was not simulated")
     return name
 
 
 def drawn_uncertainty(run: Run) -> dict[str, float]:
     """Of the manifest; empty without draws."""
-    launches = run.manifest.get("launches", [])
-    found = launches[0].get("uncertainty") if isinstance(launches, list) and launches and isinstance(launches[0], dict) else None
+    found = next((launch.get("uncertainty") for launch in _launches(run)), None)
     if not isinstance(found, dict):
         return {}
     return {name: float(value) for name, value in found.items() if isinstance(value, (int, float))}
@@ -162,9 +166,8 @@ def drawn_uncertainty(run: Run) -> dict[str, float]:
 def predictions_of(run: Run) -> dict[str, float]:
     """Seconds by case, of the manifest's launches."""
     found: dict[str, float] = {}
-    launches = run.manifest.get("launches", [])
-    for launch in launches if isinstance(launches, list) else []:
-        predictions = launch.get("predictions") if isinstance(launch, dict) else None
+    for launch in _launches(run):
+        predictions = launch.get("predictions")
         for case, prediction in predictions.items() if isinstance(predictions, dict) else ():
             seconds = prediction.get("predicted_s") if isinstance(prediction, dict) else None
             if not isinstance(seconds, (int, float)) or not seconds > 0:
@@ -180,7 +183,8 @@ def scale_maps(run: Run) -> list[ScaleMap]:
     for case in run.cases:
         tasks.setdefault((case.factors["scope"], case.factors["phase"]), []).append(case)
     platform, uncertainty = platform_name(run), drawn_uncertainty(run)
-    maps = [_map_of(run, cases, platform, uncertainty) for _, cases in sorted(tasks.items(), key=lambda task: (task[0][0], task[0][1] != "prefill"))]
+    in_order = sorted(tasks, key=lambda task: (task[0], task[1] != "prefill"))
+    maps = [_map_of(run, tasks[task], platform, uncertainty) for task in in_order]
     if not any(found.ways for found in maps):
         raise UnusableInput(f"{run.directory / 'cases.csv'}: no case that is ok")
     return [found for found in maps if found.ways]

@@ -30,14 +30,11 @@ class SimulatedProbe {
     machine.rates.across_nodes = LinkOf(platform_.network, 1);
     machine.rates.memory_bytes_per_second =
         kCopiedBytes * platform_.core_speed / calibration_.SecondsOf(MemoryWork::kCopy, kCopiedBytes);
-    // Shapes that are alike for the probe of `auto` (choose.cc) are alike here.
-    constexpr double kAlike = 1.0 / 3;
     std::vector<KernelRate>& kernels = machine.rates.kernels;
     ForEachStep(
         cell_.problem, variant, cell_.contract, node_of_rank_, cell_.threads, [&](const KernelStep& step) {
-          const bool is_known = std::any_of(kernels.begin(), kernels.end(), [&](const KernelRate& known) {
-            return Unlikeness(known, step) < kAlike;
-          });
+          const bool is_known = std::any_of(kernels.begin(), kernels.end(),
+                                            [&](const KernelRate& known) { return AreAlike(known, step); });
           if (!is_known) kernels.push_back(RateOf(step));
         });
     return machine;

@@ -135,6 +135,26 @@ class SimulateAttentionTest(unittest.TestCase):
         self.assertEqual(launch["platform"], {"name": "round_numbers", "sha256": digest})
         self.assertEqual(launch["exit_status"], 0)
 
+    def test_what_the_cost_model_says_of_it(self) -> None:
+        """Beside every case of several ranks: the same where all hides, and where links are all there is."""
+        slow = self.directory / "slow.yaml"
+        text = PLATFORM.read_text(encoding="utf-8")
+        slow.write_text(text.replace("gb_per_s: 1,", "gb_per_s: 0.0001,").replace("latency_us: 10}", "latency_us: 0.1}"), encoding="utf-8")
+        for platform, ring_s in ((PLATFORM, None), (slow, 7 * 2 * 2 * 512 * 8 * 4 / 1e5)):
+            self.experiment.write_text(EXPERIMENT, encoding="utf-8")
+            done = self.call(platform=platform, output=platform.stem)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            manifest = json.loads((self.directory / platform.stem / "manifest.json").read_text(encoding="utf-8"))
+            predictions = manifest["launches"][0]["predictions"]
+            (row,) = (row for row in self.rows("cases.csv", platform.stem) if row["ranks"] == "8")
+            self.assertEqual(list(predictions), [row["case"]])
+            (found,) = predictions.values()
+            self.assertAlmostEqual(found["predicted_s"] / float(row["time_median_s"]), 1, delta=0.01)
+            self.assertAlmostEqual(found["compute_s"] / float(row["compute_s"]), 1, delta=1e-6)
+            if ring_s is not None:
+                self.assertAlmostEqual(found["exchange_s"] / ring_s, 1, delta=0.01)
+                self.assertGreater(found["predicted_s"], 1.5 * found["compute_s"])
+
     def test_draws(self) -> None:
         """A sample for each machine, the same machines for every case; links do not matter to one rank, kernels do to all."""
         self.assertEqual(self.call(output="once").returncode, 0)

@@ -6,12 +6,6 @@
 namespace attention {
 namespace {
 
-Qwen3Config ConfigOf(const Cell& cell) {
-  Qwen3Config config = Qwen3Config::FromShape(cell.model);
-  if (cell.scope == Scope::kBlock) config.intermediate_size = 0;
-  return config;
-}
-
 AlignedBuffer Floats(int64_t rows, int64_t columns) {
   return AlignedBuffer(static_cast<size_t>(rows * columns) * sizeof(float));
 }

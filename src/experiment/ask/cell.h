@@ -11,6 +11,7 @@
 #include "src/experiment/ask/given_weights.h"
 #include "src/machine/placement.h"
 #include "src/parallel/strategy/strategy.h"
+#include "src/qwen3/checkpoint/config.h"
 #include "src/qwen3/checkpoint/model_shapes.h"
 #include "src/qwen3/decoder/precision.h"
 #include "src/simd/isa.h"
@@ -69,6 +70,9 @@ struct Cell {
   int64_t memory_bytes_per_rank = 0;
   std::string where;  // of the value that sets the rank count, for complaints
 };
+
+// Of a decoder's cell: that of its weights, given or of the model's shape; of a block, without the MLP.
+Qwen3Config ConfigOf(const Cell& cell);
 
 }  // namespace attention
 

@@ -46,8 +46,7 @@ struct DecoderCost {
 DecoderCost CostOfDecoder(const Cell& cell) {
   DecoderCost cost;
   if (cell.scope == Scope::kAttention) return cost;
-  Qwen3Config config = Qwen3Config::FromShape(cell.model);
-  if (cell.scope == Scope::kBlock) config.intermediate_size = 0;
+  const Qwen3Config config = ConfigOf(cell);
   cost.row_weights = static_cast<double>(config.layer_parameters());
   if (cell.scope == Scope::kModel) {
     cost.layers = static_cast<double>(config.layers);

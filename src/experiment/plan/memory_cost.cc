@@ -50,10 +50,7 @@ double AttentionCaseBytes(const Cell& cell, const Variant& variant) {
 class DecoderMemory {
  public:
   explicit DecoderMemory(const Cell& cell)
-      : cell_(cell), config_(Qwen3Config::FromShape(cell.model)), element_(SizeOf(cell.problem.data_type)) {
-    if (cell.weights != nullptr) config_ = cell.weights->config;
-    if (cell.scope == Scope::kBlock) config_.intermediate_size = 0;
-  }
+      : cell_(cell), config_(ConfigOf(cell)), element_(SizeOf(cell.problem.data_type)) {}
 
   // Of one layer, or of a whole model.
   double WeightBytes(ParallelStrategy strategy) const {

@@ -26,19 +26,12 @@ int64_t BytesSent(const Communicator& communicator, const Function& function) {
   return communicator.traffic().bytes_sent - before;
 }
 
-// Of a layer, or of its attention block alone, whose MLP is not loaded.
-Qwen3Config ConfigOf(const Cell& cell, const CellWeights& weights) {
-  Qwen3Config config = weights.config();
-  if (cell.scope == Scope::kBlock) config.intermediate_size = 0;
-  return config;
-}
-
 class LayerWorkload : public Workload {
  public:
   LayerWorkload(Communicator& communicator, const Cell& cell, const Case& made, BackendFactory backend,
                 const CellWeights& weights)
       : cell_(cell),
-        config_(ConfigOf(cell, weights)),
+        config_(ConfigOf(cell)),
         share_(StoredWeights(config_, made.variant.strategy, communicator.size(), communicator.rank())),
         rotary_(cell.seq_len, config_.head_dim, config_.rope_theta, config_.rope_scaling),
         step_(communicator, config_, made.variant, Execution(cell, backend), rotary_,

@@ -66,15 +66,12 @@ std::vector<Prediction> RankVariants(const AttentionProblem& problem, AttentionA
 
 std::vector<KernelStep> StepsToProbe(const AttentionProblem& problem, AttentionAlgorithm algorithm,
                                      Contract contract, const std::vector<int>& node_of_rank, int threads) {
-  // A third of an octave in rows or keys, or a twelfth in density, is another shape.
-  constexpr double kAlike = 1.0 / 3;
   std::vector<KernelStep> steps;
   std::vector<KernelRate> shapes;
   for (const Variant& variant : CandidatesFor(problem, algorithm, contract)) {
     ForEachStep(problem, variant, contract, node_of_rank, threads, [&](const KernelStep& step) {
-      const bool is_known = std::any_of(shapes.begin(), shapes.end(), [&](const KernelRate& shape) {
-        return Unlikeness(shape, step) < kAlike;
-      });
+      const bool is_known = std::any_of(shapes.begin(), shapes.end(),
+                                        [&](const KernelRate& shape) { return AreAlike(shape, step); });
       if (is_known) return;
       steps.push_back(step);
       shapes.push_back(ShapeOf(step));

@@ -45,6 +45,8 @@ double Unlikeness(const KernelRate& rate, const KernelStep& step) {
          kDensityWeight * std::abs(rate.density - step.density());
 }
 
+bool AreAlike(const KernelRate& rate, const KernelStep& step) { return Unlikeness(rate, step) < 1.0 / 3; }
+
 Prediction Predict(const AttentionProblem& problem, const Variant& variant, Contract contract,
                    const Machine& machine) {
   const AttentionPlan plan = PlanFor(problem, variant, contract, machine.threads, machine.node_of_rank);

@@ -92,6 +92,8 @@ void ForEachStep(const AttentionProblem& problem, const Variant& variant, Contra
 // How unlike a measured shape is to a step, 0 if they are the same: distances of rows, keys and heads per KV
 // head in octaves, and four times that of density.
 double Unlikeness(const KernelRate& rate, const KernelStep& step);
+// Whether one measurement serves both: within a third of an octave in rows or keys, or a twelfth in density.
+bool AreAlike(const KernelRate& rate, const KernelStep& step);
 
 }  // namespace attention
 
