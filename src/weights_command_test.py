@@ -154,6 +154,20 @@ class WeightsCommandTest(unittest.TestCase):
         for window in (16, 9):
             self.assertAlmostEqual(found[window][0], self.nats_in_windows(name, ids, window), delta=2e-5)
 
+    def test_what_each_token_scored(self) -> None:
+        model = TESTDATA / "model_untied"
+        ids = np.array([(7 * i + 3) % 83 for i in range(12)])
+        (self.directory / "ids.txt").write_text(" ".join(map(str, ids)) + "\n")
+        logits = reference.model_logits(ids[None], *self.oracle(model))[0]
+        logs = logits - np.log(np.sum(np.exp(logits), axis=-1, keepdims=True))
+        for ranks in RANKS:
+            output = self.succeeds(ranks, "--weights", str(model), "--threads", "1", "--perplexity", "ids.txt", "--each-token")
+            found = re.findall(r"(?m)^token (\d+) (\d+) (\d+\.\d+)$", output)
+            self.assertEqual([(int(place), int(token)) for place, token, _ in found], list(enumerate(ids))[1:])
+            for place, token, nats in found:
+                self.assertAlmostEqual(float(nats), -logs[int(place) - 1, int(token)], delta=2e-5)
+        self.refuses("--each-token is for --perplexity", "--each-token")
+
     def test_layers_that_slide(self) -> None:
         model = TESTDATA / "model_windows"
         ids = np.array([(7 * i + 3) % 83 for i in range(40)])

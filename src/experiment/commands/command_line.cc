@@ -279,8 +279,9 @@ void RefuseBesideModel(const Values& values, std::string_view command,
 
 PerplexityRequest PerplexityOptions(Values& values, int default_threads, int ranks,
                                     std::vector<std::string>& notes) {
-  RefuseBesideModel(values, "perplexity", {});
+  RefuseBesideModel(values, "perplexity", {"each-token"});
   PerplexityRequest request;
+  request.each_token = values.count("each-token") > 0;
   request.ids_file = PathOption(values, "perplexity");
   values["scope"] = "model";
   values["seq-len"] = std::to_string(IntegerOption(values, "seq-len", 2, 1 << 20, 512));
@@ -375,6 +376,7 @@ CommandLine ParseCommandLine(const std::vector<std::string>& arguments, int defa
     return line;
   }
   if (given("pooling")) FailUsage("--pooling is for --embed");
+  if (given("each-token")) FailUsage("--each-token is for --perplexity");
   for (const char* option : {"prompt-ids", "prompt-file", "stop-ids"}) {
     if (given(option)) FailUsage("--", option, " is for --generate");
   }

@@ -46,6 +46,7 @@ po::options_description OneModelOptions() {
       "perplexity", po::value<std::string>(),
       "how well the model predicts the token ids in this file, in windows of --seq-len tokens (default 512) "
       "that overlap by half; with the options of --generate")(
+      "each-token", "what of --perplexity each token scored, too: a line of its place, id and nats")(
       "embed", po::value<std::string>(),
       "a vector of length 1 for each text, a line of token ids in this file; with the options of --generate")(
       "pooling", po::value<std::string>(),

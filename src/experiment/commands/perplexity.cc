@@ -50,6 +50,7 @@ PerplexityResult MeasurePerplexity(const Communicator& world, const PerplexityRe
         const double nats = -logs[static_cast<size_t>(token - 1 - window.begin)];
         sum += nats;
         squares += nats * nats;
+        if (request.each_token) result.each.push_back({token, ids[static_cast<size_t>(token)], nats});
         ++result.scored;
       }
       if (world.rank() == 0 && progress) {
@@ -66,10 +67,17 @@ PerplexityResult MeasurePerplexity(const Communicator& world, const PerplexityRe
 
 std::string PerplexityReport(const PerplexityResult& result) {
   char line[200];
+  std::string tokens;
+  for (const ScoredToken& token : result.each) {
+    std::snprintf(line, sizeof line, "token %lld %lld %.7f\n", static_cast<long long>(token.place),
+                  static_cast<long long>(token.id), token.nats);
+    tokens += line;
+  }
   std::snprintf(line, sizeof line,
                 "perplexity %.4f (mean negative log-likelihood %.5f nats a token, standard error %.5f)\n",
                 result.perplexity(), result.mean_nats, result.standard_error);
-  return internal::Concatenate(result.run, "\n", result.ids_file, ", ", result.tokens, " tokens in ",
+  return tokens +
+         internal::Concatenate(result.run, "\n", result.ids_file, ", ", result.tokens, " tokens in ",
                                result.windows, " windows of up to ", result.window, "; ", result.scored,
                                " scored\n") +
          line + RateLine("scoring", result.seconds, result.scored);

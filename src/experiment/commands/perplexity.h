@@ -26,14 +26,21 @@ struct ScoredWindow {
 // At least two tokens, and a window of at least two.
 std::vector<ScoredWindow> ScoredWindows(int64_t tokens, int64_t window);
 
+struct ScoredToken {
+  int64_t place;  // in the file, from 0
+  int64_t id;
+  double nats;  // -ln p
+};
+
 struct PerplexityResult {
   std::string run;  // what ran, in a line
   std::string ids_file;
   int64_t tokens = 0, window = 0, windows = 0;
   int64_t scored = 0;
-  double mean_nats = 0;       // of -ln p
-  double standard_error = 0;  // of the mean, as if tokens were independent
-  double seconds = 0;         // all windows, on the slowest rank
+  double mean_nats = 0;           // of -ln p
+  double standard_error = 0;      // of the mean, as if tokens were independent
+  double seconds = 0;             // all windows, on the slowest rank
+  std::vector<ScoredToken> each;  // if asked for
   double perplexity() const;
 };
 
@@ -43,6 +50,7 @@ PerplexityResult MeasurePerplexity(const Communicator& world, const PerplexityRe
                                    BackendFactory backend,
                                    const std::function<void(const std::string&)>& progress);
 
+// A line `token PLACE ID NATS` for each of result.each, then what ran and the whole.
 std::string PerplexityReport(const PerplexityResult& result);
 
 }  // namespace attention

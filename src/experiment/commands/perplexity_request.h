@@ -9,8 +9,9 @@
 namespace attention {
 
 struct PerplexityRequest {
-  ExperimentSpec spec;   // one cell of scope model, prefill; its seq_len is the window
-  std::string ids_file;  // token ids, separated by white space or commas
+  ExperimentSpec spec;      // one cell of scope model, prefill; its seq_len is the window
+  std::string ids_file;     // token ids, separated by white space or commas
+  bool each_token = false;  // the result has what each token scored
 };
 
 }  // namespace attention
