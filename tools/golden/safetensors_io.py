@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 
-def round_to_bfloat16(values: np.ndarray) -> np.ndarray:
+def round_to_bfloat16(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """The nearest bfloat16 of each value (ties to even), as float32."""
     bits = values.astype("<f4").view("<u4").astype(np.uint64)
     rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) & 0xFFFF0000
     return rounded.astype("<u4").view("<f4")
 
 
-def _encode(values: np.ndarray, dtype: str) -> bytes:
+def _encode(values: npt.NDArray[Any], dtype: str) -> bytes:
     if dtype == "F32":
         return values.astype("<f4").tobytes()
     if dtype == "F16":
@@ -28,13 +30,13 @@ def _encode(values: np.ndarray, dtype: str) -> bytes:
     raise ValueError(f"no such dtype here: {dtype}")
 
 
-def _decode(data: bytes, dtype: str) -> np.ndarray:
+def _decode(data: bytes, dtype: str) -> npt.NDArray[Any]:
     if dtype == "BF16":
         return (np.frombuffer(data, "<u2").astype("<u4") << 16).view("<f4")
     return np.frombuffer(data, {"F32": "<f4", "F16": "<f2", "I64": "<i8"}[dtype])
 
 
-def write(path: Path, tensors: dict[str, tuple[str, np.ndarray]], metadata: dict[str, str]) -> None:
+def write(path: Path, tensors: dict[str, tuple[str, npt.NDArray[Any]]], metadata: dict[str, str]) -> None:
     """Writes `tensors` (name -> dtype, values) in their order; the header is padded to 8 bytes as usual."""
     header: dict[str, object] = {"__metadata__": metadata}
     chunks: list[bytes] = []
@@ -53,7 +55,7 @@ def write(path: Path, tensors: dict[str, tuple[str, np.ndarray]], metadata: dict
     path.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(chunks))
 
 
-def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+def read(path: Path) -> tuple[dict[str, npt.NDArray[Any]], dict[str, str]]:
     """Reads a file `write` made: tensors by name, and the metadata."""
     data = path.read_bytes()
     (length,) = struct.unpack("<Q", data[:8])
