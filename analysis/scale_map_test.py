@@ -15,7 +15,8 @@ import numpy as np
 from analysis import scale_map
 from analysis.estimate.scale_map import Place, ScaleMap, Way, lead_of, scale_maps
 from analysis.read.read_run import read_run
-from analysis.show.scale_tables import departure_table, model_table, platform_section, summary
+from analysis.show.scale_figure import scale_winners
+from analysis.show.scale_tables import departure_table, model_table, platform_section, standings
 from analysis.testing.synthetic_run import Cell, Noise, write_run
 
 RING, HEADWISE, GRID = "sequence+online_softmax", "headwise+online_softmax", "grid 2x2+online_softmax"
@@ -126,7 +127,6 @@ class ScaleMapTest(unittest.TestCase):
         section = "\n".join(platform_section(found))
         self.assertIn("which of the best is faster is not resolved in 1.", section)
         self.assertIn("| ring, perhaps head-wise |", section)
-        self.assertIn("not resolved 1 of 1", summary([found]))
         decided = "\n".join(platform_section(ScaleMap("home", 0, {4: 1}, {PLACE: {4: [ring, near]}})))
         self.assertIn("ring is fastest in 1, by 3 %.", decided)
         self.assertIn("| ring (+2.8 to 3.2 %) |", decided)
@@ -162,6 +162,53 @@ class ScaleMapTest(unittest.TestCase):
         self.assertEqual(headings, ["### home", "### home, decoding", "### home, a layer", "### home, decoding a layer"])
         leads = [line.split("(")[1] for line in out.splitlines() if line.startswith("| qwen3")]
         self.assertEqual(leads, ["+400 %) |", "+100 %) |", "+200 %) |", "+300 %) |"])
+
+    def test_the_fields_of_the_figure(self) -> None:
+        place = Place("qwen3-0.6b", "token_sharded", "causal", 1024)
+        ways = {
+            4: [Way("ring", 1.0), Way("grid 2x2", 1.01)],
+            16: [Way("grid 4x4", 1.0), Way("ring", 1.5)],
+            64: [Way("ring", 1.0)],
+            256: [way("ring", 1.0, 0.0), way("grid 16x16", 1.05, 0.1)],
+        }
+        shown = scale_winners([ScaleMap("home", 0, {}, {place: ways, PLACE: {8: ways[4]}})])
+        self.assertEqual((shown.columns, shown.rows, shown.columns_are), (["4", "16", "64", "256"], ["0.6B, 1024 tokens"], "ranks"))
+        fields = {column: shown.panels["home"][shown.rows[0], column] for column in shown.columns}
+        self.assertEqual(
+            {column: (field.way, field.text, field.shown) for column, field in fields.items()},
+            {"4": ("ring", "=", False), "16": ("grid of both", "50 %", True), "64": ("ring", "alone", True), "256": ("ring", "?", False)},
+        )
+
+    def test_how_often_a_way_is_best_and_how_bad_at_worst(self) -> None:
+        other = Place("qwen3-0.6b", "native", "causal", 2048)
+        found = ScaleMap("home", 0, {4: 1}, {
+            PLACE: {1: [Way("ring", 9.0)], 4: [Way("ring", 1.0), Way("grid 2x2", 1.01), Way("head-wise", 1.5)]},
+            other: {4: [Way("grid 2x2", 1.0), Way("ring", 3.5)], 16: [Way("ring", 1.0)]},
+        })  # fmt: skip
+        self.assertEqual(
+            standings([found]),
+            [
+                "grid in 2 of 2 cells (at worst 1 % longer)",
+                "ring in 1 of 2 cells (at worst 3.5 times as long)",
+                "head-wise in 0 of 1 cells (at worst 50 % longer)",
+            ],
+        )
+
+    def test_tokens_that_grow_with_the_ranks(self) -> None:
+        """A column for each number of ranks and its length, a row for each mask."""
+        cells = [Cell({RING: 1.0, GRID: 2.0}, {"ranks": ranks, "seq_len": 64 * ranks, "causal": causal}) for ranks in (4, 16) for causal in ("true", "false")]
+        self.write([*cells[:3], *(Cell({HEADWISE: ranks / 2.0}, {"ranks": 1, "seq_len": 64 * ranks}) for ranks in (4, 16))], SIMULATED)
+        status, out, err = self.command()
+        self.assertEqual((status, err), (0, ""))
+        lines = out.splitlines()
+        self.assertEqual(lines[0], "### home, tokens growing with the ranks")
+        self.assertIn("`native`: of 3 cells with a choice, ring is fastest in 3, by 100 %.", lines)
+        self.assertIn("| model | contract | mask | 4 ranks, 256 tokens | 16 ranks, 1024 tokens |", lines)
+        self.assertIn("| qwen3-0.6b | native | causal | ring, 50 % (+100 %) | ring, 50 % (+100 %) |", lines)
+        self.assertIn("| qwen3-0.6b | native | full | ring (+100 %) | - |", lines)
+        # Another length on as many ranks is no longer that.
+        self.write([*cells, Cell({RING: 1.0, GRID: 2.0}, {"ranks": 4, "seq_len": 1024})], SIMULATED)
+        self.assertIn("### home\n", self.command()[1])
 
     def test_the_cost_model_and_its_choice(self) -> None:
         """Departures of every way of several ranks; a choice is judged by the time of what it chose."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pathlib
 import shutil
+import signal
+import time
 import unittest
 
 from tools.testing.stand_in_tree import SIMULATION, SIMULATION_PROGRAMS, StandInTree
@@ -20,17 +23,16 @@ class ScaleTest(StandInTree):
         (self.top / "results/ordering/reference").mkdir(parents=True)
         (self.top / "results/ordering/reference/manifest.json").touch()
 
-    def scale(self, *arguments: str, failing: str = "", probe: str = _PROBE) -> tuple[int, str, list[str]]:
+    def scale(self, *arguments: str, failing: str = "", probe: str = _PROBE, together: str = "") -> tuple[int, str, list[str]]:
         """As call()."""
-        return self.call("tools/scale", *arguments, FAILING=failing, PROBE=probe, MPIRUN="mpirun")
+        return self.call("tools/scale", *arguments, FAILING=failing, PROBE=probe, TOGETHER=together, MPIRUN="mpirun")
 
     def test_kernels_are_measured_once_and_everything_is_simulated(self) -> None:
-        status, output, calls = self.scale()
+        status, output, calls = self.scale("--jobs", "1")
         self.assertEqual(status, 0, output)
         study = self.top / "results/scale/study"
-        directories = [
-            name + task for name in ("home_1gbit", "ethernet_10gbit", "fat_tree_100gbit", "original") for task in ("", "_decode", "_layer")
-        ]
+        tasks = {"home_1gbit": "", "ethernet_10gbit": "_weak", "fat_tree_100gbit": "_weak", "original": ""}
+        directories = [name + task for name, beside in tasks.items() for task in dict.fromkeys(("", "_decode", "_layer", beside))]
         simulated = [call for call in calls if call.startswith("simulate_attention")]
         self.assertEqual([call.split("--output ")[1].split()[0] for call in simulated], [
             str(study / name) for name in ("this_machine", *directories, "published", "published_original")
@@ -43,11 +45,11 @@ class ScaleTest(StandInTree):
         self.assertNotIn("--profile", simulated[1])
         self.assertNotIn("--draws", simulated[0])
         for call in simulated[1:-2]:
-            self.assertIn("--draws 20", call)
+            self.assertEqual("--draws 20" in call, "weak.yaml" not in call, call)
+            self.assertEqual("--profile large" in call, "weak.yaml" not in call and "home_1gbit" not in call, call)
         self.assertIn(f"--calibration {study}/calibration_avx512.csv", simulated[-2])
         self.assertIn(f"--calibration {study}/calibration_avx2_52_threads.csv", simulated[-1])
         self.assertIn("--experiment experiments/scale/published_original.yaml", simulated[-1])
-        self.assertIn("--profile large", simulated[4])
         self.assertIn(f"--calibration {study}/calibration_avx2.csv", simulated[1])
         self.assertIn(f"--calibration {study}/calibration_avx512.csv", simulated[4])
         # Twice for each instruction set; rows of memory once.
@@ -59,6 +61,31 @@ class ScaleTest(StandInTree):
         self.assertEqual(tables[1], "table of analysis/scale_map.py " + " ".join(str(study / name) for name in directories))
         self.assertTrue(tables[0].startswith("table of analysis/validation.py ") and tables[0].endswith(f" {study}/this_machine"), output)
 
+    def test_several_at_once(self) -> None:
+        # Each waits for another one.
+        status, output, calls = self.scale("--only", "home_1gbit", "--jobs", "3", together="3")
+        self.assertEqual(status, 0, output)
+        self.assertEqual(sum("--join-heads" in call for call in calls), 3)
+        status, output, _ = self.scale("--only", "home_1gbit", "--jobs", "2", "--output", str(self.top / "new"), failing="decode.yaml")
+        self.assertEqual(status, 1, output)
+        self.assertIn("table of analysis/scale_map.py", output)
+
+    def test_an_order_to_stop_reaches_all_of_them(self) -> None:
+        for number, status in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
+            pids = self.top / f"pids{status}"
+            pids.touch()
+            process = self.start("tools/scale", "--only", "home_1gbit", "--jobs", "2", PIDS=str(pids), PROBE=_PROBE, MPIRUN="mpirun")
+            deadline = time.monotonic() + 60
+            while len(pids.read_text().split()) < 2:
+                self.assertIsNone(process.poll())
+                self.assertLess(time.monotonic(), deadline)
+                time.sleep(0.02)
+            process.send_signal(number)
+            process.communicate(timeout=60)
+            self.assertEqual(process.returncode, status)
+            # They were waited for.
+            self.assertEqual([pid for pid in pids.read_text().split() if pathlib.Path(f"/proc/{pid}").exists()], [])
+
     def test_what_is_there_is_not_made_again(self) -> None:
         self.scale()
         status, _, calls = self.scale()
@@ -69,6 +96,7 @@ class ScaleTest(StandInTree):
     def test_some_platforms_or_none(self) -> None:
         _, output, calls = self.scale("--only", "original,home_1gbit")
         self.assertEqual(sum(call.startswith("simulate_attention") for call in calls), 8, output)
+        self.assertFalse(any("weak" in call for call in calls))
         status, output, calls = self.scale("--only", "none", "--output", str(self.top / "elsewhere"))
         self.assertEqual((status, sum(call.startswith("simulate_attention") for call in calls)), (0, 1), output)
         self.assertTrue(output.splitlines()[-1].startswith("table of analysis/validation.py "), output)
@@ -100,6 +128,7 @@ class ScaleTest(StandInTree):
             (("--measured", "nowhere"), "nowhere holds no run (no manifest.json)"),
             (("--output",), "scale: --output needs a value"),
             (("--draws", "x"), "scale: --draws takes 0, or a whole number from 2 to 1000, not 'x'"),
+            (("--jobs", "0"), "scale: --jobs takes a whole number from 1 to 999, not '0'"),
             (("--draws", "1001"), "scale: --draws takes 0, or a whole number from 2 to 1000"),
             (("--fast",), "scale: unknown argument '--fast'"),
         ):

@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # What the scripts that simulate have in common; sourced by tools/scale and tools/cluster/simulated_links from the repository's top
 # directory. The caller sets: output, its directory; calibration, a directory of calibration_ISA.csv files made elsewhere, or empty.
-# It may set assumed_threads. From here it gets: latency_us, gb_per_s, isa.
+# It may set assumed_threads. From here it gets: latency_us, gb_per_s, isa, simulation.
 # shellcheck disable=SC2034,SC2154 # for the caller, and from it
 
 assumed_threads=1 # of a rank, whose steps and products take this part of the time that they take on one core
 latency_us= # between two ranks, as the probe of `auto` finds it
 gb_per_s=   # of one rank while both send
 isa=        # that the probe's kernels ran on
+simulation=() # a command
 
 give_up() { # TEXT [STATUS]
   echo "${0##*/}: $1" >&2
@@ -49,15 +50,20 @@ threaded() {
   echo "$file"
 }
 
-# simulate EXPERIMENT PLATFORM_FILE DIRECTORY OPTION...
-simulate() {
-  local directory=$3 options=("${@:4}") kernels
+# set_simulation EXPERIMENT PLATFORM_FILE DIRECTORY OPTION...: the command of it, in $simulation.
+set_simulation() {
+  local kernels
   # Nothing that follows can do without; a caller's || would go on.
   kernels=$(calibration_of "$(sed -n 's/^isa: //p' "$2")") || exit
   kernels=$(threaded "$kernels") || exit
-  [ ! -f "$directory/manifest.json" ] || options+=(--resume)
-  bazel-bin/src/simulate/simulate_attention --experiment "$1" --platform "$2" --calibration "$kernels" \
-    --output "$directory" "${options[@]}"
+  simulation=(bazel-bin/src/simulate/simulate_attention --experiment "$1" --platform "$2" --calibration "$kernels" --output "$3" "${@:4}")
+  [ ! -f "$3/manifest.json" ] || simulation+=(--resume)
+}
+
+# simulate EXPERIMENT PLATFORM_FILE DIRECTORY OPTION...
+simulate() {
+  set_simulation "$@"
+  "${simulation[@]}"
 }
 
 # probe_link COMMAND...: which runs the benchmark, given what follows, on two ranks. Sets latency_us, gb_per_s and isa.

@@ -119,6 +119,12 @@ class ScaleMap:
         return min(ways, key=lambda way: way.predicted or 0.0).seconds / self.ways[place][ranks][0].seconds - 1
 
     @property
+    def is_weak(self) -> bool:
+        """Weak scaling: the tokens grow with the ranks, so that there is one length for each number of them."""
+        cells = {(ranks, place.seq_len) for place, ranks in self.cells()}
+        return len({ranks for ranks, _ in cells}) == len({seq_len for _, seq_len in cells}) == len(cells) > 1
+
+    @property
     def draws(self) -> tuple[int, int]:
         """Of a way, the fewest and the most."""
         counts = [len(way.draws) for by_ranks in self.ways.values() for ways in by_ranks.values() for way in ways]

@@ -6,11 +6,14 @@ import tempfile
 from pathlib import Path
 from typing import Callable, Mapping
 
+from analysis.estimate.scale_map import MARGIN
 from analysis.page.ordering import WHOLE
 from analysis.page.records import LINKS, Results
+from analysis.page.scale import prefill_maps
 from analysis.read.csv_table import UnusableInput
 from analysis.show.figure_style import style
 from analysis.show.regime_figure import draw_regimes
+from analysis.show.scale_figure import scale_winners
 from analysis.show.winner_figure import draw_winners, winner_map
 
 
@@ -28,10 +31,20 @@ def _network(results: Results, path: Path) -> bool:
     return True
 
 
+def _scale(results: Results, path: Path) -> bool:
+    """What is fastest on how many ranks of a simulated machine."""
+    shown = scale_winners(prefill_maps(results))
+    if not shown.rows:
+        return False
+    draw_winners(shown, MARGIN, path)
+    return True
+
+
 # File, from the repository's top: who draws it, and the record it is drawn from.
 FIGURES: Mapping[str, tuple[Callable[[Results, Path], bool], str]] = {
     "docs/answer.svg": (_answer, "ordering"),
     "docs/network.svg": (_network, "network"),
+    "docs/scale.svg": (_scale, "scale"),
 }
 
 

@@ -8,13 +8,13 @@ from analysis.judge.published import read_published
 from analysis.page.records import Record, Results
 from analysis.read.csv_table import UnusableInput
 from analysis.read.read_run import Case
-from analysis.show.scale_tables import FAR, departure_table, model_table, platform_section, summary
+from analysis.show.scale_tables import FAR, departure_table, model_table, platform_section, standings
 from analysis.show.text_table import markdown_table
 from analysis.show.validation_tables import error_table
 
 PLATFORMS = ("home_1gbit", "ethernet_10gbit", "fat_tree_100gbit", "original")
 # Of a platform's run directories, beside that of the map.
-TASKS = ("", "_decode", "_layer")
+TASKS = ("", "_decode", "_layer", "_weak")
 HERE = "this_machine"
 PUBLISHED = "published"
 ORIGINAL = "published_original"
@@ -27,6 +27,13 @@ MESH = (
     "For 16 query heads, 8 KV heads and 16 ranks the formula of [Mesh-Attention](https://arxiv.org/abs/2512.20968) has its tiles send "
     "x0.60 of a ring's bytes"
 )
+# Tasks by how they are called: scope and phase.
+_TASKS = {
+    "attention, a prompt": ("attention", "prefill"),
+    "attention, a token": ("attention", "decode"),
+    "a layer, a prompt": ("layer", "prefill"),
+    "a layer, a token": ("layer", "decode"),
+}
 NOT_ASKED = "(The runs above are older than this comparison.)"
 WHY_IT_DEPARTS = (
     "It departs mostly for two reasons. A probe measures steps that stand alone; the short steps of a ring of many ranks go on from a "
@@ -46,6 +53,21 @@ def _maps(results: Results) -> list[ScaleMap]:
     directory = results.directory / SIMULATED
     names = [f"{name}{task}" for name in PLATFORMS for task in TASKS if task == "" or (directory / f"{name}{task}").is_dir()]
     return [found for name in names for found in scale_maps(_simulated(results, name).run)]
+
+
+def prefill_maps(results: Results) -> list[ScaleMap]:
+    """Those of attention's prefill, a platform each."""
+    return _of_task(_maps(results), "attention", "prefill")
+
+
+def _of_task(maps: list[ScaleMap], scope: str, phase: str) -> list[ScaleMap]:
+    return [found for found in maps if (found.scope, found.phase) == (scope, phase) and not found.is_weak]
+
+
+def _standings(maps: list[ScaleMap]) -> dict[str, list[str]]:
+    """Of those tasks that were simulated."""
+    found = {name: standings(_of_task(maps, *task)) for name, task in _TASKS.items()}
+    return {name: ways for name, ways in found.items() if ways}
 
 
 def _errors(results: Results) -> dict[str, str]:
@@ -129,7 +151,8 @@ _DEVIATIONS = {"core_speed": "speeds of cores", "kernels": "steps of kernels", "
 
 def _uncertainty(maps: list[ScaleMap]) -> str:
     """What leads are over."""
-    fewest, most = min(found.draws[0] for found in maps), max(found.draws[1] for found in maps)
+    drawn = [found.draws for found in maps if not found.is_weak]
+    fewest, most = min(draws[0] for draws in drawn), max(draws[1] for draws in drawn)
     if most == 0:
         return "simulations repeat to the last digit and have no intervals; what is uncertain is the machine"
     number = str(most) if fewest == most else f"{fewest} to {most}"
@@ -147,11 +170,12 @@ def values(results: Results) -> dict[str, str]:
     sections = ["\n".join(platform_section(found)) for found in maps]
     return {
         "scale.margin": f"{100 * MARGIN:.0f} %",
-        "scale.summary": summary([found for found in maps if (found.scope, found.phase) == ("attention", "prefill")]),
+        "scale.best": "; ".join(f"*{name}*: {found[0]}" for name, found in _standings(maps).items()),
+        "scale.standings": "\n".join(f"- {name}: {', '.join(found)}." for name, found in _standings(maps).items()),
         "scale.uncertainty": _uncertainty(maps),
         "scale.maps": "\n\n".join(sections),
         **_model(maps),
-        "scale.most_ranks": str(max(max(found.nodes) for found in maps)),
+        "scale.most_ranks": str(max(max(found.nodes) for found in maps if not found.is_weak)),
         **_errors(results),
         **_published(results),
     }

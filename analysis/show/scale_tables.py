@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Sequence
 
-from analysis.estimate.scale_map import MARGIN, Lead, Place, ScaleMap
+from analysis.estimate.scale_map import MARGIN, Lead, Place, ScaleMap, Way, lead_of
 from analysis.show.text_table import markdown_table
 
 
@@ -65,12 +65,12 @@ class _Cells:
         return sorted(self.leads, key=lambda name: -len(self.leads[name]))
 
 
-def _cells(found: ScaleMap, contract: str | None) -> _Cells:
-    """Of a contract, or all."""
+def _cells(found: ScaleMap, contract: str) -> _Cells:
+    """Of a contract."""
     cells = _Cells()
     for place, ranks in found.cells():
         lead = found.lead(place, ranks)
-        if lead is None or contract not in (None, place.contract):
+        if lead is None or contract != place.contract:
             continue
         if lead.is_decided:
             cells.leads.setdefault(_kind(found.ways[place][ranks][0].name), []).append(lead)
@@ -79,17 +79,6 @@ def _cells(found: ScaleMap, contract: str | None) -> _Cells:
         else:
             cells.open += 1
     return cells
-
-
-def summary(maps: Sequence[ScaleMap]) -> str:
-    """What is fastest how often, a clause for each platform."""
-    clauses = []
-    for found in maps:
-        cells = _cells(found, None)
-        counts = [f"{name.replace('a grid of both', 'grid')} {len(cells.leads[name])}" for name in cells.kinds]
-        counts += [f"equal {cells.equal}"] + ([f"not resolved {cells.open}"] if cells.open else [])
-        clauses.append(f"`{found.platform}`{task_suffix(found)}: " + ", ".join(counts) + f" of {cells.total}")
-    return "; ".join(clauses)
 
 
 def _who_wins(found: ScaleMap, contract: str) -> str:
@@ -129,8 +118,41 @@ def _farthest(found: ScaleMap, contract: str) -> list[str]:
     return lines
 
 
+@dataclass
+class _Standing:
+    """Of a kind of way, over the cells that it can do and that have another way."""
+
+    cells: int = 0
+    best: int = 0  # of them: it is the fastest, or equal to it
+    worst: float = 0.0  # by how much it is slower than the fastest, at most
+
+    def add(self, way: Way, fastest: Way) -> None:
+        self.cells += 1
+        self.best += way is fastest or lead_of(fastest, way).is_equal
+        self.worst = max(self.worst, way.seconds / fastest.seconds - 1)
+
+
+def _times(slower: float) -> str:
+    return f"{100 * slower:.0f} % longer" if slower < 1 else f"{1 + slower:.1f} times as long"
+
+
+def standings(maps: Sequence[ScaleMap]) -> list[str]:
+    """How often each way is the fastest, or equal to it, in all cells of the maps, and how bad it is where it is worst; that which
+    is it most often comes first."""
+    found: dict[str, _Standing] = {}
+    for scale_map in maps:
+        for place, ranks in scale_map.cells():
+            fastest, *others = scale_map.ways[place][ranks]
+            for way in (fastest, *others) if others else ():
+                found.setdefault(way.name.partition(" ")[0], _Standing()).add(way, fastest)
+    ordered = sorted(found.items(), key=lambda item: (-item[1].best / item[1].cells, item[1].worst))
+    return [f"{name} in {kind.best} of {kind.cells} cells (at worst {_times(kind.worst)})" for name, kind in ordered]
+
+
 def task_suffix(found: ScaleMap) -> str:
     """Behind the platform's name; nothing for a prefill of attention."""
+    if found.is_weak:
+        return ", tokens growing with the ranks"
     names = {"prefill": {"attention": "", "layer": ", a layer", "block": ", an attention block"}, "decode": {"attention": ", decoding"}}
     return names.get(found.phase, {}).get(found.scope, f", decoding a {found.scope}")
 
@@ -184,11 +206,26 @@ def platform_section(found: ScaleMap) -> list[str]:
     lines = [f"### {found.platform}{task_suffix(found)}", ""]
     for contract in contracts:
         sentence = _who_wins(found, contract)
-        farthest = _farthest(found, contract)
+        farthest = [] if found.is_weak else _farthest(found, contract)
         if sentence:
             lines += [sentence + "".join(f" {part[0].upper()}{part[1:]}." for part in farthest), ""]
     if found.failed:
         lines += [f"{found.failed} cases failed and are left out.", ""]
+    return lines + (_weak_table(found, ranks) if found.is_weak else _table(found, ranks))
+
+
+def _weak_table(found: ScaleMap, ranks: Sequence[int]) -> list[str]:
+    """A row for each model, contract and mask; the number of ranks goes with the length."""
+    length = {count: place.seq_len for place, count in found.cells()}
+    places: dict[tuple[str, str, str], dict[int, Place]] = {}
+    for place, count in found.cells():
+        places.setdefault((place.model, place.contract, place.mask), {})[count] = place
+    header = ["model", "contract", "mask"] + [f"{count} ranks, {length[count]} tokens" for count in ranks]
+    rows = [[*names, *(_entry(found, by_ranks[count], count) if count in by_ranks else "-" for count in ranks)] for names, by_ranks in sorted(places.items())]
+    return markdown_table(header, rows)
+
+
+def _table(found: ScaleMap, ranks: Sequence[int]) -> list[str]:
     header = ["model", "contract", "mask", "tokens"]
     header += [f"{count} ranks, {found.nodes[count]} node{'s' if found.nodes[count] > 1 else ''}" for count in ranks]
     rows = [
@@ -196,4 +233,4 @@ def platform_section(found: ScaleMap) -> list[str]:
         for place in sorted(found.ways)
         if any(count > 1 for count in found.ways[place])
     ]
-    return lines + markdown_table(header, rows)
+    return markdown_table(header, rows)

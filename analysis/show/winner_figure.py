@@ -41,10 +41,11 @@ class Field:
 
 @dataclass(frozen=True)
 class WinnerMap:
-    columns: list[str]  # lengths
+    columns: list[str]  # lengths, or what `columns_are` says
     rows: list[str]  # places, as they are labelled
     panels: Mapping[str, Mapping[tuple[str, str], Field]]  # by run, row and column
     ways: list[str]  # those that are fastest somewhere
+    columns_are: str = "tokens"
 
 
 def _text(cell: Measurements, margin: float) -> tuple[str, bool]:
@@ -149,7 +150,7 @@ def draw_winners(shown: WinnerMap, margin: float, path: Path) -> None:
         axes.set_ylim(len(shown.rows), 0)
         axes.set_xticks([x + 0.5 for x in range(len(shown.columns))], shown.columns, fontsize=9)
         axes.set_yticks([y + 0.5 for y in range(len(shown.rows))], shown.rows, fontsize=9)
-        axes.set_xlabel("tokens", fontsize=9)
+        axes.set_xlabel(shown.columns_are, fontsize=9)
         axes.set_title(name, fontsize=10)
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)

@@ -1,6 +1,7 @@
 #include "src/simulate/isolated_process.h"
 
 #include <gtest/gtest.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -48,6 +49,31 @@ TEST(IsolatedProcessTest, EndsOfTheChildAreErrors) {
               return "";
             }).find("signal 9"),
             std::string::npos);
+}
+
+TEST(IsolatedProcessTest, NobodyRunsOnForAParentThatIsKilled) {
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  const pid_t parent = fork();
+  if (parent == 0) {
+    close(ends[0]);
+    RunIsolated([&]() -> std::string {
+      if (write(ends[1], "x", 1) != 1) _exit(1);
+      sleep(300);
+      return "";
+    });
+    _exit(0);
+  }
+  close(ends[1]);
+  char byte = 0;
+  ASSERT_EQ(read(ends[0], &byte, 1), 1);
+  ASSERT_EQ(kill(parent, SIGKILL), 0);
+  ASSERT_EQ(waitpid(parent, nullptr, 0), parent);
+  // The end of the pipe that both hold is closed: the child has ended, too.
+  alarm(60);
+  EXPECT_EQ(read(ends[0], &byte, 1), 0);
+  alarm(0);
+  close(ends[0]);
 }
 
 }  // namespace

@@ -43,9 +43,7 @@ po::options_description Options() {
       "join-heads", "all heads of a block travel as one message: as many bytes, sooner simulated")(
       "draws", po::value<std::string>(),
       "simulate each case on so many machines drawn around the platform, too (0, or 2 to 1000): its "
-      "`uncertainty` "
-      "says "
-      "how far; one sample each, round 0 being the platform itself")("help", "print this");
+      "`uncertainty` says how far; one sample each, round 0 being the platform itself")("help", "print this");
   return options;
 }
 
@@ -130,9 +128,9 @@ ExitStatus Run(const CommandLine& line) {
       }
       rows.push_back(result.row);
       any_failed = any_failed || result.row.status == CaseStatus::kFailed;
-      std::printf("%s ranks %d seq_len %lld %s: %.6g s%s\n", cell.id.c_str(), cell.ranks,
-                  static_cast<long long>(cell.seq_len), result.row.made->label.c_str(),
-                  result.row.time_median_s,
+      std::printf("%s on %s: %s ranks %d seq_len %lld %s: %.6g s%s\n", spec.name.c_str(),
+                  platform.name.c_str(), cell.id.c_str(), cell.ranks, static_cast<long long>(cell.seq_len),
+                  result.row.made->label.c_str(), result.row.time_median_s,
                   result.samples.empty() ? (", " + result.row.message).c_str() : "");
       std::fflush(stdout);
     }

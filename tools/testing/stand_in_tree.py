@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import tempfile
 import unittest
@@ -12,7 +13,9 @@ from typing import Sequence
 
 ROOT = pathlib.Path.cwd()  # of the runfiles
 
-# For scripts that simulate (tools/simulation.sh): says what is asked of it, and leaves a manifest in its --output.
+# For scripts that simulate (tools/simulation.sh): says what is asked of it, and leaves a manifest in its --output. FAILING is a
+# program, or a file that a simulation is given. Of the simulations of the maps (--join-heads), TOGETHER are to run at once; with
+# PIDS they do not end.
 SIMULATION = """\
 #!/bin/bash
 name=${0##*/}
@@ -22,6 +25,10 @@ case $name in
   mpirun | cluster) echo "$PROBE" ;;
   write_calibration) printf '# a CPU\\nwork,...\\nfull,1\\ncopy,2\\nproduct,3\\n' ;;
   simulate_attention)
+    case "$*" in *"/${FAILING:- }"*) exit 1 ;; *--join-heads*) ;; *) TOGETHER= PIDS= ;; esac
+    if [ -n "${PIDS:-}" ]; then echo $$ >>"$PIDS" && exec sleep 300; fi
+    for _ in {1..600}; do [ "$(grep -c -e --join-heads "$CALLS")" -ge "${TOGETHER:-0}" ] && break || sleep 0.1; done
+    if [ "$(grep -c -e --join-heads "$CALLS")" -lt "${TOGETHER:-0}" ]; then exit 1; fi
     while [ $# -gt 0 ]; do
       if [ "$1" = --output ]; then mkdir -p "$2"; touch "$2/manifest.json"; fi
       shift
@@ -56,10 +63,16 @@ class StandInTree(unittest.TestCase):
 
     def call(self, script: str, *arguments: str, **environment: str) -> tuple[int, str, list[str]]:
         """Exit status, what was printed, calls."""
+        process = self.start(script, *arguments, **environment)
+        output, _ = process.communicate()
+        return process.returncode, output, self.calls.read_text(encoding="utf-8").splitlines()
+
+    def start(self, script: str, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+        """To be waited for by the caller."""
         self.calls.write_text("", encoding="utf-8")
         places = {"CALLS": str(self.calls), "PYTHON": str(self.top / "python"), "PATH": f"{self.top / 'bin'}:{os.environ['PATH']}"}
-        done = subprocess.run(
+        return subprocess.Popen(
             [str(self.top / script), *arguments], env=os.environ | places | environment,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )  # fmt: skip
-        return done.returncode, done.stdout, self.calls.read_text(encoding="utf-8").splitlines()
