@@ -70,6 +70,17 @@ def findings(records: Mapping[str, Record]) -> str:
     return "\n".join(lines)
 
 
+def claim_findings(records: Mapping[str, Record]) -> str:
+    """What each claim of the experiment that compares strategies came to on each link, as a list."""
+    lines = []
+    for link, record in records.items():
+        for claim in record.judged.claims:
+            if claim.claim.over == "variant":
+                because = f", {claim.reason}" if claim.reason else ""
+                lines.append(f"- {LINKS[link]}, {claim.claim.name}: **{claim.word}**{because}. {' '.join(sentences(claim, PAIR, record.judged.margin))}")
+    return "\n".join(lines)
+
+
 def decided(records: Mapping[str, Record]) -> str:
     """'1 of 60' comparisons of sequence and head-wise."""
     pairs = [pair for record in records.values() for pair in _pairs(record).values()]
@@ -99,7 +110,7 @@ def sentence(records: Mapping[str, Record]) -> str:
 def _efficiency_rows(records: Mapping[str, Record], names: tuple[str, ...], keep: Mapping[str, str]) -> list[list[str]]:
     rows = []
     for link, record in records.items():
-        for found in efficiencies(record.run):
+        for found in sorted(efficiencies(record.run), key=lambda found: [_word(found, name) for name in names]):
             if all(found.factors[name] == value for name, value in keep.items()):
                 rows.append([LINKS[link], *[_word(found, name) for name in names], *_numbers(found)])
     return rows
@@ -118,7 +129,7 @@ def ring_table(records: Mapping[str, Record]) -> str:
     names = ("sharding", "seq_len")
     rows: list[list[str]] = []
     for link, record in records.items():
-        for found in efficiencies(record.run):
+        for found in sorted(efficiencies(record.run), key=lambda found: (found.factors["sharding"] != "zigzag", int(found.factors["seq_len"]))):
             hidden = precise(found.hidden) if found.hidden is not None and found.hidden_resolved else NOT_RESOLVED
             rows.append([LINKS[link], *[_word(found, name) for name in names], *_numbers(found), hidden])
     return table(["link", "sharding", "tokens", "efficiency", "what the cores allow", "quotient", "exchange hidden"], rows)
@@ -146,6 +157,9 @@ def values(results: Results) -> dict[str, str]:
         "network.sentence": sentence(network),
         "network.links": ", ".join(LINKS[link] for link in network),
         "network.ring_rounds": span(case.rounds for record in ring.values() for case in record.run.cases),
+        "network.ring_launches": span(record.launches for record in ring.values()),
+        "network.decode_launches": span(record.launches for record in decode.values()),
+        "network.decode_findings": claim_findings(decode),
         "network.ring_table": ring_table(ring),
         "network.decode_keys": str(keys),
         "network.decode_table": decode_table(decode, str(keys)),

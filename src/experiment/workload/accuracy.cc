@@ -107,7 +107,9 @@ double RelativeTolerance(const AttentionProblem& problem, InputDataKind data) {
 double CellTolerance(const Cell& cell) {
   if (cell.scope == Scope::kAttention) return RelativeTolerance(cell.problem, cell.data);
   const double layers = cell.scope == Scope::kModel ? static_cast<double>(cell.model.layers) : 1;
-  return (cell.precision == DecoderPrecision{} ? 5e-6 : 0x1.0p-8) * std::sqrt(layers);
+  const int rounds = (cell.precision.activations != DataType::kFloat32 ? 1 : 0) +
+                     (cell.precision.kv_cache != DataType::kFloat32 ? 1 : 0);
+  return (rounds == 0 ? 5e-6 : 0x1.0p-8 * std::sqrt(rounds)) * std::sqrt(layers);
 }
 
 std::vector<int64_t> SampleRows(const std::vector<int64_t>& borders, int64_t query_tokens, int count,

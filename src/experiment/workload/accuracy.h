@@ -41,8 +41,9 @@ double RelativeTolerance(const AttentionProblem& problem, InputDataKind data);
 // of two bfloat16 may fall to either: the last bits of a float32 sum decide it. Each such value is off by
 // 2^-8 of itself, later roundings multiply them, and after a few layers the two sides round independently. A
 // rounding errs by 2^-9 at most, 2^-8 / sqrt(12) on average; two sides and four places make 2^-8 sqrt(8 / 12)
-// per layer. The bound is 2^-8, and again the layers' square root. A bf16 K/V cache rounds keys, values and
-// queries alike, and its kernels the weights of attention as above: the same bound.
+// per layer. The bound is 2^-8, and again the layers' square root. A bf16 K/V cache rounds at four places
+// more, keys, values, queries and, in its kernels, the weights of attention: the same bound by itself, and
+// with bf16 activations the square root of two such, 2^-8 sqrt(2) (16 / 12 of the above is 1.15).
 double CellTolerance(const Cell& cell);
 
 // Query rows (positions in the query tensor) to compare of head (batch, head): the borders clipped to the

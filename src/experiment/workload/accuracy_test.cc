@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 #include <vector>
 
@@ -26,6 +27,23 @@ TEST(AccuracyTest, RowsIncludeWhereDocumentsAreCut) {
   // As in docs/design.md, but ten times as long: rank 1 has [20, 80), rank 0 the rest.
   const std::vector<int64_t> rows = BorderRows(Mask::Documents(std::vector<int64_t>{20, 80, 20}), 120, 2, {});
   for (int64_t row : {19, 20, 79, 80}) EXPECT_TRUE(std::ranges::binary_search(rows, row)) << row;
+}
+
+TEST(AccuracyTest, EveryPlaceThatRoundsAddsToTheTolerance) {
+  Cell cell;
+  cell.scope = Scope::kModel;
+  cell.model.layers = 4;
+  const auto tolerance = [&](DataType activations, DataType kv_cache) {
+    cell.precision = {activations, kv_cache};
+    return CellTolerance(cell);
+  };
+  const DataType fp32 = DataType::kFloat32, bf16 = DataType::kBfloat16;
+  EXPECT_DOUBLE_EQ(tolerance(fp32, fp32), 2 * 5e-6);
+  EXPECT_DOUBLE_EQ(tolerance(bf16, fp32), 2 * 0x1p-8);
+  EXPECT_DOUBLE_EQ(tolerance(fp32, DataType::kInt8), 2 * 0x1p-8);
+  EXPECT_DOUBLE_EQ(tolerance(bf16, bf16), 2 * std::sqrt(2.0) * 0x1p-8);
+  cell.scope = Scope::kLayer;
+  EXPECT_DOUBLE_EQ(tolerance(bf16, fp32), 0x1p-8);
 }
 
 TEST(AccuracyTest, ToleranceIsCapped) {
