@@ -10,8 +10,6 @@ import math
 from dataclasses import dataclass
 from typing import Mapping, Sequence
 
-import numpy as np
-
 from analysis.estimate import paired_statistics as stats
 from analysis.estimate.trimmed_mean import TrimmedEstimate
 from analysis.judge.claims import Claim, Comparison
@@ -20,6 +18,15 @@ from analysis.read.read_run import COUNT_METRICS, TIME_METRICS, Case, Run, Sampl
 QUARTILE_ROUNDS = 3
 # The undisturbed end: short times, high rates. What is neither has the median.
 _QUARTILE = {name: 0.25 for name in TIME_METRICS} | {"gflops": 0.75, "pct_peak": 0.75}
+
+
+def _quantile(ordered: Sequence[float], share: float) -> float:
+    """numpy.quantile of a few sorted numbers, to the last bit, in a twentieth of its time: pages are made of 200,000 of them."""
+    place = share * (len(ordered) - 1)
+    below = min(math.floor(place), len(ordered) - 1)
+    low, high = ordered[below], ordered[min(below + 1, len(ordered) - 1)]
+    part = place - below
+    return low + (high - low) * part if part < 0.5 else high - (high - low) * (1 - part)
 
 
 def _measurement(case: Case, sample: Sample, metric: str) -> float | None:
@@ -68,7 +75,7 @@ class LaunchValues:
             return min(logs) if share < 0.5 else max(logs)
         if how != "typical" or len(logs) < QUARTILE_ROUNDS:
             share = 0.5
-        return float(np.quantile(np.asarray(logs), share))
+        return _quantile(sorted(logs), share)
 
     def rounds(self, launches: int) -> int:
         return sum(min(len(slow), len(fast)) for slow, fast in self.launches[:launches])

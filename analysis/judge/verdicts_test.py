@@ -9,6 +9,7 @@ import numpy as np
 
 from analysis.estimate.looks import CELLS_ERROR
 from analysis.judge.decisions import PairResult, half_width
+from analysis.judge.launch_values import _quantile
 from analysis.judge.verdicts import ClaimResult, RunVerdict, exit_code, judge_run
 from analysis.judge.words import ClaimWord, Word
 from analysis.read.read_run import read_run, restrict
@@ -433,6 +434,15 @@ class ClaimTest(unittest.TestCase):
 
         result = judge([pair_cell(1.0, seq_len=n) for n in range(1, 49)], noise=noisy, launches=5)
         self.assertEqual((result.word, len(result.decided), len(result.voting)), (ClaimWord.OPEN, 0, 48))
+
+
+class QuantileTest(unittest.TestCase):
+    def test_it_is_numpys_to_the_last_bit(self) -> None:
+        generator = np.random.default_rng(11)
+        for count in range(1, 40):
+            values = generator.standard_normal(count) * 10.0 ** generator.integers(-6, 6)
+            for share in (0.25, 0.5, 0.75):
+                self.assertEqual(_quantile(sorted(map(float, values)), share), float(np.quantile(values, share)))
 
 
 if __name__ == "__main__":

@@ -146,6 +146,15 @@ def _model(maps: list[ScaleMap]) -> dict[str, str]:
     return {"scale.model_table": "\n".join(table) or NOT_ASKED, "scale.departures": why if table else ""}
 
 
+def _left_out(maps: list[ScaleMap]) -> str:
+    """What the tables do not have, of what experiments/scale asks for."""
+    names = {way.name for found in maps for place, ranks in found.cells() for way in found.ways[place][ranks]}
+    if "mesh" not in names:
+        return "The tables are older than *mesh*, *shared* and weak scaling in [experiments/scale](../experiments/scale)."
+    text = "Left out, because they take hours to simulate: *mesh* and *shared* of the longest prompts and on the most ranks."
+    return text + (" Where tokens grow with the ranks, machines were not drawn: a lead is a point." if any(found.is_weak for found in maps) else "")
+
+
 _DEVIATIONS = {"core_speed": "speeds of cores", "kernels": "steps of kernels", "gb_per_s": "bandwidths", "latency_us": "latencies"}
 
 
@@ -176,6 +185,7 @@ def values(results: Results) -> dict[str, str]:
         "scale.maps": "\n\n".join(sections),
         **_model(maps),
         "scale.most_ranks": str(max(max(found.nodes) for found in maps if not found.is_weak)),
+        "scale.left_out": _left_out(maps),
         **_errors(results),
         **_published(results),
     }
