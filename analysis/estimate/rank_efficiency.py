@@ -8,8 +8,6 @@ another contract or variant of the algorithm, which on one rank makes the same c
                 bandwidth. Below 1 where cores share power, caches or memory
     quotient    efficiency / cores: what is left once the machine's own share is taken out, from rounds' products of time
                 and peak
-    Both are None for decode where bandwidth was measured once a launch: after a pause a rented machine's memory is
-    up to twice as fast for some ten ms as it is for long, and a limit that a launch begins with is no limit of its rounds
     hidden      overlap_fraction: 1 - exposed / total communication
     exchange/compute
                 of one step of a ring: below 1 the exchange can be hidden
@@ -146,10 +144,6 @@ def _hidden(sample: Sample) -> float | None:
     return None if exposed is None else 1 - exposed
 
 
-def _is_measured_each_round(run: Run, cases: Sequence[Case], limit: str) -> bool:
-    return any(len(set(_series(run, case, _metric(limit)))) > 1 for case in cases)
-
-
 def _compare(run: Run, many: Sequence[Case], one: Sequence[Case]) -> Efficiency | None:
     """`many` on P ranks, one per launch, and their counterparts."""
     factors = many[0].factors
@@ -159,14 +153,13 @@ def _compare(run: Run, many: Sequence[Case], one: Sequence[Case]) -> Efficiency 
     if efficiency is None:
         return None
     work = _product_of("time_s", limit)
-    is_limit = limit == "peak_gflops" or _is_measured_each_round(run, many, limit)
     per_step = _quotient_of("comm_total_s", "compute_s", ranks / (ranks - 1))
     return Efficiency(
         factors=factors,
         limit="read bandwidth" if factors["phase"] == "decode" else "FMA peak",
         efficiency=efficiency,
-        cores=_ratio(run, many, one, _metric(limit), ranks) if is_limit else None,
-        quotient=_ratio(run, one, many, work, 1.0) if is_limit else None,
+        cores=_ratio(run, many, one, _metric(limit), ranks),
+        quotient=_ratio(run, one, many, work, 1.0),
         hidden=_median(run, many, _hidden),
         exchange_per_compute=_median(run, many, per_step) if factors["exchange"] == "ring" else None,
         imbalance=_median(run, many, _quotient_of("time_s", "time_min_rank_s")),

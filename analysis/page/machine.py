@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from analysis.page.records import LINKS, Record, Results, table
+from analysis.page.records import LINKS, NOT_MEASURED, Record, Results, table
 
 RECORDS = (
     "ordering", "shared_memory", "aa", "kernels", "kernels_long", "kernels_shapes", "kernels_threads", "kernels_bf16", "kernels_decode",
@@ -20,8 +20,14 @@ def _row(name: str, record: Record) -> list[str]:
     directory = f"{experiment}/reference/{link}".rstrip("/")
     title = f"[{experiment}{f', {LINKS[link]}' if link else ''}](../results/{directory})"
     manifest = record.run.manifest
-    started = str(record.launch_facts().get("started", ""))[:10]
-    return [title, str(record.cells), str(record.launches), record.rounds, f"`{str(manifest['git_revision'])[:9]}`", started]
+    facts = record.launch_facts()
+    started = str(facts.get("started", ""))[:10]
+    per_cycle = facts.get("flop_per_cycle")
+    widest = max(per_cycle.values()) if isinstance(per_cycle, dict) and per_cycle else None
+    return [
+        title, str(record.cells), str(record.launches), record.rounds, NOT_MEASURED if widest is None else f"{widest:.0f}",
+        f"`{str(manifest['git_revision'])[:9]}`", started,
+    ]  # fmt: skip
 
 
 def values(results: Results) -> dict[str, str]:
@@ -34,7 +40,7 @@ def values(results: Results) -> dict[str, str]:
     peaks = results.record("ordering").launch_facts()["one_core_peak_gflops"]
     return {
         "machine.records_table": table(
-            ["record", "cells", "launches", "rounds per launch", "revision", "measured on"],
+            ["record", "cells", "launches", "rounds per launch", "FLOP a cycle", "revision", "measured on"],
             [_row(name, record) for name, record in records.items()],
         ),
         "machine.cpu": ", ".join(sorted({str(fact.get("cpu")) for fact in facts})),
