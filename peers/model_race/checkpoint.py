@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import BinaryIO, Iterator
 
 import numpy as np
-import numpy.typing as npt
+
+from tools.golden.safetensors_io import encode
 
 ALIGNMENT = 32
 _STRING, _UINT32, _FLOAT32 = 8, 4, 6  # types of GGUF's values
@@ -23,6 +24,7 @@ _WIDTHS = {"fp32": 4, "bf16": 2}
 _NORM_EPSILON = 1e-6
 _ROPE_BASE = 1e6
 _LONGEST = 40960
+_PIECE = 1 << 22  # elements that are drawn and encoded at once
 
 
 @dataclass(frozen=True)
@@ -81,21 +83,13 @@ def tensors(shape: Shape, dtype: str) -> list[Tensor]:
     return found
 
 
-def encoded(values: npt.NDArray[np.float32], dtype: str) -> bytes:
-    """Little-endian; to bfloat16 rounded to nearest, ties to even."""
-    if dtype == "fp32":
-        return values.astype("<f4").tobytes()
-    bits = values.astype("<f4").view(np.uint32)
-    return ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype("<u2").tobytes()
-
-
-def _values(shape: Shape, dtype: str, seed: int) -> Iterator[bytes]:
-    """Of each tensor, whatever the type the same numbers before they are rounded."""
-    generator = np.random.default_rng(seed)
-    for tensor in tensors(shape, dtype):
-        values = generator.standard_normal(tensor.shape, dtype=np.float32)
+def _pieces(shape: Shape, tensor: Tensor, generator: np.random.Generator) -> Iterator[bytes]:
+    """Of its bytes; whatever the type the same numbers before they are rounded."""
+    elements = int(np.prod(tensor.shape))
+    for begin in range(0, elements, _PIECE):
+        values = generator.standard_normal(min(_PIECE, elements - begin), dtype=np.float32)
         values = 1 + 0.1 * values if len(tensor.shape) == 1 else shape.deviation * values
-        yield encoded(values.astype(np.float32), tensor.dtype)
+        yield encode(values, _SAFETENSORS_TYPES[tensor.dtype])
 
 
 def _gguf_text(text: str) -> bytes:
@@ -180,11 +174,14 @@ def config(shape: Shape, dtype: str) -> dict[str, object]:
 
 
 def _write(gguf: BinaryIO, safetensors: BinaryIO, shape: Shape, dtype: str, seed: int) -> None:
+    generator = np.random.default_rng(seed)
     gguf.write(gguf_header(shape, dtype))
     safetensors.write(safetensors_header(shape, dtype))
-    for data in _values(shape, dtype, seed):
-        gguf.write(data + b"\0" * (-len(data) % ALIGNMENT))
-        safetensors.write(data)
+    for tensor in tensors(shape, dtype):
+        for data in _pieces(shape, tensor, generator):
+            gguf.write(data)
+            safetensors.write(data)
+        gguf.write(b"\0" * (-tensor.bytes % ALIGNMENT))
 
 
 def write_checkpoint(directory: Path, shape: Shape, dtype: str, seed: int = 1) -> None:

@@ -8,11 +8,13 @@ import tempfile
 import unittest
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import numpy.typing as npt
 
-from peers.model_race.checkpoint import ALIGNMENT, Shape, encoded, tensors, write_checkpoint
+from peers.model_race import checkpoint
+from peers.model_race.checkpoint import ALIGNMENT, Shape, tensors, write_checkpoint
 from tools.golden import safetensors_io
 
 SHAPE = Shape(12, 4, 2, 6, 20, 31, 2, 0.05)
@@ -94,11 +96,12 @@ class CheckpointTest(unittest.TestCase):
         self.assertAlmostEqual(float(whole["model.layers.1.mlp.up_proj.weight"].std()), SHAPE.deviation, delta=0.01)
         self.assertFalse(np.array_equal(whole["model.layers.0.mlp.up_proj.weight"], whole["model.layers.1.mlp.up_proj.weight"]))
 
-    def test_rounding_to_bfloat16(self) -> None:
-        values = np.array([1.0, 1 + 2**-8, 1 + 3 * 2**-8, 1 + 2**-8 + 2**-20, -3.0], dtype=np.float32)
-        found = (np.frombuffer(encoded(values, "bf16"), "<u2").astype(np.uint32) << 16).view(np.float32)
-        # Ties go to the even one.
-        np.testing.assert_array_equal(found, np.array([1.0, 1.0, 1 + 2**-6, 1 + 2**-7, -3.0], dtype=np.float32))
+    def test_pieces_join(self) -> None:
+        write_checkpoint(self.directory / "whole", SHAPE, "bf16")
+        with mock.patch.object(checkpoint, "_PIECE", 7):
+            write_checkpoint(self.directory / "pieces", SHAPE, "bf16")
+        for name in ("model.gguf", "model.safetensors"):
+            self.assertEqual((self.directory / "pieces" / name).read_bytes(), (self.directory / "whole" / name).read_bytes())
 
     def test_what_is_there_is_kept(self) -> None:
         write_checkpoint(self.directory, SHAPE, "fp32")

@@ -118,7 +118,10 @@ class Race:
 
     def choose_ways(self) -> dict[Column, Way]:
         """llama.cpp's fastest for each column; ways.csv has all that were tried, and is read again if it is there."""
-        tried = _read_ways(self._options.ways or self._output / "ways.csv")
+        given: Path | None = self._options.ways
+        if given is not None and not given.exists():
+            raise RaceError(f"{given}: no such file; --ways takes the ways.csv of an earlier race")
+        tried = _read_ways(given or self._output / "ways.csv")
         builds = [build for build in BUILDS if not build or (self._options.libraries / f"libggml-cpu-{build}.so").exists()]
         for column in self._columns:
             wanted = tried_for(column)

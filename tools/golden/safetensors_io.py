@@ -18,7 +18,8 @@ def round_to_bfloat16(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return rounded.astype("<u4").view("<f4")
 
 
-def _encode(values: npt.NDArray[Any], dtype: str) -> bytes:
+def encode(values: npt.NDArray[Any], dtype: str) -> bytes:
+    """As they lie in a file: little-endian, bfloat16 rounded as above."""
     if dtype == "F32":
         return values.astype("<f4").tobytes()
     if dtype == "F16":
@@ -42,7 +43,7 @@ def write(path: Path, tensors: dict[str, tuple[str, npt.NDArray[Any]]], metadata
     chunks: list[bytes] = []
     offset = 0
     for name, (dtype, values) in tensors.items():
-        chunk = _encode(values, dtype)
+        chunk = encode(values, dtype)
         header[name] = {
             "dtype": dtype,
             "shape": list(values.shape),
