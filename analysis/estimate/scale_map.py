@@ -41,6 +41,11 @@ class Way:
     predicted: float | None = None  # seconds, by the cost model of `auto`; None where it was not asked
 
     @property
+    def kind(self) -> str:
+        """A grid, whatever its sides; else the name."""
+        return self.name.partition(" ")[0]
+
+    @property
     def departure(self) -> float | None:
         """Of the cost model from the simulation, as a part of the simulated time."""
         return None if self.predicted is None else self.predicted / self.seconds - 1

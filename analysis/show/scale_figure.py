@@ -14,19 +14,16 @@ from analysis.show.winner_figure import Field, WinnerMap
 CONTRACT = "token_sharded"
 
 
-def _kind(name: str) -> str:
-    return "grid of both" if name.startswith("grid") else name
-
-
 def _field(found: ScaleMap, place: Place, ranks: int) -> Field:
     """By how much the next way is slower, at least."""
-    fastest = found.ways[place][ranks][0]
+    kind = found.ways[place][ranks][0].kind
+    way = "grid of both" if kind == "grid" else kind
     lead = found.lead(place, ranks)
     if lead is None:
-        return Field(_kind(fastest.name), "alone", True, None)
+        return Field(way, "alone", True, None)
     if lead.is_decided:
-        return Field(_kind(fastest.name), f"{percent(lead.low)} %", True, None)
-    return Field(_kind(fastest.name), "=" if len(found.winners(place, ranks)) > 1 else "?", False, None)
+        return Field(way, f"{percent(lead.low)} %", True, None)
+    return Field(way, "=" if len(found.winners(place, ranks)) > 1 else "?", False, None)
 
 
 def _row(place: Place) -> str:

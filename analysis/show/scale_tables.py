@@ -42,8 +42,8 @@ def _entry(found: ScaleMap, place: Place, ranks: int) -> str:
     return f"{text} ({_interval(lead)})" if lead is not None and lead.is_decided else text
 
 
-def _kind(name: str) -> str:
-    return "a grid of both" if name.startswith("grid") else name
+def _kind(way: Way) -> str:
+    return "a grid of both" if way.kind == "grid" else way.kind
 
 
 @dataclass
@@ -73,7 +73,7 @@ def _cells(found: ScaleMap, contract: str) -> _Cells:
         if lead is None or contract != place.contract:
             continue
         if lead.is_decided:
-            cells.leads.setdefault(_kind(found.ways[place][ranks][0].name), []).append(lead)
+            cells.leads.setdefault(_kind(found.ways[place][ranks][0]), []).append(lead)
         elif len(found.winners(place, ranks)) > 1:
             cells.equal += 1
         else:
@@ -144,7 +144,7 @@ def standings(maps: Sequence[ScaleMap]) -> list[str]:
         for place, ranks in scale_map.cells():
             fastest, *others = scale_map.ways[place][ranks]
             for way in (fastest, *others) if others else ():
-                found.setdefault(way.name.partition(" ")[0], _Standing()).add(way, fastest)
+                found.setdefault(way.kind, _Standing()).add(way, fastest)
     ordered = sorted(found.items(), key=lambda item: (-item[1].best / item[1].cells, item[1].worst))
     return [f"{name} in {kind.best} of {kind.cells} cells (at worst {_times(kind.worst)})" for name, kind in ordered]
 
@@ -190,7 +190,7 @@ def departure_table(maps: Sequence[ScaleMap]) -> list[str]:
         for place, ranks in found.cells():
             for way in found.ways[place][ranks]:
                 if way.departure is not None:
-                    groups.setdefault((way.name.partition(" ")[0], ranks), []).append(way.departure)
+                    groups.setdefault((way.kind, ranks), []).append(way.departure)
     rows = [
         [name, str(ranks), str(len(found)), f"{100 * sorted(found)[len(found) // 2]:+.1f} %", f"{100 * min(found):+.0f} to {100 * max(found):+.0f} %"]
         for (name, ranks), found in sorted(groups.items())
